@@ -1,0 +1,170 @@
+// core/simd.h: vectors as values. `vec<float>` is 4, 8 or 16 floats, whatever this file is compiled for, and takes
+// + - * / < ? : like a float, because GCC and Clang know vector types. What the language lacks is named here once.
+//
+// Every kernel file is compiled once per instruction set (x86-64-v2, v3, v4; NEON) into its own namespace FN_ISA, so
+// the same text gives three versions. Intrinsics appear in this file and in math.h only, each behind a name.
+//
+//    vec<T>  lanes<T>  load store load_n store_n splat  select min max abs sqrt round floor ceil trunc fma
+//    bits<T> (the integer vector of the same width, also the type of a comparison)  to_bits from_bits
+//    sum_lanes max_lanes min_lanes (fixed order: halves are combined until one lane is left)  any_lane all_lanes
+//
+// `scalar * vec` broadcasts for free; `vec{} + scalar` does not (it must keep 0 + -0), so splat subtracts.
+#pragma once
+#include "view.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#ifndef FN_ISA
+#define FN_ISA native
+#endif
+
+namespace fastnn::FN_ISA {
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64;
+#elif defined(__AVX2__)
+constexpr int VECTOR_BYTES = 32;
+#else
+constexpr int VECTOR_BYTES = 16;
+#endif
+
+template <class T> struct VecOf;
+#define FN_VECTOR(T, B)                                                              \
+  template <> struct VecOf<T> {                                                      \
+    typedef T value __attribute__((vector_size(VECTOR_BYTES)));                      \
+    typedef T in_memory __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias)); \
+    typedef B bits __attribute__((vector_size(VECTOR_BYTES)));                       \
+  };
+FN_VECTOR(float, int32_t)
+FN_VECTOR(double, int64_t)
+FN_VECTOR(int32_t, int32_t)
+FN_VECTOR(int64_t, int64_t)
+FN_VECTOR(uint8_t, int8_t)
+#undef FN_VECTOR
+
+template <class T> using vec = typename VecOf<T>::value;
+template <class T> using bits = typename VecOf<T>::bits;
+template <class T> constexpr int lanes = VECTOR_BYTES / int(sizeof(T));
+template <class V> using lane = __typeof__(V{}[0] + 0);  // element type of a vector value (uint8 widens to int)
+
+template <class T> FN vec<T> load(const T* p) { return *reinterpret_cast<const typename VecOf<T>::in_memory*>(p); }
+template <class T> FN void store(T* p, vec<T> v) { *reinterpret_cast<typename VecOf<T>::in_memory*>(p) = v; }
+template <class T> FN vec<T> splat(T s) { return s - vec<T>{}; }
+template <class T> FN bits<T> to_bits(vec<T> v) { return reinterpret_cast<bits<T>>(v); }
+template <class T> FN vec<T> from_bits(bits<T> v) { return reinterpret_cast<vec<T>>(v); }
+
+// The first n lanes, 0 < n < lanes; the others read as `fill` and are not written.
+template <class T> FN vec<T> load_n(const T* p, int64_t n, T fill = T(0)) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    auto m = __mmask16((1u << n) - 1);
+    return reinterpret_cast<vec<T>>(_mm512_mask_loadu_epi32(reinterpret_cast<__m512i>(splat(fill)), m, p));
+  } else if constexpr (sizeof(T) == 8) {
+    auto m = __mmask8((1u << n) - 1);
+    return reinterpret_cast<vec<T>>(_mm512_mask_loadu_epi64(reinterpret_cast<__m512i>(splat(fill)), m, p));
+  }
+#endif
+  vec<T> v = splat(fill);
+  T* q = reinterpret_cast<T*>(&v);
+  for (int64_t i = 0; i < n; ++i) q[i] = p[i];
+  return v;
+}
+template <class T> FN void store_n(T* p, vec<T> v, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), reinterpret_cast<__m512i>(v));
+  if constexpr (sizeof(T) == 8) return _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), reinterpret_cast<__m512i>(v));
+#endif
+  const T* q = reinterpret_cast<const T*>(&v);
+  for (int64_t i = 0; i < n; ++i) p[i] = q[i];
+}
+
+template <class B, class V> FN V select(B mask, V a, V b) { return mask ? a : b; }
+template <class V> FN V min(V a, V b) { return a < b ? a : b; }  // b where either is NaN, as minps
+template <class V> FN V max(V a, V b) { return a > b ? a : b; }
+template <class V> FN V min_nan(V a, V b) { return (a < b) | (a != a) ? a : b; }  // NaN wins, as numpy and torch
+template <class V> FN V max_nan(V a, V b) { return (a > b) | (a != a) ? a : b; }
+template <class V> FN V fma(V a, V b, V c) { return a * b + c; }  // one rounding from v3 on (-ffp-contract=fast)
+
+template <class V> FN V abs(V x) {
+  if constexpr (sizeof(x[0]) == 4) return reinterpret_cast<V>(reinterpret_cast<bits<float>>(x) & 0x7fffffff);
+  else return reinterpret_cast<V>(reinterpret_cast<bits<double>>(x) & 0x7fffffffffffffffLL);
+}
+template <class V> FN V copysign(V x, V sign) {
+  if constexpr (sizeof(x[0]) == 4) {
+    auto s = reinterpret_cast<bits<float>>(sign) & int32_t(0x80000000);
+    return reinterpret_cast<V>((reinterpret_cast<bits<float>>(x) & 0x7fffffff) | s);
+  } else {
+    auto s = reinterpret_cast<bits<double>>(sign) & int64_t(0x8000000000000000LL);
+    return reinterpret_cast<V>((reinterpret_cast<bits<double>>(x) & 0x7fffffffffffffffLL) | s);
+  }
+}
+
+#if defined(__AVX512F__)
+#define FN_UNARY(name, f32, f64)                           \
+  FN vec<float> name(vec<float> x) { return (vec<float>)(f32); } \
+  FN vec<double> name(vec<double> x) { return (vec<double>)(f64); }
+FN_UNARY(sqrt, _mm512_sqrt_ps((__m512)x), _mm512_sqrt_pd((__m512d)x))
+FN_UNARY(round, _mm512_roundscale_ps((__m512)x, 8), _mm512_roundscale_pd((__m512d)x, 8))  // to nearest, ties to even
+FN_UNARY(floor, _mm512_roundscale_ps((__m512)x, 9), _mm512_roundscale_pd((__m512d)x, 9))
+FN_UNARY(ceil, _mm512_roundscale_ps((__m512)x, 10), _mm512_roundscale_pd((__m512d)x, 10))
+FN_UNARY(trunc, _mm512_roundscale_ps((__m512)x, 11), _mm512_roundscale_pd((__m512d)x, 11))
+#undef FN_UNARY
+FN bool any_lane(bits<float> m) { return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0; }
+FN bool any_lane(bits<double> m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
+#elif defined(__AVX2__)
+#define FN_UNARY(name, f32, f64)                           \
+  FN vec<float> name(vec<float> x) { return (vec<float>)(f32); } \
+  FN vec<double> name(vec<double> x) { return (vec<double>)(f64); }
+FN_UNARY(sqrt, _mm256_sqrt_ps((__m256)x), _mm256_sqrt_pd((__m256d)x))
+FN_UNARY(round, _mm256_round_ps((__m256)x, 8), _mm256_round_pd((__m256d)x, 8))
+FN_UNARY(floor, _mm256_round_ps((__m256)x, 9), _mm256_round_pd((__m256d)x, 9))
+FN_UNARY(ceil, _mm256_round_ps((__m256)x, 10), _mm256_round_pd((__m256d)x, 10))
+FN_UNARY(trunc, _mm256_round_ps((__m256)x, 11), _mm256_round_pd((__m256d)x, 11))
+#undef FN_UNARY
+FN bool any_lane(bits<float> m) { return _mm256_movemask_ps((__m256)m) != 0; }
+FN bool any_lane(bits<double> m) { return _mm256_movemask_pd((__m256d)m) != 0; }
+#elif defined(__x86_64__)
+#define FN_UNARY(name, f32, f64)                           \
+  FN vec<float> name(vec<float> x) { return (vec<float>)(f32); } \
+  FN vec<double> name(vec<double> x) { return (vec<double>)(f64); }
+FN_UNARY(sqrt, _mm_sqrt_ps((__m128)x), _mm_sqrt_pd((__m128d)x))
+FN_UNARY(round, _mm_round_ps((__m128)x, 8), _mm_round_pd((__m128d)x, 8))
+FN_UNARY(floor, _mm_round_ps((__m128)x, 9), _mm_round_pd((__m128d)x, 9))
+FN_UNARY(ceil, _mm_round_ps((__m128)x, 10), _mm_round_pd((__m128d)x, 10))
+FN_UNARY(trunc, _mm_round_ps((__m128)x, 11), _mm_round_pd((__m128d)x, 11))
+#undef FN_UNARY
+FN bool any_lane(bits<float> m) { return _mm_movemask_ps((__m128)m) != 0; }
+FN bool any_lane(bits<double> m) { return _mm_movemask_pd((__m128d)m) != 0; }
+#elif defined(__aarch64__)
+#define FN_UNARY(name, f32, f64)                           \
+  FN vec<float> name(vec<float> x) { return (vec<float>)(f32((float32x4_t)x)); } \
+  FN vec<double> name(vec<double> x) { return (vec<double>)(f64((float64x2_t)x)); }
+FN_UNARY(sqrt, vsqrtq_f32, vsqrtq_f64)
+FN_UNARY(round, vrndnq_f32, vrndnq_f64)
+FN_UNARY(floor, vrndmq_f32, vrndmq_f64)
+FN_UNARY(ceil, vrndpq_f32, vrndpq_f64)
+FN_UNARY(trunc, vrndq_f32, vrndq_f64)
+#undef FN_UNARY
+FN bool any_lane(bits<float> m) { return vmaxvq_u32((uint32x4_t)m) != 0; }
+FN bool any_lane(bits<double> m) { return (m[0] | m[1]) != 0; }
+#endif
+template <class B> FN bool all_lanes(B m) { return !any_lane(~m); }
+
+// Reductions across lanes, in a fixed order: the upper half is folded onto the lower until one lane is left.
+template <class T, class F> FN T fold_lanes(vec<T> v, const F& f) {
+  T a[lanes<T>];
+  store(a, v);
+#pragma GCC unroll 8
+  for (int half = lanes<T> / 2; half > 0; half /= 2)
+#pragma GCC unroll 32
+    for (int i = 0; i < half; ++i) a[i] = f(a[i], a[i + half]);
+  return a[0];
+}
+template <class T> FN T sum_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a + b; }); }
+template <class T> FN T max_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a > b ? a : b; }); }
+template <class T> FN T min_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a < b ? a : b; }); }
+
+}  // namespace fastnn::FN_ISA
