@@ -1,0 +1,1 @@
+"""Benchmarks, one module a family; run them with `fastnn bench`."""

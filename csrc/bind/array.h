@@ -1,0 +1,55 @@
+// bind/array.h: the Python object of an Array, written by hand because one is made and freed per operation. fastnn.Tensor
+// is its Python subclass, and kernels return Tensors: no wrapping, no unwrapping.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include "../core/array.h"
+#include "../core/error.h"
+
+namespace fastnn {
+
+struct PyArray {
+  PyObject_HEAD
+  Array array;
+  PyObject* node;      // (op, args, params, epoch, aux, fingerprints) that made it, or None
+  PyObject* grad;      // or None
+  bool requires_grad;  // of a leaf
+};
+
+extern PyTypeObject* array_type;
+extern PyTypeObject* tensor_type;   // what kernels return: array_type until fastnn.tensor registers Tensor
+extern PyObject* dtype_objects[6];  // fastnn.float32, ...
+extern int64_t epoch;               // counts in-place changes
+extern thread_local bool grad_mode;
+
+inline bool is_array(PyObject* o) { return PyObject_TypeCheck(o, array_type); }
+inline Array& array_of(PyObject* o) { return reinterpret_cast<PyArray*>(o)->array; }
+inline bool needs_grad(PyObject* o) {
+  auto* a = reinterpret_cast<PyArray*>(o);
+  return a->requires_grad || a->node != Py_None;
+}
+PyObject* wrap(Array&& a, PyTypeObject* type = nullptr);  // new reference
+
+DType dtype_from(PyObject* o);                                         // a fastnn dtype
+int64_t as_int(PyObject* o, const char* what);                         // __index__; TypeError otherwise
+int ints_from(PyObject* o, int64_t* out, int most, const char* what);  // int or sequence of ints; returns how many
+
+// Runs f; C++ errors become Python exceptions. Returns f's result, or null with the error set.
+void set_python_error();  // in a catch block
+template <class F> PyObject* guarded(const F& f) {
+  try {
+    return f();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+#define FN_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL
+
+void bind_array(pybind11::module_& m);        // array.cpp
+void bind_record(pybind11::module_& m);       // record.cpp
+void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
+void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
+extern PyMethodDef view_methods[];            // views.cpp
+
+}  // namespace fastnn

@@ -1,0 +1,273 @@
+// bind/elementwise.cpp: _cpu.add(a, b), _cpu.tanh(x), ...: promotion, broadcasting and allocation for kernels that work
+// element by element, then the launch. Written against the C API: this is the path whose overhead users feel.
+//
+//    f(a, ...)        a new tensor            each operand: a tensor, a Python number or a NumPy scalar
+//    f(a, ..., out)   into `out` (in-place operations); overlapping operands are copied first
+//
+// Promotion is PyTorch's: the kind (bool < integer < float) of the highest operand, and the widest dtype among the tensors
+// of that kind; Python numbers and 0-d tensors count only when they are of a higher kind than the others.
+#include "cast.h"
+
+#include "../kernels/table.h"
+
+namespace py = pybind11;
+
+namespace fastnn {
+
+extern int64_t launches[];
+
+namespace {
+
+enum Result { same, floating, boolean };
+
+int kind_of(DType t) { return t == DType::b8 ? 0 : is_float(t) ? 2 : 1; }
+
+DType promote(DType a, DType b) {
+  if (a == b) return a;
+  if (kind_of(a) != kind_of(b)) return kind_of(a) > kind_of(b) ? a : b;
+  if (kind_of(a) == 2) return DType::f64;
+  if (a == DType::i64 || b == DType::i64) return DType::i64;
+  return DType::i32;  // i32 with u8
+}
+
+struct Promotion {  // one of: tensors with dimensions, 0-d tensors, Python numbers
+  bool any = false;
+  DType type{};
+  void add(DType t) { type = any ? promote(type, t) : t, any = true; }
+};
+Promotion combine(const Promotion& high, const Promotion& low) {
+  if (!high.any) return low;
+  if (!low.any || kind_of(high.type) >= kind_of(low.type)) return high;
+  return {true, low.type};
+}
+
+struct Operand {
+  View view;
+  Buffer* buffer = nullptr;
+  bool number = false;
+  union { double f; int64_t i; } value;  // of a Python number
+  DType number_type{};
+  alignas(8) char scalar[8];
+  Array temporary;
+};
+
+void read_operand(Operand& x, PyObject* o, const char* name, int i) {
+  if (is_array(o)) {
+    x.view = array_of(o).view;
+    x.buffer = array_of(o).buffer;
+    return;
+  }
+  x.number = true;
+  if (PyBool_Check(o)) {
+    x.number_type = DType::b8;
+    x.value.i = o == Py_True;
+  } else if (PyLong_Check(o)) {
+    x.number_type = DType::i64;
+    x.value.i = PyLong_AsLongLong(o);
+    if (x.value.i == -1 && PyErr_Occurred()) throw py::error_already_set();
+  } else if (PyFloat_Check(o) || (PyNumber_Check(o) && !PySequence_Check(o) && !PyComplex_Check(o))) {
+    PyObject* index = PyFloat_Check(o) ? nullptr : PyNumber_Index(o);  // NumPy integers
+    PyErr_Clear();
+    if (index) {
+      x.number_type = DType::i64;
+      x.value.i = PyLong_AsLongLong(index);
+      Py_DECREF(index);
+      return;
+    }
+    x.number_type = DType::f32;
+    x.value.f = PyFloat_AsDouble(o);
+    if (x.value.f == -1.0 && PyErr_Occurred()) throw py::error_already_set();
+  } else {
+    raise_error(ErrorKind::type, "%s(): argument %d must be a Tensor or a number, not %s", name, i + 1, Py_TYPE(o)->tp_name);
+  }
+}
+
+template <class T> void put(Operand& x, T v) { memcpy(x.scalar, &v, sizeof v); }
+
+// The operand as `type`: numbers into their own storage, tensors through the copy kernel.
+void convert(Operand& x, DType type) {
+  if (x.number) {
+    bool real = x.number_type == DType::f32;
+    double f = real ? x.value.f : double(x.value.i);
+    int64_t i = real ? int64_t(x.value.f) : x.value.i;
+    switch (type) {
+      case DType::f32: put(x, float(f)); break;
+      case DType::f64: put(x, f); break;
+      case DType::i64: put(x, i); break;
+      case DType::i32: put(x, int32_t(i)); break;
+      case DType::u8: put(x, uint8_t(i)); break;
+      case DType::b8: put(x, uint8_t(real ? f != 0 : i != 0)); break;
+    }
+    x.view.data = x.scalar;
+    x.view.ndim = 0;
+    x.view.dtype = type;
+  } else if (x.view.dtype != type) {
+    x.temporary = empty(x.view.shape, x.view.ndim, type);
+    active->copy(Out{x.temporary.view}, In{x.view});
+    x.view = x.temporary.view;
+    x.buffer = x.temporary.buffer;
+  }
+}
+
+// Shapes line up from the right; each axis is equal or 1.
+void broadcast_shape(const char* name, const Operand* x, int n, View& y) {
+  y.ndim = 0;
+  for (int i = 0; i < n; ++i)
+    if (x[i].view.ndim > y.ndim) y.ndim = x[i].view.ndim;
+  for (int d = 0; d < y.ndim; ++d) y.shape[d] = 1;
+  for (int i = 0; i < n; ++i) {
+    int lead = y.ndim - x[i].view.ndim;
+    for (int d = 0; d < x[i].view.ndim; ++d) {
+      int64_t s = x[i].view.shape[d], &t = y.shape[lead + d];
+      if (s == t || s == 1) continue;
+      if (t != 1)
+        raise_error(ErrorKind::shape,
+                    "%s: The size of tensor a (%lld) must match the size of tensor b (%lld) at non-singleton dimension %d",
+                    name, (long long)t, (long long)s, lead + d);
+      t = s;
+    }
+  }
+}
+void broadcast(View& v, const View& y) {
+  if (v.ndim == y.ndim && memcmp(v.shape, y.shape, size_t(y.ndim) * sizeof(int64_t)) == 0) return;
+  View r = v;
+  r.ndim = y.ndim;
+  int lead = y.ndim - v.ndim;
+  for (int d = 0; d < y.ndim; ++d) {
+    r.shape[d] = y.shape[d];
+    r.strides[d] = d < lead || (v.shape[d - lead] == 1 && y.shape[d] != 1) ? 0 : v.strides[d - lead];
+  }
+  v = r;
+}
+bool same_layout(const View& a, const View& b) {
+  if (a.data != b.data || a.ndim != b.ndim || a.dtype != b.dtype) return false;
+  for (int d = 0; d < a.ndim; ++d)
+    if (a.shape[d] != b.shape[d] || (a.shape[d] > 1 && a.strides[d] != b.strides[d])) return false;
+  return true;
+}
+
+template <int N> struct KernelOf;
+template <> struct KernelOf<1> { using type = void (*)(Out, In); };
+template <> struct KernelOf<2> { using type = void (*)(Out, In, In); };
+template <> struct KernelOf<3> { using type = void (*)(Out, In, In, In); };
+
+template <int N> void run(int64_t& count, typename KernelOf<N>::type kernel, const View& y, Operand* x) {
+  if constexpr (N == 1) launch<Out, In>(count, kernel, Out{y}, In{x[0].view});
+  if constexpr (N == 2) launch<Out, In, In>(count, kernel, Out{y}, In{x[0].view}, In{x[1].view});
+  if constexpr (N == 3) launch<Out, In, In, In>(count, kernel, Out{y}, In{x[0].view}, In{x[1].view}, In{x[2].view});
+}
+
+// FIRST_FREE: the first operand keeps its own dtype (the condition of `where`).
+template <int N>
+PyObject* apply(const char* name, Result result, bool first_free, int64_t& count, typename KernelOf<N>::type kernel,
+                PyObject* const* args, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    if (n != N && n != N + 1) raise_error(ErrorKind::type, "%s(): expected %d arguments, got %lld", name, N, (long long)n);
+    Operand x[N];
+    for (int i = 0; i < N; ++i) read_operand(x[i], args[i], name, i);
+    DType type = x[0].view.dtype;
+    bool uniform = !x[0].number && !first_free;
+    for (int i = 1; i < N; ++i) uniform = uniform && !x[i].number && x[i].view.dtype == type;
+    if (!uniform) {
+      Promotion dims, zero, numbers;
+      for (int i = first_free; i < N; ++i)
+        (x[i].number ? numbers : x[i].view.ndim ? dims : zero).add(x[i].number ? x[i].number_type : x[i].view.dtype);
+      type = combine(dims, combine(zero, numbers)).type;
+    }
+    if (result == floating && !is_float(type)) type = DType::f32;
+    for (int i = first_free; i < N; ++i) convert(x[i], type);
+    if (first_free) convert(x[0], DType::b8);
+
+    Array made;
+    View shape{};
+    broadcast_shape(name, x, N, shape);
+    DType out_type = result == boolean ? DType::b8 : type;
+    PyObject* out = n == N + 1 ? args[N] : nullptr;
+    View y;
+    Array staged;
+    if (!out) {
+      made = empty(shape.shape, shape.ndim, out_type);
+      y = made.view;
+    } else {
+      if (!is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
+      const Array& target = array_of(out);
+      y = target.view;
+      char a[160], b[160];
+      if (y.ndim != shape.ndim || memcmp(y.shape, shape.shape, size_t(shape.ndim) * sizeof(int64_t))) {
+        shape_text(a, sizeof a, y);
+        shape_text(b, sizeof b, shape);
+        raise_error(ErrorKind::shape, "%s: output with shape %s doesn't match the broadcast shape %s", name, a, b);
+      }
+      if (target.buffer->readonly) raise_error(ErrorKind::value, "%s: the tensor's memory is read-only", name);
+      for (int d = 0; d < y.ndim; ++d)
+        if (y.strides[d] == 0 && y.shape[d] > 1)
+          raise_error(ErrorKind::runtime, "%s: unsupported operation: more than one element of the written-to tensor refers "
+                      "to a single memory location. Please clone() the tensor before performing the operation.", name);
+      if (kind_of(out_type) > kind_of(y.dtype))
+        raise_error(ErrorKind::runtime, "%s: result type %s can't be cast to the desired output type %s", name,
+                    dtype_name(out_type), dtype_name(y.dtype));
+      bool overlap = false;
+      for (int i = 0; i < N; ++i)
+        overlap |= !x[i].number && x[i].buffer == target.buffer && !same_layout(x[i].view, y);
+      if (overlap || y.dtype != out_type) {
+        staged = empty(shape.shape, shape.ndim, out_type);
+        y = staged.view;
+      }
+    }
+    int64_t bytes = 0;
+    for (int i = 0; i < N; ++i) {
+      broadcast(x[i].view, shape);
+      bytes += x[i].view.bytes();
+    }
+    {
+      ReleaseGil gil(bytes >= RELEASE_FROM);
+      run<N>(count, kernel, y, x);
+      if (staged.buffer) active->copy(Out{array_of(out).view}, In{y});
+    }
+    return out ? Py_NewRef(out) : wrap(std::move(made));
+  });
+}
+
+enum class Count {
+#define KERNEL(name, params) name,
+#include "../kernels.def"
+#undef KERNEL
+};
+
+#define KERNEL(name, params)
+#define POINTWISE(n, name, result)                                                                                      \
+  PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t count) {                                             \
+    return apply<n>(#name, result, __builtin_strcmp(#name, "where") == 0, launches[int(Count::name)], active->name, args, \
+                    count);                                                                                             \
+  }
+#define UNARY(name, result) POINTWISE(1, name, result)
+#define BINARY(name, result) POINTWISE(2, name, result)
+#define TERNARY(name, result) POINTWISE(3, name, result)
+#include "../kernels.def"
+
+PyMethodDef functions[] = {
+#define UNARY(name, result) {#name, FN_FASTCALL(py_##name), #name "(x, out=None)"},
+#define BINARY(name, result) {#name, FN_FASTCALL(py_##name), #name "(a, b, out=None)"},
+#define TERNARY(name, result) {#name, FN_FASTCALL(py_##name), #name "(a, b, c, out=None)"},
+#include "../kernels.def"
+    {nullptr, nullptr, 0, nullptr}};
+#undef KERNEL
+
+}  // namespace
+
+void bind_elementwise(py::module_& m) {
+  for (PyMethodDef* f = functions; f->ml_name; ++f)
+    m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
+  m.def("promote", [](py::args args) {  // result dtype of these operands
+    Promotion dims, zero, numbers;
+    int i = 0;
+    for (auto o : args) {
+      Operand x;
+      read_operand(x, o.ptr(), "result_type", i++);
+      (x.number ? numbers : x.view.ndim ? dims : zero).add(x.number ? x.number_type : x.view.dtype);
+    }
+    return py::reinterpret_borrow<py::object>(dtype_objects[int(combine(dims, combine(zero, numbers)).type)]);
+  });
+}
+
+}  // namespace fastnn

@@ -1,0 +1,168 @@
+// bind/record.cpp: what autodiff.py needs done fast. `record` notes which op made a tensor; `stale` tells at backward
+// whether a value that a partial derivative reads has been changed in place since.
+//
+// Changes are dated by one counter, `epoch`: an in-place change advances it and stamps the buffer; a node keeps the epoch
+// at which it was made. A saved value is stale when its buffer's stamp is later than the node. Memory that NumPy or
+// another library can write to without telling us (`shared`) is fingerprinted when it is saved.
+#include "array.h"
+
+namespace py = pybind11;
+
+namespace fastnn {
+
+int64_t epoch = 0;
+thread_local bool grad_mode = true;
+
+namespace {
+
+PyObject* saved_name;  // "saved"
+
+uint64_t mix(uint64_t h, uint64_t v) { return (h ^ v) * 0x9e3779b97f4a7c15ull ^ (h >> 29); }
+
+uint64_t fingerprint(const View& v) {
+  if (v.packed()) {  // four independent streams keep the multiplier busy: about 10 GB/s
+    const char* p = static_cast<const char*>(v.data);
+    int64_t n = v.bytes();
+    uint64_t h[4] = {1, 2, 3, 4}, w[4];
+    for (; n >= 32; n -= 32, p += 32) {
+      memcpy(w, p, 32);
+      for (int i = 0; i < 4; ++i) h[i] = mix(h[i], w[i]);
+    }
+    for (; n > 0; --n, ++p) h[0] = mix(h[0], uint64_t(*p));
+    return mix(mix(h[0], h[1]), mix(h[2], h[3]));
+  }
+  uint64_t h = 1;
+  int64_t index[MAX_DIMS] = {}, size = itemsize(v.dtype), n = v.numel();
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t offset = 0;
+    for (int d = 0; d < v.ndim; ++d) offset += index[d] * v.strides[d];
+    uint64_t w = 0;
+    memcpy(&w, static_cast<const char*>(v.data) + offset * size, size_t(size));
+    h = mix(h, w);
+    for (int d = v.ndim - 1; d >= 0 && ++index[d] == v.shape[d]; --d) index[d] = 0;
+  }
+  return h;
+}
+
+// op.saved: None (every argument and the output), or a tuple of argument positions, -1 for the output.
+template <class F> void each_saved(PyObject* op, PyObject* args, PyObject* y, const F& f) {
+  PyObject* saved = PyObject_GetAttr(op, saved_name);
+  if (!saved) throw py::error_already_set();
+  py::object hold = py::reinterpret_steal<py::object>(saved);
+  Py_ssize_t n = PyTuple_GET_SIZE(args);
+  auto visit = [&](Py_ssize_t i) {
+    PyObject* a = i < 0 ? y : i < n ? PyTuple_GET_ITEM(args, i) : nullptr;
+    if (a && is_array(a)) f(i, array_of(a));
+  };
+  if (saved == Py_None) {
+    for (Py_ssize_t i = -1; i < n; ++i) visit(i);
+  } else {
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(saved); ++k) visit(PyLong_AsSsize_t(PyTuple_GET_ITEM(saved, k)));
+  }
+}
+
+// record(y, op, args, params=None) -> y. y is a tensor, or a tuple whose first element is the differentiable one.
+PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
+  PyObject* y = a[0];
+  if (!grad_mode) return Py_NewRef(y);
+  return guarded([&]() -> PyObject* {
+    if (n < 3) raise_error(ErrorKind::type, "record: expected y, op, args");
+    PyObject *op = a[1], *args = a[2], *params = n > 3 ? a[3] : Py_None;
+    bool wanted = false, shared = false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
+      PyObject* x = PyTuple_GET_ITEM(args, i);
+      if (!is_array(x)) continue;
+      wanted |= needs_grad(x);
+      shared |= array_of(x).buffer->shared;
+    }
+    if (!wanted) return Py_NewRef(y);
+    PyObject* first = y;
+    py::object aux = py::none();
+    if (PyTuple_Check(y)) {
+      first = PyTuple_GET_ITEM(y, 0);
+      aux = py::reinterpret_steal<py::object>(PyTuple_GetSlice(y, 1, PyTuple_GET_SIZE(y)));
+    }
+    if (!is_array(first) || !is_float(array_of(first).view.dtype)) return Py_NewRef(y);
+    py::object prints = py::none();
+    if (shared) {
+      py::list list;
+      each_saved(op, args, nullptr, [&](Py_ssize_t i, const Array& x) {
+        if (x.buffer->shared) list.append(py::make_tuple(i, fingerprint(x.view)));
+      });
+      if (list.size()) prints = std::move(list);
+    }
+    PyObject* node = PyTuple_New(6);
+    if (!node) throw py::error_already_set();
+    PyTuple_SET_ITEM(node, 0, Py_NewRef(op));
+    PyTuple_SET_ITEM(node, 1, Py_NewRef(args));
+    PyTuple_SET_ITEM(node, 2, Py_NewRef(params));
+    PyTuple_SET_ITEM(node, 3, PyLong_FromLongLong(epoch));
+    PyTuple_SET_ITEM(node, 4, aux.release().ptr());
+    PyTuple_SET_ITEM(node, 5, prints.release().ptr());
+    auto* p = reinterpret_cast<PyArray*>(first);
+    PyObject* old = p->node;
+    p->node = node;
+    Py_DECREF(old);
+    return Py_NewRef(y);
+  });
+}
+
+// stale(y) -> None, or the position of a saved argument (-1: the output) that was changed after y was computed.
+PyObject* py_stale(PyObject*, PyObject* y) {
+  return guarded([&]() -> PyObject* {
+    PyObject* node = reinterpret_cast<PyArray*>(y)->node;
+    int64_t made = PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
+    PyObject *args = PyTuple_GET_ITEM(node, 1), *prints = PyTuple_GET_ITEM(node, 5);
+    if (made == epoch && prints == Py_None) Py_RETURN_NONE;
+    Py_ssize_t found = -2;
+    each_saved(PyTuple_GET_ITEM(node, 0), args, y, [&](Py_ssize_t i, const Array& x) {
+      if (x.buffer->stamp > made && found == -2) found = i;
+    });
+    if (found == -2 && prints != Py_None)
+      for (Py_ssize_t k = 0; k < PyList_GET_SIZE(prints); ++k) {
+        PyObject* pair = PyList_GET_ITEM(prints, k);
+        Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0));
+        const View& v = array_of(PyTuple_GET_ITEM(args, i)).view;
+        if (fingerprint(v) != PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(pair, 1))) found = i;
+      }
+    if (found == -2) Py_RETURN_NONE;
+    return PyLong_FromSsize_t(found);
+  });
+}
+
+// mutate(x, recorded=False): x's memory has been changed in place.
+PyObject* py_mutate(PyObject*, PyObject* const* a, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    if (n < 1 || !is_array(a[0])) raise_error(ErrorKind::type, "mutate: expected a tensor");
+    Buffer* b = array_of(a[0]).buffer;
+    if (b->readonly)
+      raise_error(ErrorKind::value, "this tensor's memory is read-only (it came from a read-only array); use clone() first");
+    b->stamp = ++epoch;
+    if (n > 1 && PyObject_IsTrue(a[1])) b->rebased = epoch;
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* py_set_grad_mode(PyObject*, PyObject* on) {
+  bool before = grad_mode;
+  int value = PyObject_IsTrue(on);
+  if (value < 0) return nullptr;
+  grad_mode = value != 0;
+  return PyBool_FromLong(before);
+}
+PyObject* py_grad_mode(PyObject*, PyObject*) { return PyBool_FromLong(grad_mode); }
+
+PyMethodDef functions[] = {{"record", FN_FASTCALL(py_record), "record(y, op, args, params=None) -> y"},
+                           {"stale", py_stale, METH_O, "stale(y) -> position of a saved value that changed, or None"},
+                           {"mutate", FN_FASTCALL(py_mutate), "mutate(x, recorded=False)"},
+                           {"set_grad_mode", py_set_grad_mode, METH_O, "set_grad_mode(on) -> the mode before"},
+                           {"grad_mode", py_grad_mode, METH_NOARGS, "whether operations are being recorded"}};
+
+}  // namespace
+
+void bind_record(py::module_& m) {
+  saved_name = PyUnicode_InternFromString("saved");
+  for (auto& f : functions) m.attr(f.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&f, nullptr));
+}
+
+}  // namespace fastnn

@@ -1,0 +1,40 @@
+"""fastnn: neural networks on hand-written kernels. PyTorch's names, NumPy's manners, sources to read."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from . import _cpu, autodiff, dtypes, ops, tensor as _tensor  # noqa: F401
+from .autodiff import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .device import device, get_num_threads, isa, set_num_threads, threads
+from .dtypes import (
+    bool,  # noqa: A004
+    double,
+    dtype,
+    float,  # noqa: A004
+    float32,
+    float64,
+    get_default_dtype,
+    int,  # noqa: A004
+    int32,
+    int64,
+    long,
+    set_default_dtype,
+    uint8,
+)
+from .errors import DTypeError, ShapeError
+
+globals().update({name: getattr(_tensor, name) for name in _tensor.__all__})
+globals().update(ops.exported("__all__"))
+newaxis = None
+pi, e, inf, nan = 3.141592653589793, 2.718281828459045, _tensor.np.inf, _tensor.np.nan
+
+
+def empty_cache() -> None:
+    """Gives the buffer pool's unused memory back to the system."""
+    _cpu.pool_trim()
+
+
+def memory_stats() -> dict:
+    """The buffer pool: live blocks and bytes, cached bytes, peak bytes."""
+    return _cpu.pool_stats()

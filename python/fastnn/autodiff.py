@@ -1,0 +1,470 @@
+"""Reverse-mode automatic differentiation of any order. Read this file first.
+
+An **op** is a forward function plus one partial derivative per argument, *written with ops*. So the gradient of a gradient
+exists by construction, to any order. A tensor that an op made remembers it::
+
+    y._node = (op, args, params, epoch, aux, fingerprints)
+
+and `grad` walks these nodes from the outputs in reverse topological order (iteratively: a chain of 100,000 ops is fine),
+asking each op for the gradients of its arguments. No closures, no tape, no reference cycles: dropping the last reference
+to a result frees its history.
+
+`record` and the check for values changed in place are C++ (bind/record.cpp); everything else is here.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from . import _cpu
+from .errors import ShapeError
+
+record = _cpu.record  # record(y, op, args, params=None) -> y, remembering the op if a gradient may be asked for
+is_grad_enabled = _cpu.grad_mode
+Array = _cpu.Array
+
+
+class Op:
+    """A differentiable function: `forward(*args, **params)` and one partial derivative per positional argument.
+
+    A partial is `rule(g, y, *args, **params)`: g the gradient of the output, y the output, and returns the gradient of one
+    argument, or is None where there is none. Shapes may still be broadcast; `grad` sums them back, in one place.
+    `saves` names the arguments whose *values* the rules read ("y" for the output); None means all of them.
+    """
+
+    def __init__(self, forward, saves=None):
+        functools.update_wrapper(self, forward)
+        self.forward = forward
+        self.name = forward.__name__.lstrip("_")
+        self.rules = None
+        self.joint_rule = None
+        code = forward.__code__
+        names = code.co_varnames[: code.co_argcount]
+        self.saved = None if saves is None else _positions(saves, names)
+
+    def __call__(self, *args, **params):
+        return record(self.forward(*args, **params), self, args, params)
+
+    def __repr__(self):
+        return f"<op {self.name}>"
+
+    def partials(self, *rules):
+        """One rule per positional argument; a single rule serves all arguments of a variadic op (it also gets index=)."""
+        self.rules = rules
+        return self
+
+    def joint(self, rule):
+        """`rule(g, y, *args, needs, **params)` gives all gradients in one pass; used when no graph of them is wanted."""
+        self.joint_rule = rule
+        return self
+
+    def gradients(self, g, y, args, params, needs):
+        """The gradient of each argument for which needs[i], else None."""
+        params = params or {}
+        if self.joint_rule is not None and not is_grad_enabled():
+            return self.joint_rule(g, y, *args, needs=needs, **params)
+        if self.rules is None:
+            raise RuntimeError(f"{self.name} has no derivative")
+        if len(self.rules) == 1 and len(args) > 1:
+            rule = self.rules[0]
+            return [rule(g, y, *args, index=i, **params) if need else None for i, need in enumerate(needs)]
+        out = []
+        for i, need in enumerate(needs):
+            rule = self.rules[i]
+            if need and rule is None:
+                raise RuntimeError(f"the derivative of {self.name} with respect to argument {i} is not defined")
+            out.append(rule(g, y, *args, **params) if need else None)
+        return out
+
+
+def _positions(saves, names):
+    """"xw" or "input, weight" as argument positions; "y" is the output (-1) unless an argument has that name."""
+    words = saves.replace(",", " ").split()
+    if len(words) == 1 and words[0] not in names:
+        words = list(words[0])
+    return tuple(-1 if w == "y" and "y" not in names else names.index(w) for w in words)
+
+
+def op(forward=None, *, saves=None):
+    """Decorator: makes an `Op` of a forward function."""
+    if forward is None:
+        return lambda f: Op(f, saves)
+    return Op(forward, saves)
+
+
+class _GradMode:
+    """Context manager and decorator that switches recording on or off for this thread."""
+
+    mode = False
+
+    def __enter__(self):
+        self.before = _cpu.set_grad_mode(self.mode)
+        return self
+
+    def __exit__(self, *exc):
+        _cpu.set_grad_mode(self.before)
+
+    def __call__(self, f):
+        @functools.wraps(f)
+        def wrapped(*args, **kwargs):
+            with type(self)():
+                return f(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_GradMode):
+    """Inside, operations are not recorded: results have requires_grad=False. Also a decorator."""
+
+    def __new__(cls, f=None):
+        return super().__new__(cls) if f is None else super().__new__(cls)(f)
+
+
+class enable_grad(no_grad):
+    """Inside, operations are recorded even within no_grad."""
+
+    mode = True
+
+
+inference_mode = no_grad
+
+
+class set_grad_enabled(_GradMode):
+    """Switches recording on or off, at once and until the end of the block if used as one."""
+
+    def __init__(self, mode: bool):
+        self.mode = bool(mode)
+        self.before = _cpu.set_grad_mode(self.mode)
+
+    def __enter__(self):
+        return self
+
+    def __call__(self, f):
+        _cpu.set_grad_mode(self.before)
+        mode = self.mode
+
+        @functools.wraps(f)
+        def wrapped(*args, **kwargs):
+            with set_grad_enabled(mode):
+                return f(*args, **kwargs)
+
+        return wrapped
+
+
+class _Freed:
+    """Takes an op's place in a node after backward has used it."""
+
+    saved = ()
+
+    def __init__(self, op):
+        self.name = op.name
+
+
+_hooked = False  # set by the first register_hook or retain_grad: looking for hooks costs every tensor a __dict__
+
+
+def use_hooks():
+    global _hooked
+    _hooked = True
+
+
+def _run_hooks(t, g):
+    for hook in list(t.__dict__.get("_hooks", {}).values()):
+        new = hook(g)
+        g = g if new is None else new
+    return g
+
+
+def inplace(fn, kernel=None):
+    """The method `x.fn_(...)`: writes fn(x, ...) into x's memory and returns x.
+
+    kernel(x, ..., out) does it in one pass when nothing is being recorded. When gradients are, x takes over the history of
+    the result, and its value before stays reachable as a tensor of its own (copied only if the derivative reads it).
+    RuntimeError for a leaf that requires grad, and where shape or dtype of the result do not fit.
+    """
+    name = fn.__name__ + "_"
+
+    def method(self, *args, **kwargs):
+        if _cpu.grad_mode():
+            recorded = self.requires_grad
+            if recorded and self._node is None:
+                raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
+            if recorded or any(isinstance(a, Array) and a.requires_grad for a in args):
+                return _inplace_recorded(self, fn, name, args, kwargs)
+        if kernel is not None and not kwargs:
+            kernel(self, *args, self)
+        else:
+            _overwrite(self, fn(self, *args, **kwargs), name)
+        _cpu.mutate(self)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
+    return method
+
+
+def _overwrite(x, y, name):
+    if y._shape != x._shape:
+        raise ShapeError(f"{name}: output with shape {list(x._shape)} doesn't match the broadcast shape {list(y._shape)}")
+    if y.dtype.is_floating_point and not x.dtype.is_floating_point:
+        raise ShapeError(f"{name}: result type {y.dtype.name} can't be cast to the desired output type {x.dtype.name}")
+    if 0 in x._strides and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+    _cpu.copy(x, y)
+
+
+def _inplace_recorded(x, fn, name, args, kwargs):
+    old = x.detach()
+    if x._node is not None:
+        old._node = (*x._node[:6], "before in-place")  # still valid for the gradient, though its memory moves on
+    y = fn(old, *args, **kwargs)
+    node = y._node
+    if node is None or node[0].saved is None or any(i >= 0 and node[1][i] is old for i in node[0].saved):
+        kept = old.detach().clone()
+        kept._node = old._node
+        node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
+    if y.dtype is not x.dtype:
+        raise RuntimeError(f"{name}: result type {y.dtype.name} can't be cast to {x.dtype.name} while gradients are recorded")
+    _overwrite(x, y.detach(), name)
+    _cpu.mutate(x, True)
+    x._node = node and (*node[:3], x._version, *node[4:6])
+    return x
+
+
+def _order(outputs):
+    """Tensors with a node, reachable from outputs, in topological order (inputs before what they make)."""
+    order, seen, stack = [], set(), [t for t in outputs]
+    while stack:
+        t = stack.pop()
+        if t is None:  # the tensor below it on the stack has all its inputs done
+            order.append(stack.pop())
+            continue
+        if id(t) in seen or t._node is None:
+            continue
+        seen.add(id(t))
+        stack.append(t)
+        stack.append(None)
+        for x in t._node[1]:
+            if isinstance(x, Array) and x._node is not None and id(x) not in seen:
+                stack.append(x)
+    return order
+
+
+def _first_grad(t, shape_of):
+    from .tensor import ones_like
+
+    if shape_of._size != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    return ones_like(t)
+
+
+def _match(g, x, op):
+    """The gradient g of an op's argument x in x's own shape and dtype: broadcasting is undone here and nowhere else."""
+    if g._shape != x._shape:
+        from .ops.reduce import sum_to
+
+        g = sum_to(g, x._shape)
+    if g.dtype is not x.dtype:
+        g = g.to(x.dtype)
+    return g
+
+
+def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
+    """Sends gradients from outputs back. `wanted`: ids of tensors whose gradient is collected (None: every leaf).
+
+    Returns {id(t): gradient} for wanted tensors; with accumulate, leaves get `.grad` instead.
+    """
+    order = _order(outputs)
+    if wanted is not None:  # only nodes through which a wanted tensor is reached
+        useful = set(wanted)
+        for t in order:
+            if id(t) not in useful and any(id(x) in useful for x in t._node[1]):
+                useful.add(id(t))
+    else:
+        useful = None
+    pending: dict[int, object] = {}
+    leaves = {}
+    for t, g in zip(outputs, grads, strict=True):
+        have = pending.get(id(t))
+        pending[id(t)] = g if have is None else have + g
+        if t._node is None:
+            leaves[id(t)] = t
+    collected = {}
+    before = _cpu.set_grad_mode(create_graph)
+    try:
+        while order:
+            t = order.pop()
+            g = pending.pop(id(t), None)
+            if g is None:
+                continue
+            if _hooked:
+                g = _run_hooks(t, g)
+                if accumulate and t.__dict__.get("_retains_grad"):
+                    _accumulate(t, g, create_graph)
+            if wanted is not None:
+                if id(t) in wanted:
+                    collected[id(t)] = g
+                if id(t) not in useful:
+                    continue
+            node = t._node
+            f, args, params = node[0], node[1], node[2]
+            if type(f) is _Freed:
+                raise RuntimeError(
+                    f"Trying to backward through the graph a second time ({f.name}): the saved values have been freed. "
+                    "Specify retain_graph=True if you need to backward through the graph a second time."
+                )
+            changed = _cpu.stale(t)
+            if changed is not None or (t._rebased > node[3] and len(node) == 6):
+                what = "its output" if changed == -1 else f"argument {changed}" if changed is not None else "a view of its output"
+                raise RuntimeError(
+                    f"{f.name}: one of the variables needed for gradient computation has been modified by an inplace "
+                    f"operation: {what} changed after {f.name} had used it. Use an out-of-place operation, or clone() first."
+                )
+            if useful is None:
+                needs = tuple([isinstance(x, Array) and x.requires_grad for x in args])
+            else:
+                needs = tuple([isinstance(x, Array) and id(x) in useful for x in args])
+            y = t if node[4] is None else (t, *node[4])
+            for x, need, gx in zip(args, needs, f.gradients(g, y, args, params, needs), strict=True):
+                if not need or gx is None:
+                    continue
+                if gx._shape != x._shape or gx.dtype is not x.dtype:
+                    gx = _match(gx, x, f)
+                k = id(x)
+                have = pending.get(k)
+                pending[k] = gx if have is None else have + gx
+                if x._node is None:
+                    leaves[k] = x
+            if not retain_graph and f.saved != ():
+                t._node = (_Freed(f), (), None, node[3], None, None)
+            del node, args, g, y
+        for k, x in leaves.items():
+            g = pending.pop(k, None)
+            if g is None or not x.requires_grad and (wanted is None or k not in wanted):
+                continue
+            if _hooked:
+                g = _run_hooks(x, g)
+            if wanted is not None:
+                if k in wanted:
+                    collected[k] = g
+            elif accumulate:
+                _accumulate(x, g, create_graph)
+    finally:
+        _cpu.set_grad_mode(before)
+    return collected
+
+
+def _accumulate(x, g, create_graph):
+    have = x._grad
+    if have is None:
+        # Two leaves may be handed the same gradient, or a view of one: each gets its own memory.
+        if not create_graph and (g._references > 1 or not g._packed or sys.getrefcount(g) > 4):
+            g = g.clone()
+        x._grad = g if create_graph else g.detach()
+    elif create_graph:
+        x._grad = have + g
+    else:
+        have.add_(g)
+
+
+def _as_outputs(outputs, name):
+    outputs = (outputs,) if isinstance(outputs, Array) else tuple(outputs)
+    for t in outputs:
+        if not isinstance(t, Array):
+            raise TypeError(f"{name}: expected Tensors, got {type(t).__name__}")
+        if not t.requires_grad:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+    return outputs
+
+
+def _as_grads(outputs, grads):
+    if grads is None:
+        grads = (None,) * len(outputs)
+    grads = (grads,) if isinstance(grads, Array) else tuple(grads)
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    out = []
+    for t, g in zip(outputs, grads, strict=True):
+        if g is None:
+            g = _first_grad(t, t)
+        elif not isinstance(g, Array):
+            raise TypeError(f"gradients can be either Tensors, or None, but got {type(g).__name__}")
+        elif g._shape != t._shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output[0] has a shape of {list(g._shape)} and output[0] has a shape of {list(t._shape)}."
+            )
+        out.append(g if g.dtype is t.dtype else g.to(t.dtype))
+    return out
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+    """Adds to `.grad` of every leaf that requires it the gradient of the sum of tensors (weighted by grad_tensors).
+
+    RuntimeError: a non-scalar without grad_tensors, a graph used twice, a saved value changed in place (names the op).
+    """
+    tensors = _as_outputs(tensors, "backward")
+    if retain_graph is None:
+        retain_graph = create_graph
+    grads = _as_grads(tensors, grad_tensors)
+    if inputs is None:
+        _propagate(tensors, grads, None, retain_graph, create_graph, True)
+        return
+    inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    found = _propagate(tensors, grads, {id(x): x for x in inputs}, retain_graph, create_graph, False)
+    for x in inputs:
+        if id(x) in found:
+            _accumulate(x, found[id(x)], create_graph)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    only_inputs=True,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
+    """The gradients of the sum of outputs (weighted by grad_outputs) with respect to inputs, as a tuple.
+
+    create_graph=True makes the result differentiable itself. RuntimeError for an input that the outputs do not depend on,
+    unless allow_unused (then None) or materialize_grads (then zeros).
+    """
+    if is_grads_batched:
+        raise RuntimeError("grad: is_grads_batched=True is not supported; call grad once per grad_output")
+    outputs = _as_outputs(outputs, "grad")
+    inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
+    for x in inputs:
+        if not isinstance(x, Array):
+            raise TypeError(f"grad: expected Tensors as inputs, got {type(x).__name__}")
+        if not x.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    if retain_graph is None:
+        retain_graph = create_graph
+    found = _propagate(outputs, _as_grads(outputs, grad_outputs), {id(x): x for x in inputs}, retain_graph, create_graph, False)
+    result = []
+    for x in inputs:
+        g = found.get(id(x))
+        if g is None and materialize_grads:
+            from .tensor import zeros_like
+
+            g = zeros_like(x)
+        elif g is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+                "is the desired behavior."
+            )
+        elif g is not None and g._shape != x._shape:
+            g = _match(g, x, None)
+        result.append(g)
+    return tuple(result)

@@ -1,0 +1,68 @@
+"""Element types: float32, float64, int64, int32, uint8, bool."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+
+
+class dtype:
+    """An element type. Compare with ``is`` or ``==``; convert with ``numpy.dtype(x.numpy)``."""
+
+    __slots__ = ("is_floating_point", "itemsize", "name", "numpy")
+
+    def __init__(self, name: str):
+        self.name = name
+        self.numpy = np.dtype(name)
+        self.itemsize = self.numpy.itemsize
+        self.is_floating_point = name.startswith("float")
+
+    is_complex = False
+    is_signed = property(lambda self: self.name not in ("uint8", "bool"))
+
+    def __repr__(self):
+        return f"fastnn.{self.name}"
+
+    def __reduce__(self):
+        return self.name
+
+
+float32, float64, int64, int32, uint8 = map(dtype, ("float32", "float64", "int64", "int32", "uint8"))
+bool = dtype("bool")
+float, double, long, int = float32, float64, int64, int32
+ALL = (float32, float64, int64, int32, uint8, bool)  # the order of core/view.h
+
+_default = float32
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of tensors made from Python floats; float32 unless set."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Sets the dtype of tensors made from Python floats. TypeError unless it is float32 or float64."""
+    global _default
+    d = as_dtype(d)
+    if not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default = d
+
+
+_by_key = {d.name: d for d in ALL} | {d.numpy: d for d in ALL} | {builtins.float: float64, builtins.int: int64, builtins.bool: bool}
+
+
+def as_dtype(d) -> dtype:
+    """A fastnn dtype from a dtype, a NumPy dtype, a Python type or a name."""
+    if isinstance(d, dtype):
+        return d
+    found = _by_key.get(d) if isinstance(d, (str, type, np.dtype)) else None
+    if found is None:
+        try:
+            found = _by_key.get(np.dtype(d))
+        except TypeError:
+            pass
+    if found is None:
+        raise TypeError(f"unsupported dtype {d!r}; fastnn has {', '.join(x.name for x in ALL)}")
+    return found

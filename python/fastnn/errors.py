@@ -1,0 +1,9 @@
+"""Exceptions that satisfy both guesses: code that expects PyTorch's class and code that expects NumPy's."""
+
+
+class ShapeError(RuntimeError, ValueError):
+    """Shapes, sizes or values that do not fit: PyTorch raises RuntimeError here, NumPy ValueError."""
+
+
+class DTypeError(RuntimeError, TypeError):
+    """Element types that do not fit: PyTorch raises RuntimeError here, NumPy TypeError."""
