@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import _cpu, autodiff, dtypes, ops, tensor as _tensor  # noqa: F401
+from . import _cpu, autodiff, autograd, dtypes, ops, tensor as _tensor  # noqa: F401
 from .autodiff import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .device import device, get_num_threads, isa, set_num_threads, threads
 from .dtypes import (
