@@ -1,0 +1,139 @@
+// matmul/tile.h: the inner loop of C = A.B. Speed is decided here; everything else is logistics.
+//
+//    acc[M][V] += A[M, k] . B[k, V vectors]         M <= MR rows and V <= NV vectors stay in registers until k is done
+//
+//               B  0 1 2 3        hex digits: order in memory of packed panels (pack.h).
+//                  4 5 6 7        Each step of k loads one row of B (V vectors),
+//     A  0 2 4     8 9 A B        broadcasts one column of A (M scalars),
+//        1 3 5    +-------+       and issues M.V FMAs.
+//                 |   C   |
+//                 +-------+
+//    tile     sse 4x8    avx2 6x16    avx512 14x32    neon 8x12     (float; half the columns for double)
+//    cost     2.MR.NR flops per MR+NR loads: bound by the FMA ports from k = 64 on
+//    read on  pack.h (why copying pays)  ->  gemm.h (cache blocks, threads)  ->  matmul.cpp (which path when)
+#pragma once
+#include "../../core/simd.h"
+
+namespace fastnn::FN_ISA {
+
+#if defined(__AVX512F__)
+constexpr int MR = 14, NV = 2;  // 28 accumulators + 2 of B + broadcasts = 32 registers
+#elif defined(__AVX2__)
+constexpr int MR = 6, NV = 2;  // 12 of 16
+#elif defined(__aarch64__)
+constexpr int MR = 8, NV = 3;  // 24 of 32
+#else
+constexpr int MR = 4, NV = 2;  // 8 of 16; a product needs its own register, SSE has no FMA
+#endif
+template <class T> constexpr int NR = NV * lanes<T>;
+template <class T> constexpr int NR_MAX = 4 * lanes<T>;  // widest tile of any kernel here (skinny.h)
+
+// Rows of A as the tile reads them: at(i) is A[i, p], next() steps p.
+template <int M, class T> struct PackedRows {  // a panel written by pack.h: M values for each p
+  const T* a;
+  FN T at(int i) const { return a[i]; }
+  FN void next() { a += M; }
+};
+template <class T> struct StridedRows {  // straight from the operand
+  const T* a[(MR + 3) / 4];              // one pointer in four rows: x86 addresses base + {0, 1, 2} rows, and 3 by `three`
+  int64_t rs, cs, three;
+  FN StridedRows(const T* p, int64_t rs, int64_t cs) : rs(rs), cs(cs), three(3 * rs) {
+    for (int i = 0; i < (MR + 3) / 4; ++i) a[i] = p + 4 * i * rs;
+  }
+  FN T at(int i) const { return i % 4 == 3 ? a[i / 4][three] : a[i / 4][(i % 4) * rs]; }
+  FN void next() {
+#pragma GCC unroll 8
+    for (int i = 0; i < (MR + 3) / 4; ++i) a[i] += cs;
+  }
+};
+
+template <int M, int V, class T, class Rows>
+FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][V]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) acc[i][v] = vec<T>{};
+  for (int64_t p = 0; p < k; ++p) {
+    vec<T> row[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      row[v] = load(b + v * lanes<T>);
+      __builtin_prefetch(b + v * lanes<T> + 16 * b_row);  // B streams from L2, A lies in L1
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+      T s = a.at(i);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[i][v] += s * row[v];
+    }
+    a.next();
+    b += b_row;
+  }
+}
+
+// Calls f(Constant<n>) for the n in 1..Max that equals `n`: run-time heights become template arguments.
+template <int N> struct Constant {
+  static constexpr int value = N;
+};
+template <int Max, class F> FN void with_constant(int64_t n, const F& f) {
+  if constexpr (Max > 1) {
+    if (n < Max) return with_constant<Max - 1>(n, f);
+  }
+  f(Constant<Max>{});
+}
+
+// What becomes of a finished tile: C = acc + D, where D is C itself from the second block of k on, and before that an
+// addend of any strides (a bias row has row stride 0) or nothing. Other epilogues are types with the same operator().
+template <class T> struct Store {
+  T* c;
+  int64_t rs, cs;
+  const T* d = nullptr;
+  int64_t d_rs = 0, d_cs = 0;
+
+  template <int M, int V> FN void operator()(vec<T> (&acc)[M][V], int64_t i, int64_t j, int64_t cols, bool first) const {
+    T* y = c + i * rs + j * cs;
+    const T* x = first ? (d ? d + i * d_rs + j * d_cs : nullptr) : y;
+    int64_t x_rs = first ? d_rs : rs, x_cs = first ? d_cs : cs;
+    if (cs == 1 && x_cs == 1 && cols == V * lanes<T> && x) {
+#pragma GCC unroll 16
+      for (int r = 0; r < M; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v)
+          FN_ISA::store(y + r * rs + v * lanes<T>, acc[r][v] + load(x + r * x_rs + v * lanes<T>));
+    } else if (cs == 1 && cols == V * lanes<T> && !x) {
+#pragma GCC unroll 16
+      for (int r = 0; r < M; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) FN_ISA::store(y + r * rs + v * lanes<T>, acc[r][v]);
+    } else {
+      alignas(VECTOR_BYTES) T tile[M * NR_MAX<T>];
+#pragma GCC unroll 16
+      for (int r = 0; r < M; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) FN_ISA::store(tile + r * NR_MAX<T> + v * lanes<T>, acc[r][v]);
+      edge(tile, M, cols, y, x, x_rs, x_cs);
+    }
+  }
+
+  // Ragged tiles and other strides, by way of memory. Not inlined: one copy instead of one for each M and V.
+  __attribute__((noinline)) void edge(const T* tile, int rows, int64_t cols, T* y, const T* x, int64_t x_rs,
+                                      int64_t x_cs) const {
+    constexpr int W = lanes<T>;
+    for (int r = 0; r < rows; ++r, tile += NR_MAX<T>, y += rs, x += x ? x_rs : 0) {
+      int64_t q = 0;
+      if (cs == 1 && (!x || x_cs == 1)) {
+        for (; q + W <= cols; q += W) FN_ISA::store(y + q, x ? load(tile + q) + load(x + q) : load(tile + q));
+        if (q < cols) {
+          vec<T> t = load(tile + q);
+          store_n(y + q, x ? t + load_n(x + q, cols - q) : t, cols - q);
+        }
+      } else if (x) {
+        for (; q < cols; ++q) y[q * cs] = tile[q] + x[q * x_cs];
+      } else {
+        for (; q < cols; ++q) y[q * cs] = tile[q];
+      }
+    }
+  }
+};
+
+}  // namespace fastnn::FN_ISA
