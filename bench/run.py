@@ -1,0 +1,188 @@
+"""Runs benchmark cases: fastnn and its rivals interleaved, medians, checked against float64, beside this machine's limits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import pkgutil
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastnn
+
+from .machine import describe, limits
+
+ORDER = ("small", "elementwise", "matmul", "conv2d", "pool", "softmax", "norm", "loss", "reduce")
+
+
+def families():
+    """Benchmark modules, the best known first."""
+    names = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    found = [n for n in names if n not in ("case", "run", "machine", "report")]
+    return sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
+
+
+def cases(names, quick):
+    """(family, Case) of the families named (all if none). ValueError for an unknown family."""
+    known = families()
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown benchmark family '{name}'; there are: {', '.join(known)}")
+    for name in names or known:
+        for case in importlib.import_module(f"{__package__}.{name}").cases(quick):
+            yield name, case
+
+
+def once(f, repeats):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        f()
+    return (time.perf_counter() - start) / repeats
+
+
+def measure(functions, budget):
+    """{name: median seconds}: every function in turn, block by block, so that all meet the same noise.
+
+    A block repeats a call until it takes about 2 ms. Between blocks of different libraries there is a pause: their idle
+    threads spin for a while after a call and would slow the next one down.
+    """
+    repeats = {}
+    for name, f in functions.items():
+        f()
+        repeats[name] = max(1, min(2000, int(2e-3 / max(once(f, 1), 1e-7))))
+    samples = {name: [] for name in functions}
+    end = time.perf_counter() + budget
+    while len(next(iter(samples.values()))) < 5 or (time.perf_counter() < end and len(next(iter(samples.values()))) < 200):
+        for name, f in functions.items():
+            if len(functions) > 1:
+                time.sleep(2e-4)
+            f()
+            samples[name].append(once(f, repeats[name]))
+        if time.perf_counter() > end + 4 * budget:
+            break
+    return {name: statistics.median(s) for name, s in samples.items()}
+
+
+def as_float64(result):
+    if isinstance(result, (tuple, list)):
+        result = result[0]
+    if isinstance(result, fastnn.Tensor):
+        result = result.detach().numpy()
+    return np.asarray(result, dtype=np.float64)
+
+
+def error(result, reference):
+    """Largest difference relative to the largest value of the float64 reference."""
+    got, want = as_float64(result), np.asarray(reference, dtype=np.float64)
+    if got.shape != want.shape:
+        raise AssertionError(f"shape {got.shape}, the reference has {want.shape}")
+    if not want.size:
+        return 0.0
+    scale = np.abs(want[np.isfinite(want)]).max(initial=0.0) or 1.0
+    same = (got == want) | (np.isnan(got) & np.isnan(want))
+    return float(np.where(same, 0.0, np.abs(got - want)).max() / scale)
+
+
+def bench(names=(), *, threads=None, quick=False, rivals=("numpy",), json_path=None, out=sys.stdout, filter=None):
+    """Runs the families and prints a table; returns the JSON object. Rivals that are not installed are left out."""
+    if threads:
+        fastnn.set_num_threads(threads)
+    n = fastnn.get_num_threads()
+    limit_threads(n)
+    budget = 0.05 if quick else 0.3
+    roof = limits(quick)
+    machine = describe() | roof
+    rows = []
+    print(
+        f"{machine['cpu']}, {machine['isa']}, {n} threads; measured here: {roof['gflops']:.0f} GFLOP/s float32, "
+        f"{roof['stream_gbs']:.0f} GB/s\n",
+        file=out,
+    )
+    columns = "  ".join(f"{r:>9}" for r in rivals)
+    print(f"{'case':28} {'':10} {'shape':24} {'fastnn':>10}  {columns}  {'ratio':>6} {'roofline':>8} {'error':>8}", file=out)
+    family = None
+    for name, case in cases(names, quick):
+        if filter and filter not in case.case:
+            continue
+        if name != family:
+            family = name
+            print(f"--- {name}", file=out)
+        functions = {"fastnn": case.run} | {r: f for r, f in case.rivals.items() if r in rivals and f is not None}
+        seconds = measure(functions, budget)
+        mine = seconds.pop("fastnn")
+        limit = max(case.flops / (roof["gflops"] * (0.5 if case.dtype == "float64" else 1.0)), case.bytes / bandwidth(roof, case.bytes)) * 1e-9
+        row = {
+            "family": name,
+            "case": case.case,
+            "direction": case.direction,
+            "dtype": case.dtype,
+            "shape": case.shape,
+            "seconds": mine,
+            "rivals": seconds,
+            "roofline": limit / mine if limit else None,
+            "error": error(case.run(), case.reference()) if case.reference else None,
+        }
+        rows.append(row)
+        print(line(row, rivals), file=out, flush=True)
+    summary(rows, rivals, out)
+    result = {"machine": machine, "rows": rows}
+    if json_path:
+        temporary = Path(f"{json_path}.tmp")
+        temporary.write_text(json.dumps(result, indent=1))
+        temporary.replace(json_path)
+    return result
+
+
+def bandwidth(roof, size):
+    return roof["cache_gbs"] if size < roof["cache_bytes"] else roof["stream_gbs"]
+
+
+def microseconds(s):
+    return f"{s * 1e6:.1f}us" if s < 1e-3 else f"{s * 1e3:.2f}ms"
+
+
+def line(row, rivals):
+    cells = "  ".join(f"{microseconds(row['rivals'][r]) if r in row['rivals'] else '-':>9}" for r in rivals)
+    best = min(row["rivals"].values(), default=None)
+    ratio = f"{best / row['seconds']:5.1f}x" if best else "     -"
+    roof = f"{row['roofline']:7.0%}" if row["roofline"] else "      -"
+    error = f"{row['error']:8.0e}" if row["error"] is not None else "       -"
+    kind = {"forward": "", "derivative": "derivative"}.get(row["direction"], row["direction"])
+    precision = "" if row["dtype"] == "float32" else f" {row['dtype']}"
+    return f"{row['case'] + precision:28} {kind:10} {row['shape']:24} {microseconds(row['seconds']):>10}  {cells}  {ratio} {roof:>8} {error}"
+
+
+def summary(rows, rivals, out):
+    print(file=out)
+    for r in rivals:
+        ratios = [(row["rivals"][r] / row["seconds"], row) for row in rows if r in row["rivals"]]
+        if not ratios:
+            print(f"{r}: not installed, or no case has it as a rival", file=out)
+            continue
+        mean = math.exp(sum(math.log(x) for x, _ in ratios) / len(ratios))
+        worst, row = min(ratios, key=lambda p: p[0])
+        losses = sum(x < 0.9 for x, _ in ratios)
+        print(
+            f"against {r}: {len(ratios)} cases, geometric mean {mean:.2f}x, worst {worst:.2f}x "
+            f"({row['case']} {row['direction']} {row['shape']}), below 0.9x: {losses}",
+            file=out,
+        )
+
+
+def limit_threads(n):
+    """The rivals' own thread pools, as far as they can be told in a running process."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
+    try:
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(n)
+    except ImportError:
+        if (os.cpu_count() or 1) != n and not os.environ.get("OPENBLAS_NUM_THREADS"):
+            print("note: install threadpoolctl to limit NumPy's threads too", file=sys.stderr)

@@ -1,0 +1,33 @@
+// peak.cpp: how many float32 multiply-adds this machine can do. No data, no memory: independent chains in registers, one
+// set a thread. The benches divide by what it measures; see bench/machine.py.
+//
+//    flops[0] = operations done      2 · lanes · CHAINS · steps · chunks
+//    chains   12 per thread: latency 4-5 x 2 units needs 8-10 in flight, and 12 fit every register file
+#include "../../core/parallel.h"
+#include "../../core/simd.h"
+#include "../declare.h"
+
+namespace fastnn::FN_ISA {
+
+void peak(PackedOut flops, int64_t steps) {
+  constexpr int CHAINS = 12, CHUNKS = 64;
+  double sums[CHUNKS];
+  int64_t per_chunk = steps / CHUNKS + 1;
+  parallel_for(CHUNKS, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      vec<float> acc[CHAINS];
+      for (int i = 0; i < CHAINS; ++i) acc[i] = splat(float(i));
+      vec<float> a = splat(0.999f), b = splat(0.001f);
+      for (int64_t s = 0; s < per_chunk; ++s)
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; ++i) acc[i] = acc[i] * a + b;
+      for (int i = 1; i < CHAINS; ++i) acc[0] += acc[i];
+      sums[c] = double(sum_lanes<float>(acc[0]));
+    }
+  });
+  double* out = flops.ptr<double>();
+  out[0] = 2.0 * lanes<float> * CHAINS * double(per_chunk) * CHUNKS;
+  if (sums[0] == 0.12345) out[0] = sums[0];  // the sums are used, so the loop stays
+}
+
+}  // namespace fastnn::FN_ISA

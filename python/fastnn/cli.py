@@ -1,0 +1,146 @@
+"""The command `fastnn`: demo, bench, info. Also `python -m fastnn`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import fastnn
+
+
+def info(args) -> int:
+    """Versions, CPU, instruction set, caches, threads, CUDA: what a bug report needs."""
+    import platform
+
+    import numpy as np
+
+    from fastnn.bench.machine import caches, cpu_name
+
+    kib = ", ".join(f"{k} {v >> 10} KiB" for k, v in caches().items()) or "unknown"
+    isas = ", ".join(f"{name}{'' if ok else ' (not supported here)'}" for name, _, ok in fastnn._cpu.isas())
+    about = {name: text for name, text, _ in fastnn._cpu.isas()}
+    for key, value in (
+        ("fastnn", fastnn.__version__),
+        ("python", platform.python_version()),
+        ("numpy", np.__version__),
+        ("cpu", cpu_name()),
+        ("instruction set", f"{fastnn._cpu.isa()} ({about[fastnn._cpu.isa()]})"),
+        ("built for", isas),
+        ("caches", kib),
+        ("threads", fastnn.get_num_threads()),
+        ("kernels", len(fastnn._cpu.KERNELS)),
+        ("cuda", "no: this build has no CUDA kernels"),
+    ):
+        print(f"{key + ':':17}{value}")
+    return 0
+
+
+def train_digits(epochs: int = 20, seed: int = 0, progress: bool = True):
+    """Trains a small CNN on the 8x8 digits; returns (model, held-out accuracy, seconds)."""
+    from tqdm import tqdm
+
+    import fastnn.nn.functional as F
+    from fastnn import nn, optim
+    from fastnn.datasets import Digits
+    from fastnn.utils.data import DataLoader, TensorDataset
+
+    fastnn.manual_seed(seed)
+    train, test = Digits(train=True), Digits(train=False)
+    x, y = train.data.float().unsqueeze(1) / 16, train.targets
+    x_test, y_test = test.data.float().unsqueeze(1) / 16, test.targets
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.25),
+        nn.Linear(32 * 4 * 4, 10),
+    )
+    loader = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
+    optimizer = optim.Adam(model.parameters(), lr=2e-3)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=epochs * len(loader))
+    start = time.perf_counter()
+    bar = tqdm(total=epochs * len(loader), unit="step", disable=not progress, desc="training", ncols=80)
+    for _ in range(epochs):
+        model.train()
+        total = 0.0
+        for xb, yb in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(xb), yb)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            bar.update()
+        bar.set_postfix(loss=f"{total / len(loader):.4f}")
+    bar.close()
+    model.eval()
+    with fastnn.no_grad():
+        accuracy = (model(x_test).argmax(1) == y_test).float().mean().item()
+    return model, accuracy, time.perf_counter() - start
+
+
+def demo(args) -> int:
+    """Trains on real digits, then measures the kernels against NumPy."""
+    print("A convolutional network learns the 1,797 handwritten digits of the UCI set (8x8 pixels, 10 classes).\n")
+    model, accuracy, seconds = train_digits(seed=args.seed)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"\n{accuracy:.1%} of the held-out digits right, {parameters:,} parameters, {seconds:.1f} s\n")
+    if not args.no_bench:
+        from fastnn.bench.run import bench
+
+        print("Kernels against NumPy (ratio above 1: fastnn is faster; roofline: fraction of what this machine can do)\n")
+        bench(quick=True)
+    if accuracy < 0.97:
+        print(f"the accuracy {accuracy:.1%} is below the 97 % that this demo promises", file=sys.stderr)
+        return 1
+    return 0
+
+
+def bench_command(args) -> int:
+    """Measures every kernel against its rivals."""
+    from fastnn.bench.run import bench
+
+    rivals = ["numpy"]
+    for r in args.rival:
+        rivals += [x for x in r.split(",") if x not in rivals]
+    bench(args.family, threads=args.threads, quick=args.quick, rivals=rivals, json_path=args.json, filter=args.filter)
+    return 0
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(prog="fastnn", description="Neural networks on hand-written kernels that you can read.")
+    parser.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    p = commands.add_parser("demo", help="train a small network on real digits, then measure the kernels against NumPy")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--no-bench", action="store_true", help="train only")
+    p.set_defaults(run=demo)
+    p = commands.add_parser("bench", help="measure kernels, forward and derivative, against NumPy")
+    p.add_argument("family", nargs="*", help="families to run (default: all)")
+    p.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    p.add_argument("--threads", type=int, metavar="N")
+    p.add_argument("--quick", action="store_true", help="smaller sizes, shorter measurements")
+    p.add_argument("--rival", action="append", default=[], metavar="NAME", help="also measure torch, if installed")
+    p.add_argument("--filter", metavar="TEXT", help="only cases whose name contains TEXT")
+    p.set_defaults(run=bench_command)
+    p = commands.add_parser("info", help="versions, CPU, instruction set, threads")
+    p.set_defaults(run=info)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except (ValueError, OSError) as e:
+        print(f"fastnn {args.command}: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
