@@ -1,5 +1,7 @@
 """Random: each call starts a generator of its own, so that a function of its arguments is left."""
 
+import numpy as np
+
 from fastnn.ops import random as ops
 from fastnn.reference import random as reference
 
@@ -38,8 +40,8 @@ def words_ref(counter, key):
 
 def samples(rng):
     for shape in ((), (0, 3), (1,), (17,), (3, 33), (5, 64), (2, 3, 65)):
-        yield Sample(dropped, (rng.standard_normal(shape), 0.3), ref=dropped_ref, name="dropout")
-        yield Sample(flipped, (rng.random(shape).astype("float32").astype("float64"),), ref=flipped_ref, grad=False, name="bernoulli")
+        yield Sample(dropped, (np.asarray(rng.standard_normal(shape)), 0.3), ref=dropped_ref, name="dropout")
+        yield Sample(flipped, (np.asarray(rng.random(shape)).astype("float32").astype("float64"),), ref=flipped_ref, grad=False, name="bernoulli")
     for p in (0.0, 0.9999, 1.0):
         yield Sample(dropped, (rng.standard_normal(70), p), ref=dropped_ref, name="dropout")
     for n in (0, 1, 5):

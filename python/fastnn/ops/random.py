@@ -259,7 +259,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
     for p in parts:
         _floating(p, "normal")
     if isinstance(std, _cpu.Array):
-        if std._size and not bool((std.detach() >= 0).all()):
+        if std._size and not (std.detach().numpy() >= 0).all():
             raise ShapeError("normal expects all elements of std >= 0.0")
         std = std.detach()
     elif not std >= 0:
@@ -361,8 +361,14 @@ def _probability(p, input):
     return float(p)
 
 
-def _write(fn, input, *args):
-    return inplace(fn)(input, *args)
+def _in_place(name, fn):
+    fn.__name__ = name
+    return inplace(fn)
+
+
+_dropout_ = _in_place("dropout", lambda x, p, generator: _dropout(x, p=p, generator=generator)[0])
+_scale_ = _in_place("dropout", lambda x, mask: x * mask)
+_scale_shift_ = _in_place("alpha_dropout", lambda x, scale, shift: x * scale + shift)
 
 
 def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
@@ -374,8 +380,8 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
     if not training or p == 0:
         return input
     if inplace:
-        return _write(lambda x: _dropout(x, p=p, generator=generator), input)
-    return _dropout(input, p=p, generator=generator)
+        return _dropout_(input, p, generator)
+    return _dropout(input, p=p, generator=generator)[0]
 
 
 def _drop_features(input, p, training, inplace, kept):
@@ -385,7 +391,7 @@ def _drop_features(input, p, training, inplace, kept):
         return input
     shape = input._shape[:kept] + (1,) * (input.ndim - kept)
     mask = _dropout.forward(full(shape, 1, dtype=input.dtype), p=p)[0]
-    return _write(lambda x: x * mask, input) if inplace else input * mask
+    return _scale_(input, mask) if inplace else input * mask
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
@@ -419,7 +425,7 @@ def _alpha(input, p, training, inplace, kept):
     alpha = 1.7580993408473766  # -λα of SELU: dropped units take the value at minus infinity
     a = 0.0 if p == 1 else 1 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
     scale, shift = keep * a, (keep - 1) * (alpha * a) + alpha * a * p
-    return _write(lambda x: x * scale + shift, input) if inplace else input * scale + shift
+    return _scale_shift_(input, scale, shift) if inplace else input * scale + shift
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
