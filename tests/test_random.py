@@ -198,7 +198,7 @@ def test_feature_dropout():
     assert abs(y.mean()) < 0.02 and abs(y.std() - 1) < 0.02
     assert R.alpha_dropout(y, 0.2) is y
     for f in (R.dropout1d, R.dropout2d, R.dropout3d):
-        with pytest.raises(RuntimeError, match="dropout.d: Expected"):
+        with pytest.raises(RuntimeError, match=r"dropout.d: Expected"):
             f(fastnn.ones(3))
 
 
