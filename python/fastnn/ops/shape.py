@@ -109,7 +109,7 @@ def _infer(input, shape, name):
                 raise ShapeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
             raise ShapeError(f"shape '{list(shape)}' is invalid for input of size {input._size}")
         shape = tuple(input._size // known if s == -1 else s for s in shape)
-    elif any(s < 0 for s in shape):
+    elif shape and min(shape) < 0:
         raise ShapeError(f"{name}: invalid shape dimension {min(shape)}")
     return shape
 
