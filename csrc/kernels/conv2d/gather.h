@@ -1,0 +1,167 @@
+// conv2d/gather.h: out[n, m, t, u] = bias[m] + Σ over c and taps of a[m, c, tap] · in[n, c, t·stride + row, u·stride + col].
+//
+// Forward is this with a = w; the input gradient is this with g read at offsets (phase - p·dilation) / stride, once for
+// each phase of the stride. An implicit GEMM: M rows of weights against panels of NR positions, K = channels · taps.
+//
+//    for each block of positions (a task)
+//      for each few channels                 K in steps near KC: the slab and A's part stay in L2
+//        fill the slab                       window.h
+//        for each NR positions
+//          pack their taps: K × NR in L1     skipped when reading the slab in place costs less (see `in_place`)
+//          for each MR rows: tile            tile.h, streaming A from L2
+//
+// In place, positions run on over the slab's border columns and the surplus results are dropped; packed, no lane is lost.
+// Every output is summed in the same order whatever the threads or blocks: over channels, then taps.
+#pragma once
+#include "tile.h"
+#include "window.h"
+
+namespace fastnn::FN_ISA {
+
+template <class T> struct Gather {
+  const T* in;
+  T* out;
+  const T* w;
+  const T* bias;                                       // [groups·m] or null
+  int64_t groups, m, channels;                         // of each group
+  int64_t in_image, in_channel;                        // strides
+  int64_t out_image, out_channel, out_row, out_col;    // strides of positions
+  int64_t w_group, w_m, w_channel;                     // strides; the tap's index is added
+};
+
+constexpr int64_t KC = 256, SLAB_BYTES = 256 << 10;
+
+// A as [group][K block][M block][k][MR]
+template <class T> static void pack_weights(T* packed, const Gather<T>& p, const Window& s, Even mb, Even kb) {
+  parallel_for(p.groups * kb.parts * mb.parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t b = i % mb.parts, c0 = kb.begin(i / mb.parts % kb.parts), group = i / mb.parts / kb.parts;
+      int64_t channels = kb.size(i / mb.parts % kb.parts), rows = mb.size(b);
+      T* to = packed + ((group * p.channels + c0) * p.m + mb.begin(b) * channels) * s.taps;
+      const T* from = p.w + group * p.w_group + mb.begin(b) * p.w_m + c0 * p.w_channel;
+      for (int64_t c = 0; c < channels; ++c, from += p.w_channel)
+        for (int64_t t = 0; t < s.taps; ++t, to += rows)
+          for (int64_t r = 0; r < rows; ++r) to[r] = from[r * p.w_m + s.index[t]];
+    }
+  });
+}
+
+// Results of a tile that does not land in one contiguous piece of the output.
+template <class T> FN void put(T* out, int64_t step, const T* from, int64_t n, bool add) {
+  constexpr int L = lanes<T>;
+  if (step != 1) {
+    if (add) for (int64_t i = 0; i < n; ++i) out[i * step] += from[i];
+    else for (int64_t i = 0; i < n; ++i) out[i * step] = from[i];
+    return;
+  }
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(out + i, add ? load(out + i) + load(from + i) : load(from + i));
+  if (i < n) store_n(out + i, add ? load_n(out + i, n - i) + load(from + i) : load(from + i), n - i);
+}
+
+// Positions that no tap reaches: the bias, or zero.
+template <class T> static void fill_bias(const Gather<T>& p, const Window& s) {
+  parallel_for(s.images * p.groups * p.m * s.rows, ceil_div(1 << 15, s.cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t t = i % s.rows, m = i / s.rows % (p.groups * p.m), n = i / s.rows / (p.groups * p.m);
+      T* out = p.out + n * p.out_image + m * p.out_channel + t * p.out_row;
+      for (int64_t u = 0; u < s.cols; ++u) out[u * p.out_col] = p.bias ? p.bias[m] : T(0);
+    }
+  });
+}
+
+template <class T> static void gather(const Gather<T>& p, const Window& s) {
+  constexpr int L = lanes<T>;
+  if (s.images * s.rows * s.cols * p.groups * p.m == 0) return;
+  if (s.taps == 0 || p.channels == 0) return fill_bias(p, s);
+  const bool wide = p.m <= MR_FLAT;
+  const int64_t NR = (wide ? NV_WIDE : NV) * L;
+  const Even mb = evenly(p.m, wide ? MR_FLAT : MR_MAX), kb = evenly(p.channels, most(1, KC / s.taps));
+  const int64_t channels = ceil_div(p.channels, kb.parts), kmax = channels * s.taps;
+
+  // Tasks of 2 MFLOP to 2 GFLOP (Ctrl-C is answered between them), of several panels each so that A is read from L2 often.
+  const int64_t all = s.images * s.rows * s.cols, work = p.m * p.channels * s.taps, busy = 32;
+  const int64_t tasks = most(1, least(busy, work * p.groups * all >> 20));
+  const int64_t positions = least(most(6 * NR, all * p.groups / tasks), most(2 * NR, (int64_t(1) << 30) / work));
+  const Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
+  const Even mc = {mb.parts, most(1, least(tasks / (p.groups * b.count()), mb.parts / 8))};
+
+  // Cycles per K step and NR positions: a row of A costs NR/L/2, copying a piece about 1.
+  int64_t pieces = NR / L + NR / b.cols + 1;
+  const bool in_place = p.m * NR * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
+
+  Scratch<T> packed(p.groups * p.m * p.channels * s.taps);
+  pack_weights<T>(packed, p, s, mb, kb);
+  Scratch<int64_t> slab_offset(kmax), panel_offset(kmax);
+  slab_offsets(s, b, slab_offset);
+  for (int64_t i = 0; i < kmax; ++i) panel_offset[i] = i * NR;
+
+  parallel_for(p.groups * b.count() * mc.parts, 1, [&](int64_t begin, int64_t end) {
+    Scratch<T> slab(slab_size<T>(b)), panel(in_place ? 0 : kmax * NR + L), results(MR_MAX * NR);
+    Scratch<int64_t> places(4 * NR);
+    int64_t *from = places, *to = from + NR, *length = to + NR, *where = length + NR;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t m_part = i % mc.parts, group = i / mc.parts / b.count();
+      const int64_t first_m = mc.begin(m_part), last_m = first_m + mc.size(m_part);
+      const Block block = block_at(s, b, i / mc.parts % b.count());
+      const T* in = p.in + group * p.channels * p.in_channel;
+      T* out = p.out + group * p.m * p.out_channel;
+      for (int64_t kblock = 0; kblock < kb.parts; ++kblock) {
+        const int64_t c0 = kb.begin(kblock), k = kb.size(kblock) * s.taps;
+        const bool add = kblock > 0;
+        fill_slab<T>(slab, in + c0 * p.in_channel, p.in_image, p.in_channel, kb.size(kblock), s, b, block);
+        const T* a = packed + (group * p.channels + c0) * p.m * s.taps;
+        // Stretches of positions: the whole block, or in place an image with the borders between its rows.
+        int64_t stretches = in_place ? block.images : 1;
+        int64_t stretch = in_place ? (block.rows - 1) * b.width + block.cols : block.images * block.rows * block.cols;
+        for (int64_t image = 0; image < stretches; ++image)
+          for (int64_t at = 0; at < stretch; at += NR) {
+            const int64_t n = least(NR, stretch - at);
+            int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
+            auto run = [&](int64_t column, int64_t image, int64_t row, int64_t col, int64_t count)
+                           __attribute__((always_inline)) {
+              int64_t place = (block.n + image) * p.out_image + (block.t + row) * p.out_row + (block.u + col) * p.out_col;
+              if (runs && where[runs - 1] + length[runs - 1] * p.out_col == place &&
+                  from[runs - 1] + length[runs - 1] == column)
+                length[runs - 1] += count;
+              else
+                from[runs] = column, length[runs] = count, where[runs++] = place;
+            };
+            if (in_place) {
+              for (int64_t column = 0, row = at / b.width, col = at % b.width; column < n; ++row, col = 0) {
+                int64_t count = least(n - column, block.cols - col);
+                if (count > 0) run(column, image, row, col, count);
+                column += b.width - col;
+              }
+            } else {
+              pack_panel<T>(panel, NR, slab, slab_offset, k, b, block, at, n, from, to);
+              Walk w = walk(block, at, n);
+              for (int64_t column = 0; w.left;) {
+                Run r = next(w, block);
+                run(column, r.image, r.row, r.col, r.length);
+                column += r.length;
+              }
+            }
+            const T* base = in_place ? slab + image * b.image + at : panel.data;
+            const int64_t* offset = in_place ? slab_offset : panel_offset;
+            const bool straight = runs == 1 && length[0] == NR && p.out_col == 1;
+            for (int64_t block_m = first_m; block_m < last_m; ++block_m) {
+              const int64_t m0 = mb.begin(block_m), rows = mb.size(block_m);
+              const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
+              Tile<T> run_tile = tile_of<T>(int(rows), wide);
+              if (straight) {
+                run_tile(k, a + m0 * k, base, offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
+                continue;
+              }
+              run_tile(k, a + m0 * k, base, offset, results, NR, false, bias);
+              for (int64_t r = 0; r < rows; ++r)
+                for (int64_t j = 0; j < runs; ++j)
+                  put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * NR + from[j], length[j], add);
+            }
+          }
+      }
+    }
+  });
+}
+
+}  // namespace fastnn::FN_ISA

@@ -1,0 +1,201 @@
+// conv2d/window.h: which input elements a block of positions reads, copied once into a slab where every tap is an offset.
+//
+// A convolution, its input gradient and its weight gradient all walk positions (t, u) and taps (row, col):
+//
+//    in[n, c, t·stride + row, u·stride + col]         zero outside the image (that is what padding means)
+//
+// A block of positions copies its part of `in`, border zeros included, into a slab. Column phases (and row phases) of a
+// strided window are stored apart, so neighbours in u are neighbours in memory at every stride and dilation:
+//
+//    slab [channel][image][row phase][col phase][height][width]
+//
+//    stride 2, taps 0 1 2      in     a b c d e f g      position u, tap q  ->  phase q % 2, offset u + q / 2
+//                              slab   a c e g   b d f    tap 0: a c e   tap 1: b d f   tap 2: c e g
+//
+// Then element (position, tap) is at  slab + place(position) + offset[tap]:  no bounds, no division, unit steps. The slab
+// holds one block of a few rows or images and a few channels, sized for L2; im2col never exists.
+// Read on: gather.h (forward and input gradient), weights.h (weight gradient).
+#pragma once
+#include "../../core/parallel.h"
+#include "../../core/simd.h"
+#include "../geometry.h"
+
+namespace fastnn::FN_ISA {
+
+FN int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+FN int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+FN int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+struct Window {
+  int64_t images, rows, cols;  // positions
+  int64_t height, width;       // of an input image
+  int64_t stride[2];
+  int64_t taps;                   // at least one
+  int64_t *row, *col, *index;     // [taps] offsets of each tap, and its place p·Q + q in the filter
+};
+
+// Taps that reach the input from no position are left out, which bounds every slab however large the dilation.
+FN bool reaches(int64_t offset, int64_t stride, int64_t positions, int64_t size) {
+  int64_t first = offset >= 0 ? 0 : ceil_div(-offset, stride);  // the first position at or after the border
+  return first < positions && first * stride + offset < size;
+}
+
+FN void add_tap(Window& s, int64_t row, int64_t col, int64_t index) {
+  if (!reaches(row, s.stride[0], s.rows, s.height) || !reaches(col, s.stride[1], s.cols, s.width)) return;
+  s.row[s.taps] = row, s.col[s.taps] = col, s.index[s.taps++] = index;
+}
+
+struct Blocks {
+  int64_t images, rows, cols;         // positions in a full block
+  int64_t along_n, along_r, along_c;  // number of blocks
+  int64_t row0, col0;                 // smallest tap offsets
+  int64_t phases[2];                  // phases the taps touch: at most the stride
+  int64_t extra[2];                   // slab rows and columns beyond the positions
+  int64_t height, width;              // of a plane
+  int64_t plane, image, channel;      // slab strides
+  int64_t channels;                   // of a slab
+  int64_t count() const { return along_n * along_r * along_c; }
+};
+
+template <class T> FN int64_t slab_size(const Blocks& b) { return b.channels * b.channel + b.width + 4 * lanes<T>; }
+
+FN void lay_out(Blocks& b) {
+  b.height = b.rows + b.extra[0], b.width = b.cols + b.extra[1];
+  b.plane = b.height * b.width;
+  b.image = b.phases[0] * b.phases[1] * b.plane;
+  b.channel = b.images * b.image;
+  if (b.channel % 512 < 32) b.channel += 48;  // channels a page apart would share one L1 set
+}
+
+// Cut the positions into blocks of about `positions` whose slab of `channels` fits `budget` elements: images together when
+// they are small, whole images, then bands of rows, then pieces of a row.
+FN Blocks cut(const Window& s, int64_t channels, int64_t budget, int64_t positions) {
+  Blocks b;
+  int64_t row1 = b.row0 = s.row[0], col1 = b.col0 = s.col[0];
+  for (int64_t t = 1; t < s.taps; ++t) {
+    b.row0 = least(b.row0, s.row[t]), row1 = most(row1, s.row[t]);
+    b.col0 = least(b.col0, s.col[t]), col1 = most(col1, s.col[t]);
+  }
+  b.phases[0] = least(s.stride[0], row1 - b.row0 + 1), b.phases[1] = least(s.stride[1], col1 - b.col0 + 1);
+  b.extra[0] = (row1 - b.row0) / s.stride[0], b.extra[1] = (col1 - b.col0) / s.stride[1];
+  b.channels = channels;
+  int64_t phases = b.phases[0] * b.phases[1], per_row = channels * phases;
+  b.cols = s.cols;
+  if (per_row * (s.cols + b.extra[1]) * (1 + b.extra[0]) > budget && s.cols > 1024) b.cols = 1024;
+  b.rows = budget / (per_row * (b.cols + b.extra[1])) - b.extra[0];
+  b.rows = most(1, least(b.rows, ceil_div(positions, b.cols)));
+  b.images = 1;
+  if (b.cols == s.cols && b.rows >= s.rows) {
+    int64_t size = per_row * (s.rows + b.extra[0]) * (s.cols + b.extra[1]);
+    b.images = most(1, least(budget / size, positions / (s.rows * s.cols)));
+  }
+  b.images = ceil_div(s.images, ceil_div(s.images, b.images)), b.rows = ceil_div(s.rows, ceil_div(s.rows, b.rows));
+  b.along_n = ceil_div(s.images, b.images), b.along_r = ceil_div(s.rows, b.rows), b.along_c = ceil_div(s.cols, b.cols);
+  lay_out(b);
+  return b;
+}
+
+// Offsets of (channel, tap) in the slab, channel by channel.
+FN void slab_offsets(const Window& s, const Blocks& b, int64_t* offset) {
+  for (int64_t c = 0, k = 0; c < b.channels; ++c)
+    for (int64_t t = 0; t < s.taps; ++t, ++k) {
+      int64_t row = s.row[t] - b.row0, col = s.col[t] - b.col0;
+      int64_t phase = row % s.stride[0] * b.phases[1] + col % s.stride[1];
+      offset[k] = c * b.channel + phase * b.plane + row / s.stride[0] * b.width + col / s.stride[1];
+    }
+}
+
+struct Block {  // one block of positions: the first, and how many
+  int64_t n, t, u, images, rows, cols;
+};
+FN Block block_at(const Window& s, const Blocks& b, int64_t i) {
+  int64_t u = i % b.along_c * b.cols, t = i / b.along_c % b.along_r * b.rows, n = i / b.along_c / b.along_r * b.images;
+  return {n, t, u, least(b.images, s.images - n), least(b.rows, s.rows - t), least(b.cols, s.cols - u)};
+}
+
+template <class T> FN void copy_run(T* to, const T* from, int64_t n) {
+  constexpr int L = lanes<T>;
+  if (n < L) {
+    if (n > 0) store_n(to, load_n(from, n), n);
+    return;
+  }
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, load(from + i));
+  if (i < n) store(to + n - L, load(from + n - L));  // overlaps the vector before: no tail loop
+}
+template <class T> FN void zero_run(T* to, int64_t n) {
+  constexpr int L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, vec<T>{});
+  if (i < n) store_n(to + i, vec<T>{}, n - i);
+}
+
+// Copy `channels` channels of a block, from in[n, c], into the slab.
+template <class T>
+static void fill_slab(T* slab, const T* in, int64_t in_image, int64_t in_channel, int64_t channels, const Window& s,
+                      const Blocks& b, const Block& block) {
+  int64_t height = block.rows + b.extra[0], width = block.cols + b.extra[1];
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t n = 0; n < block.images; ++n)
+      for (int64_t phase_h = 0; phase_h < b.phases[0]; ++phase_h)
+        for (int64_t phase_w = 0; phase_w < b.phases[1]; ++phase_w) {
+          const T* image = in + (block.n + n) * in_image + c * in_channel;
+          T* to = slab + c * b.channel + n * b.image + (phase_h * b.phases[1] + phase_w) * b.plane;
+          int64_t x0 = block.u * s.stride[1] + b.col0 + phase_w;  // input column of slab column 0
+          int64_t first = least(width, x0 >= 0 ? 0 : ceil_div(-x0, s.stride[1]));
+          int64_t last = most(first, least(width, x0 < s.width ? ceil_div(s.width - x0, s.stride[1]) : 0));
+          int64_t y = block.t * s.stride[0] + b.row0 + phase_h;
+          for (int64_t r = 0; r < height; ++r, y += s.stride[0], to += b.width) {
+            if (y < 0 || y >= s.height) {
+              zero_run(to, width);
+              continue;
+            }
+            const T* from = image + y * s.width + x0;
+            zero_run(to, first);
+            if (s.stride[1] == 1) copy_run(to + first, from + first, last - first);
+            else
+              for (int64_t i = first; i < last; ++i) to[i] = from[i * s.stride[1]];
+            zero_run(to + last, width - last);
+          }
+        }
+}
+
+// Positions [at, at + n) of a block, in order of n, t, u, as runs that are contiguous in the slab.
+struct Run {
+  int64_t image, row, col, length;
+};
+struct Walk {
+  int64_t image, row, col, left;
+};
+FN Walk walk(const Block& b, int64_t at, int64_t n) {
+  int64_t area = b.rows * b.cols;
+  return {at / area, at % area / b.cols, at % b.cols, n};
+}
+FN Run next(Walk& w, const Block& b) {
+  Run r = {w.image, w.row, w.col, least(w.left, b.cols - w.col)};
+  w.left -= r.length, w.col = 0;
+  if (++w.row == b.rows) w.row = 0, ++w.image;
+  return r;
+}
+
+// Copy positions [at, at + n) of each of k taps into rows of `panel`, `pitch` apart. Rows are written in order, each as
+// whole vectors whose overhang the next run or row overwrites: the panel needs a vector of slack at its end.
+template <class T>
+static void pack_panel(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Blocks& b,
+                       const Block& block, int64_t at, int64_t n, int64_t* from, int64_t* to) {
+  constexpr int L = lanes<T>;
+  int64_t pieces = 0;
+  Walk w = walk(block, at, n);
+  for (int64_t column = 0; w.left;) {
+    Run r = next(w, block);
+    int64_t place = r.image * b.image + r.row * b.width + r.col;
+    for (int64_t i = 0; i < r.length; i += L) from[pieces] = place + i, to[pieces++] = column + i;
+    column += r.length;
+  }
+  for (int64_t i = 0; i < k; ++i, panel += pitch) {
+    const T* tap = slab + offset[i];
+    for (int64_t j = 0; j < pieces; ++j) store(panel + to[j], load(tap + from[j]));
+  }
+}
+
+}  // namespace fastnn::FN_ISA
