@@ -71,15 +71,15 @@ def test_error_bound(shape, rng):
     options = {"stride": (stride, stride), "padding": (k // 2, k // 2), "dilation": (1, 1), "groups": 1}
     size = ((h - 1) // stride + 1,) * 2
     g = rng.standard_normal((n, o, *size)).astype("f")
-    for fn, exact, a, b, size, products in (
+    for fn, exact, a, b, result, products in (
         (lambda x, w, **p: ops._conv2d(x, w, None, **p), ref.conv2d_full, x, w, size, c * k * k),
         (lambda g, w, **p: ops._conv2d_dx(g, w, None, **p), ref.conv2d_dx, g, w, (h, h), o * k * k),
         (ops._conv2d_dw, ref.conv2d_dw, g, x, (k, k), n * size[0] * size[1]),
     ):
-        found = fn(tensor(a), tensor(b), size=size, **options).numpy()
+        found = fn(tensor(a), tensor(b), size=result, **options).numpy()
         a, b = a.astype("d"), b.astype("d")
-        error = np.abs(found - exact(a, b, size=size, **options))
-        bound = 2 * products * np.finfo("f").eps * exact(np.abs(a), np.abs(b), size=size, **options)
+        error = np.abs(found - exact(a, b, size=result, **options))
+        bound = 2 * products * np.finfo("f").eps * exact(np.abs(a), np.abs(b), size=result, **options)
         assert (error <= bound).all()
         assert np.sqrt(np.mean(error**2)) <= 0.05 * np.sqrt(np.mean(bound**2))
 
