@@ -49,7 +49,7 @@ template <class T> struct Panels {
 
 // One row block of C, columns [j, end): all its tiles from left to right. `b` starts at column j.
 template <int M, class T, class Rows, class Store>
-static void row_block(Rows a, Panels<T> b, int64_t depth, int64_t i, int64_t j, int64_t end, bool first,
+__attribute__((noinline)) static void row_block(Rows a, Panels<T> b, int64_t depth, int64_t i, int64_t j, int64_t end, bool first,
                       const Store& store) {
   for (; j < end; j += NR<T>, b.data += b.stride) {
     int64_t cols = end - j < NR<T> ? end - j : NR<T>;
@@ -103,6 +103,36 @@ static void gemm(int64_t m, int64_t n, int64_t k, const PackA& pack_a, const Pac
       });
     }
   }
+}
+
+// The same without packing: A is read where it lies, and so is B if its columns are contiguous, but for the last few that
+// do not fill a vector. For products that fit into L2.
+template <class T, class Store>
+static void gemm_direct(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store& store) {
+  if (m == 0 || n == 0) return;
+  RowBlocks blocks(m);
+  int64_t edge = b.cs == 1 ? n / lanes<T> * lanes<T> : 0, panels = ceil_div(n - edge, NR<T>);  // columns from `edge` are packed
+  auto run = [&](const T* packed) {
+    int64_t flops = 2 * (blocks.height + 1) * n * k + 1;
+    parallel_for(blocks.count, ceil_div(GRAIN_FLOPS, flops), [&](int64_t begin, int64_t stop) {
+      for (int64_t r = begin; r < stop; ++r) {
+        int64_t i = blocks.start(r);
+        StridedRows<T> rows(a.data + i * a.rs, a.rs, a.cs);
+        with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
+          constexpr int M = decltype(height)::value;
+          if (edge) row_block<M, T>(rows, Panels<T>{b.data, NR<T>, b.rs}, k, i, 0, edge, true, store);
+          if (edge < n) row_block<M, T>(rows, Panels<T>{packed, NR<T> * k, NR<T>}, k, i, edge, n, true, store);
+        });
+      }
+    });
+  };
+  if (panels == 0) return run(nullptr);
+  Scratch<T> packed(panels * NR<T> * k + lanes<T>);
+  for (int64_t q = 0; q < panels; ++q) {
+    int64_t j = edge + q * NR<T>, cols = n - j < NR<T> ? n - j : NR<T>;
+    pack_panel<T>(packed + q * NR<T> * k, NR<T>, Matrix<T>{b.data + j * b.cs, b.cs, b.rs}, cols, k);
+  }
+  run(packed);
 }
 
 // Packing functors for a plain matrix.

@@ -1,0 +1,624 @@
+"""Products: matmul and what is made of it. The partials of C = A.B are products again, dA = dC.B', dB = A'.dC, so every
+order of derivative exists. The kernel takes any strides: transposes here are views."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from .. import _cpu
+from ..autodiff import op
+from ..device import kernels
+from ..errors import DTypeError, ShapeError
+from ..tensor import Tensor, as_tensor, normalize_dim, ones
+from .shape import _expand, _permute, _reshape, expand, permute, reshape, slice_view, squeeze, unsqueeze
+
+_C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool"}
+_NAMES = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "uint8": "Byte", "bool": "Bool"}
+
+# -- A.B ----------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="ab")
+def _matmul(a, b):
+    sa, sb = a._shape, b._shape
+    if len(sa) == 2 and len(sb) == 2 and sa[1] == sb[0] and a.dtype is b.dtype:
+        c = _cpu.empty((sa[0], sb[1]), a.dtype)
+    else:
+        c = _cpu.empty(_product_shape(a, b), a.dtype)
+    kernels(a, b).matmul(c, a, b)
+    return c
+
+
+def _product_shape(a, b):
+    """The shape of a @ b; errors in PyTorch's words."""
+    sa, sb = a._shape, b._shape
+    if not sa or not sb:
+        raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {len(sa)}D and {len(sb)}D")
+    if a.dtype is not b.dtype:
+        raise DTypeError(
+            f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES[a.dtype.name]} != {_C_NAMES[b.dtype.name]}"
+        )
+    batch_a, batch_b, k = sa[:-2], sb[:-2], sa[-1]
+    batch = []
+    for d in range(max(len(batch_a), len(batch_b))):
+        x = batch_a[d + len(batch_a) - max(len(batch_a), len(batch_b))] if d + len(batch_a) >= len(batch_b) else 1
+        y = batch_b[d + len(batch_b) - max(len(batch_a), len(batch_b))] if d + len(batch_b) >= len(batch_a) else 1
+        if x != y and x != 1 and y != 1:
+            raise ShapeError(f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {d}")
+        batch.append(y if x == 1 else x)
+    if k != (sb[0] if len(sb) == 1 else sb[-2]):
+        rows = 1
+        for s in sa[:-1]:
+            rows *= s
+        if len(sa) == len(sb) == 1:
+            raise ShapeError(
+                f"inconsistent tensor size, expected tensor [{k}] and src [{sb[0]}] to have the same number of elements, "
+                f"but got {k} and {sb[0]} elements respectively"
+            )
+        if len(sb) == 1:
+            raise ShapeError(f"size mismatch, got input ({rows}), mat ({rows}x{k}), vec ({sb[0]})")
+        if len(sb) == 2:
+            raise ShapeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{k} and {sb[0]}x{sb[1]})")
+        n = 1
+        for s in batch:
+            n *= s
+        raise ShapeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{n}, {sb[-2]}].")
+    return (*batch, *sa[-2:-1], *(sb[-1:] if len(sb) > 1 else ()))
+
+
+def _mt(x):
+    """The last two axes exchanged."""
+    n = x.ndim
+    return _permute(x, dims=(1, 0) if n == 2 else (*range(n - 2), n - 1, n - 2))
+
+
+def _rows(x):
+    """All axes but the last as one."""
+    s = x._shape
+    if len(s) == 2:
+        return x
+    n = 1
+    for d in s[:-1]:
+        n *= d
+    return _reshape(x, shape=(n, s[-1]))
+
+
+def _column(g, a, b):
+    """g with the axes that vectors a or b took away."""
+    if a.ndim == 1:
+        g = unsqueeze(g, -1 if b.ndim == 1 else -2)
+    return unsqueeze(g, -1) if b.ndim == 1 else g
+
+
+def _matmul_da(g, y, a, b):
+    if b.ndim == 1:
+        g, b = _column(g, a, b), unsqueeze(b, 1)
+        da = _matmul(g, _mt(b))
+        return squeeze(da, -2) if a.ndim == 1 else da
+    if a.ndim == 1:
+        return squeeze(_matmul(unsqueeze(g, -2), _mt(b)), -2)
+    return _matmul(g, _mt(b))
+
+
+def _matmul_db(g, y, a, b):
+    g = _column(g, a, b)
+    if a.ndim == 1:
+        a = unsqueeze(a, 0)
+    if b.ndim == 1:
+        return squeeze(_matmul(_mt(_rows(a)), _rows(g)), -1)
+    if b.ndim == 2:  # one B for a batch of A: the batch is summed inside the product
+        return _matmul(_mt(_rows(a)), _rows(g))
+    return _matmul(_mt(a), g)
+
+
+_matmul.partials(_matmul_da, _matmul_db)
+
+
+def _tensors(name, **arguments):
+    for i, (key, x) in enumerate(arguments.items()):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument '{key}' (position {i + 1}) must be Tensor, not {type(x).__name__}")
+
+
+def _into(out, y):
+    if out is None:
+        return y
+    if out._shape != y._shape:
+        raise ShapeError(f"out has shape {list(out._shape)}, the result {list(y._shape)}")
+    _cpu.copy(out, y)
+    _cpu.mutate(out)
+    return out
+
+
+def matmul(input, other, *, out=None):
+    """input @ other: dot product, matrix-vector, vector-matrix, matrix or batched matrix product.
+
+    (..., m, k), (..., k, n) -> (..., m, n); leading axes broadcast; a vector loses its axis.
+    RuntimeError (also a ValueError) for shapes, RuntimeError (also a TypeError) for dtypes that differ.
+    """
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        _tensors("matmul", input=input, other=other)
+    return _matmul(input, other) if out is None else _into(out, _matmul(input, other))
+
+
+def __matmul__(self, other):
+    return _matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def __rmatmul__(self, other):
+    return matmul(as_tensor(other), self) if isinstance(other, np.ndarray) else NotImplemented
+
+
+def mm(input, mat2, *, out=None):
+    """Product of two matrices: (m, k), (k, n) -> (m, n)."""
+    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+        _tensors("mm", input=input, mat2=mat2)
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise ShapeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
+    return _into(out, _matmul(input, mat2))
+
+
+def bmm(input, mat2, *, out=None):
+    """Products of two batches of matrices: (b, m, k), (b, k, n) -> (b, m, n); no broadcasting."""
+    _tensors("bmm", input=input, mat2=mat2)
+    _check_batches(input, mat2)
+    return _into(out, _matmul(input, mat2))
+
+
+def _check_batches(a, b):
+    for x, name in ((a, "batch1"), (b, "batch2")):
+        if x.ndim != 3:
+            raise ShapeError(f"{name} must be a 3D tensor")
+    if a._shape[0] != b._shape[0] or a._shape[2] != b._shape[1]:
+        raise ShapeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a._shape[0]}, {a._shape[2]}] "
+            f"but got: [{b._shape[0]}, {b._shape[1]}]."
+        )
+
+
+def mv(input, vec, *, out=None):
+    """Matrix times vector: (m, k), (k,) -> (m,)."""
+    _tensors("mv", input=input, vec=vec)
+    if input.ndim != 2 or vec.ndim != 1:
+        raise ShapeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
+    return _into(out, _matmul(input, vec))
+
+
+def dot(input, tensor, *, out=None):
+    """The sum of products of two vectors, a 0-d tensor."""
+    _tensors("dot", input=input, tensor=tensor)
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.dtype is not tensor.dtype:
+        raise DTypeError(
+            f"dot : expected both vectors to have same dtype, but found {_NAMES[input.dtype.name]} and {_NAMES[tensor.dtype.name]}"
+        )
+    return _into(out, _matmul(input, tensor))
+
+
+vdot = dot
+
+
+def inner(input, other, *, out=None):
+    """Sums of products along the last axis of both: (..., k), (***, k) -> (..., ***); scalars multiply."""
+    _tensors("inner", input=input, other=other)
+    if input.ndim == 0 or other.ndim == 0:
+        return _into(out, input * other)
+    if input.dtype is not other.dtype:
+        raise DTypeError("both inputs should have same dtype")
+    if input._shape[-1] != other._shape[-1]:
+        raise ShapeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input._shape)} and {list(other._shape)}"
+        )
+    return _into(out, tensordot(input, other, ((-1,), (-1,))))
+
+
+def outer(input, vec2, *, out=None):
+    """All products of elements of two vectors: (m,), (n,) -> (m, n)."""
+    _tensors("outer", input=input, vec2=vec2)
+    for x, name in ((input, "self"), (vec2, "vec2")):
+        if x.ndim != 1:
+            raise ShapeError(f"outer: Expected 1-D argument {name}, but got {x.ndim}-D")
+    if input.dtype is not vec2.dtype:
+        return _into(out, unsqueeze(input, 1) * vec2)
+    return _into(out, _matmul(unsqueeze(input, 1), unsqueeze(vec2, 0)))
+
+
+ger = outer
+
+# -- A.B + D ------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="ab")
+def _addmm(d, a, b):
+    c = _cpu.empty(_product_shape(a, b), a.dtype)
+    kernels(d, a, b).matmul_bias(c, a, b, d)
+    return c
+
+
+_addmm.partials(
+    lambda g, y, d, a, b: g,  # summed to d's shape by grad
+    lambda g, y, d, a, b: _matmul(g, _mt(b)),
+    lambda g, y, d, a, b: _matmul(_mt(a), g),
+)
+
+
+def _add_product(d, a, b, beta, alpha):
+    """beta d + alpha a.b with d broadcast; a, b checked matrices or batches."""
+    shape = _product_shape(a, b)
+    if d.dtype is not a.dtype:
+        raise DTypeError(f"self and mat2 must have the same dtype, but got {_NAMES[d.dtype.name]} and {_NAMES[a.dtype.name]}")
+    _check_expands(d, shape)
+    if beta == 1 and alpha == 1:
+        return _addmm(d, a, b)
+    c = _matmul(a, b)
+    if alpha != 1:
+        c = c * alpha
+    return c if beta == 0 else c + d * beta  # beta 0 ignores even NaN in d
+
+
+def _check_expands(d, shape):
+    s, lead = d._shape, len(shape) - d.ndim
+    if lead < 0:
+        raise ShapeError(
+            f"expand({list(s)}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be greater or equal to "
+            f"the number of dimensions in the tensor ({d.ndim})"
+        )
+    for i in range(d.ndim - 1, -1, -1):
+        if s[i] != shape[lead + i] and s[i] != 1:
+            raise ShapeError(
+                f"The expanded size of the tensor ({shape[lead + i]}) must match the existing size ({s[i]}) at non-singleton "
+                f"dimension {lead + i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(s)}"
+            )
+
+
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    """beta input + alpha mat1 @ mat2, input broadcast to (m, n). beta 0 ignores input, NaN included."""
+    _tensors("addmm", input=input, mat1=mat1, mat2=mat2)
+    for x, name in ((mat1, "mat1"), (mat2, "mat2")):
+        if x.ndim != 2:
+            raise ShapeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
+    return _into(out, _add_product(input, mat1, mat2, beta, alpha))
+
+
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """beta input + alpha batch1 @ batch2 for batches of matrices, input broadcast to (b, m, n)."""
+    _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
+    _check_batches(batch1, batch2)
+    return _into(out, _add_product(input, batch1, batch2, beta, alpha))
+
+
+def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+    """beta input + alpha mat @ vec, input broadcast to (m,)."""
+    _tensors("addmv", input=input, mat=mat, vec=vec)
+    if mat.ndim != 2 or vec.ndim != 1:
+        raise ShapeError(f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}")
+    if beta == 1 and alpha == 1 and input.ndim < 2:
+        column = _add_product(unsqueeze(input, -1) if input.ndim else input, mat, unsqueeze(vec, 1), 1, 1)
+        return _into(out, squeeze(column, 1))
+    return _into(out, _add_product(input, mat, vec, beta, alpha))
+
+
+# -- linear -------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="xw")
+def _linear(x, w, b):
+    y = _cpu.empty((*x._shape[:-1], w._shape[0]), x.dtype)
+    if b is None:
+        kernels(x, w).matmul(y, x, w._permute((1, 0)))
+    else:
+        kernels(x, w, b).matmul_bias(y, x, w._permute((1, 0)), b)
+    return y
+
+
+def _linear_dw(g, y, x, w, b):
+    if x.ndim == 1:
+        x, g = unsqueeze(x, 0), unsqueeze(g, 0)
+    return _matmul(_mt(_rows(g)), _rows(x))
+
+
+_linear.partials(
+    lambda g, y, x, w, b: _matmul(g, w),
+    _linear_dw,
+    lambda g, y, x, w, b: g,  # summed over rows by grad
+)
+
+
+def linear(input, weight, bias=None):
+    """y = x W' + b.   input (*, in), weight (out, in) or (in,), bias (out,) or None -> (*, out) or (*)."""
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))):
+        _tensors("linear", input=input, weight=weight, **({} if bias is None else {"bias": bias}))
+    s, w = input._shape, weight._shape
+    if len(w) == 1 and s:
+        if bias is not None:
+            raise ShapeError("mat2 must be a matrix, got 1-D tensor")
+        return _matmul(input, weight)
+    if not s or not w:
+        raise ShapeError(f"both arguments to linear need to be at least 1D, but they are {len(s)}D and {len(w)}D")
+    if len(w) != 2:
+        raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(w)}D")
+    if s[-1] != w[1] or weight.dtype is not input.dtype:
+        _product_shape(input, weight._permute((1, 0)))  # raises
+    if bias is not None:
+        if bias._shape != w[:1]:
+            _check_expands(bias, (*s[:-1], w[0]))
+        if bias.dtype is not input.dtype:
+            raise DTypeError(
+                f"self and mat2 must have the same dtype, but got {_NAMES[bias.dtype.name]} and {_NAMES[input.dtype.name]}"
+            )
+    return _linear(input, weight, bias)
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """y[..., o] = sum x1[..., i] W[o, i, j] x2[..., j] + b[o].
+
+    input1 (*, in1), input2 (*, in2), weight (out, in1, in2), bias (out,) or None -> (*, out).
+    """
+    _tensors("bilinear", input1=input1, input2=input2, weight=weight)
+    if input1.ndim != input2.ndim:
+        raise ShapeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
+    for d, (p, q) in enumerate(zip(input1._shape[:-1], input2._shape[:-1], strict=True)):
+        if p != q:
+            raise ShapeError(f"bilinear(): input batch dimensions do not match at dim {d}: got {p} and {q}")
+    for i, x in ((1, input1), (2, input2)):
+        if weight.ndim <= i or x.ndim == 0 or x._shape[-1] != weight._shape[i]:
+            size, want = x._shape[-1] if x.ndim else 0, weight._shape[i] if weight.ndim > i else 0
+            raise ShapeError(f"bilinear(): input{i} size does not match weight size: got {size} but expected {want}")
+    if bias is not None and bias._shape != weight._shape[:1]:
+        got = bias._shape[0] if bias.ndim else 1
+        raise ShapeError(f"bilinear(): bias size does not match weight size: got {got} but expected {weight._shape[0]}")
+    out, n1, n2 = weight._shape
+    x1, x2 = _rows(input1), _rows(input2)
+    # (rows, out, in1) = x2 W', then a batch of vector products with x1
+    half = reshape(_matmul(x2, _mt(reshape(weight, (out * n1, n2)))), (x2._shape[0], out, n1))
+    y = squeeze(_matmul(half, unsqueeze(x1, -1)), -1)
+    y = reshape(y, (*input1._shape[:-1], out))
+    return y if bias is None else y + bias
+
+
+# -- contractions -------------------------------------------------------------------------------------------------------
+
+
+def tensordot(a, b, dims=2, out=None):
+    """Sums of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
+    _tensors("tensordot", a=a, b=b)
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise ShapeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise ShapeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        da, db = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        da, db = ([d] if isinstance(d, int) else list(d) for d in dims)
+    if len(da) != len(db):
+        raise ShapeError("both dimension lists should have same length")
+    da, db = [normalize_dim(d, a.ndim) for d in da], [normalize_dim(d, b.ndim) for d in db]
+    for x, name in ((da, "first"), (db, "second")):
+        if len(set(x)) != len(x):
+            raise ShapeError(f"tensordot: a dim appears multiple times in the {name} list of dims")
+    for p, q in zip(da, db, strict=True):
+        if a._shape[p] != b._shape[q]:
+            if 1 not in (a._shape[p], b._shape[q]):
+                raise ShapeError(
+                    f"contracted dimensions need to match, but first has size {a._shape[p]} in dim {p} and second has size "
+                    f"{b._shape[q]} in dim {q}"
+                )
+            n = max(a._shape[p], b._shape[q])
+            a, b = _widen(a, p, n), _widen(b, q, n)
+    free_a, free_b = [d for d in range(a.ndim) if d not in da], [d for d in range(b.ndim) if d not in db]
+    shape = [a._shape[d] for d in free_a] + [b._shape[d] for d in free_b]
+    k = _count(a, da)
+    left = reshape(permute(a, free_a + da), (_count(a, free_a), k))
+    right = reshape(permute(b, db + free_b), (k, _count(b, free_b)))
+    return _into(out, reshape(_matmul(left, right), shape))
+
+
+def _count(x, dims):
+    n = 1
+    for d in dims:
+        n *= x._shape[d]
+    return n
+
+
+def _widen(x, d, n):
+    return x if x._shape[d] == n else _expand(x, shape=(*x._shape[:d], n, *x._shape[d + 1 :]))
+
+
+def einsum(equation, *operands):
+    """Einstein's summation: einsum("bij,bjk->bik", a, b). Repeated labels take diagonals, labels absent from the output are
+    summed, "..." stands for axes that broadcast. Operands are contracted from left to right, each pair by one product."""
+    if not isinstance(equation, str):
+        raise TypeError("einsum(): the equation must be a string, followed by the operands")
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    if not operands:
+        raise ValueError("einsum(): must specify the equation string and at least one operand")
+    _tensors("einsum", **{f"operand{i}": x for i, x in enumerate(operands)})
+    labels, output, sizes = _parse(equation, operands)
+    terms = [_diagonal(x, names) for x, names in zip(operands, labels, strict=True)]
+    result, names = terms[0]
+    result, names = _sum_out(result, names, {n for _, later in terms[1:] for n in later} | set(output), sizes)
+    for i, (x, right) in enumerate(terms[1:], 1):
+        keep = {n for _, later in terms[i + 1 :] for n in later} | set(output)
+        result, names = _contract(result, names, *_sum_out(x, right, keep | set(names), sizes), keep, sizes)
+    result = permute(result, [names.index(n) for n in output])
+    return expand(result, [sizes[n] for n in output])
+
+
+def _parse(equation, operands):
+    """Axis labels of each operand and of the output, and each label's size. Axes of "..." are labelled -1, -2, ... from the
+    right."""
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    parts = left.split(",")
+    if len(parts) > len(operands):
+        raise ShapeError("einsum(): fewer operands were provided than specified in the equation")
+    if len(parts) < len(operands):
+        raise ShapeError("einsum(): more operands were provided than specified in the equation")
+    for i, part in enumerate([*parts, right]):
+        where = "the output" if i == len(parts) else f"operand {i}"
+        if part.count("...") > 1:
+            raise ShapeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
+        bad = re.search(r"[^a-zA-Z.]", part)
+        if bad:
+            raise ShapeError(
+                f"einsum(): invalid subscript given at index {text.index(bad.group())} in the equation string, subscripts must "
+                "be in [a-zA-Z]"
+            )
+        if "." in part.replace("...", "", 1):
+            raise ShapeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
+    labels, sizes, widest = [], {}, 0
+    for i, (part, x) in enumerate(zip(parts, operands, strict=True)):
+        before, dots, after = part.partition("...")
+        free = x.ndim - len(before) - len(after)
+        if free < 0:
+            raise ShapeError(
+                f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) is more than the number of "
+                f"dimensions ({x.ndim}) for operand {i}"
+            )
+        if free and not dots:
+            raise ShapeError(
+                f"einsum(): the number of subscripts in the equation ({len(part)}) does not match the number of dimensions "
+                f"({x.ndim}) for operand {i} and no ellipsis was given"
+            )
+        names = [*before, *range(-free, 0), *after]
+        widest = max(widest, free)
+        seen = {}
+        for name, size in zip(names, x._shape, strict=True):
+            if seen.setdefault(name, size) != size:
+                raise ShapeError(
+                    f"einsum(): subscript {name} is repeated for operand {i} but the sizes don't match, {size} != {seen[name]}"
+                )
+            have = sizes.get(name, 1)
+            if have != size and have != 1 and size != 1:
+                raise ShapeError(
+                    f"einsum(): subscript {name if isinstance(name, str) else '...'} has size {size} for operand {i} which does "
+                    f"not broadcast with previously seen size {have}"
+                )
+            sizes[name] = size if have == 1 else have
+        labels.append(names)
+    dots = list(range(-widest, 0))
+    if not arrow:
+        letters = [c for c in left if c.isalpha()]
+        return labels, dots + sorted(c for c in set(letters) if letters.count(c) == 1), sizes
+    before, ellipsis, after = right.partition("...")
+    output = [*before, *(dots if ellipsis else ()), *after]
+    for c in before + after:
+        if output.count(c) > 1:
+            raise ShapeError(f"einsum(): output subscript {c} appears more than once in the output")
+        if c not in sizes:
+            raise ShapeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
+    return labels, output, sizes
+
+
+def _diagonal(x, names):
+    """x with each repeated label reduced to one axis, the diagonal."""
+    for name in dict.fromkeys(names):
+        while names.count(name) > 1:
+            i = names.index(name)
+            j = names.index(name, i + 1)
+            n = x._shape[i]
+            x = permute(x, [d for d in range(x.ndim) if d not in (i, j)] + [i, j])
+            x = slice_view(reshape(x, (*x._shape[:-2], n * n)), x.ndim - 2, 0, n, n + 1)
+            names = [c for d, c in enumerate(names) if d not in (i, j)] + [name]
+    return x, list(names)
+
+
+def _sum_out(x, names, keep, sizes):
+    """x summed over labels that are not kept, as a product with ones."""
+    gone = [n for n in names if n not in keep]
+    if not gone:
+        return x, names
+    kept = [n for n in names if n in keep]
+    x = permute(x, [names.index(n) for n in kept + gone])
+    total = _count(x, range(len(kept), x.ndim))
+    x = reshape(x, (*x._shape[: len(kept)], total))
+    return _matmul(x, expand(ones(1, dtype=x.dtype), (total,))), kept
+
+
+def _contract(a, left, b, right, keep, sizes):
+    """One pair: labels of both that are kept are batch axes, the others of both are summed."""
+    batch = [n for n in left if n in right and n in keep]
+    inner = [n for n in left if n in right and n not in keep]
+    rows, columns = [n for n in left if n not in right], [n for n in right if n not in left]
+    a = permute(a, [left.index(n) for n in batch + rows + inner])
+    b = permute(b, [right.index(n) for n in batch + inner + columns])
+    names = batch + rows + columns
+    if not inner:
+        if a.dtype is not b.dtype:
+            raise DTypeError(f"expected scalar type {_NAMES[a.dtype.name]} but found {_NAMES[b.dtype.name]}")
+        a = reshape(a, (*a._shape, *(1 for _ in columns)))
+        b = reshape(b, (*b._shape[: len(batch)], *(1 for _ in rows), *b._shape[len(batch) :]))
+        return a * b, names
+    nb, nr = len(batch), len(rows)
+    for i, n in enumerate(batch):
+        size = max(a._shape[i], b._shape[i]) if 0 not in (a._shape[i], b._shape[i]) else 0
+        a, b = _widen(a, i, size), _widen(b, i, size)
+    for i, n in enumerate(inner):
+        a, b = _widen(a, nb + nr + i, sizes[n]), _widen(b, nb + i, sizes[n])
+    shape = [*a._shape[: nb + nr], *b._shape[nb + len(inner) :]]
+    size, k = _count(a, range(nb)), _count(a, range(nb + nr, a.ndim))
+    a = reshape(a, (size, _count(a, range(nb, nb + nr)), k))
+    b = reshape(b, (size, k, _count(b, range(nb + len(inner), b.ndim))))
+    return reshape(_matmul(a, b), shape), names
+
+
+def kron(input, other):
+    """Kronecker product: every element of input times all of other; missing leading axes count as 1."""
+    _tensors("kron", input=input, other=other)
+    n = max(input.ndim, other.ndim)
+    s, t = (1,) * (n - input.ndim) + input._shape, (1,) * (n - other.ndim) + other._shape
+    a = reshape(input, [d for x in s for d in (x, 1)])
+    b = reshape(other, [d for x in t for d in (1, x)])
+    return reshape(a * b, [x * y for x, y in zip(s, t, strict=True)])
+
+
+def chain_matmul(*matrices):
+    """The product of several matrices (the outermost may be vectors), in the order that costs the fewest operations."""
+    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
+        matrices = tuple(matrices[0])
+    if len(matrices) < 2:
+        if len(matrices) == 1:
+            return matrices[0]
+        raise ShapeError("chain_matmul(): expected at least 1 tensor")
+    _tensors("chain_matmul", **{f"matrix{i}": x for i, x in enumerate(matrices)})
+    first, last = matrices[0].ndim == 1, matrices[-1].ndim == 1
+    chain = list(matrices)
+    if first:
+        chain[0] = unsqueeze(chain[0], 0)
+    if last:
+        chain[-1] = unsqueeze(chain[-1], 1)
+    for i, x in enumerate(chain):
+        if x.ndim != 2:
+            raise ShapeError(f"chain_matmul(): tensor {i} must be a matrix but got {x.ndim}-D")
+    n = len(chain)
+    size = [x._shape[0] for x in chain] + [chain[-1]._shape[1]]
+    cost, split = {(i, i): 0 for i in range(n)}, {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i, j], split[i, j] = min(
+                (cost[i, s] + cost[s + 1, j] + size[i] * size[s + 1] * size[j + 1], s) for s in range(i, j)
+            )
+
+    def product(i, j):
+        return chain[i] if i == j else _matmul(product(i, split[i, j]), product(split[i, j] + 1, j))
+
+    y = product(0, n - 1)
+    y = squeeze(y, 1) if last else y
+    return squeeze(y, 0) if first else y
+
+
+__all__ = (
+    "addmm addmv baddbmm bmm chain_matmul dot einsum ger inner kron matmul mm mv outer tensordot vdot"
+).split()
+METHODS = (
+    "__matmul__ __rmatmul__ addmm addmv baddbmm bmm dot ger inner kron matmul mm mv outer vdot"
+).split()
+FUNCTIONAL = ("linear", "bilinear")
