@@ -15,8 +15,8 @@ from .. import _cpu, dtypes
 from ..autodiff import no_grad, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, normalize_dim
-from .shape import _expand, _reshape
+from ..tensor import Tensor, normalize_dim, tensor, zeros
+from .shape import _clone, _expand, _permute, _reshape
 
 # -- axes and shapes --------------------------------------------------------------------------------------------------------
 
@@ -52,8 +52,8 @@ def _shape(x, dims, keepdim):
 
 def _kept(y, x, dims):
     """y, a result of reducing x over dims, with the reduced axes as length 1."""
-    if y._size == 1 or y.ndim == x.ndim:
-        return y if y.ndim <= x.ndim and y._size == 1 or y.ndim == x.ndim else _reshape(y, shape=(1,) * x.ndim)
+    if y.ndim == x.ndim or y.ndim == 0:
+        return y
     return _reshape(y, shape=tuple([1 if d in dims else s for d, s in enumerate(x._shape)]))
 
 
@@ -84,11 +84,6 @@ def _need_elements(x, dims, name):
         for d in dims:
             if x._shape[d] == 0:
                 raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
-
-
-def _need_float(x, name, what="a floating point"):
-    if not x._floating:
-        raise DTypeError(f"{name}: expected {what} tensor, got {x.dtype.name}")
 
 
 def _run(kernel, x, dims, shape, dtype, *numbers):
@@ -147,7 +142,7 @@ def sum_to(x, shape):
     if x._shape == shape:
         return x
     lead = x.ndim - len(shape)
-    if lead < 0 or any(s not in (1, n) for s, n in zip(shape, x._shape[lead:], strict=True)):
+    if lead < 0 or builtins.any(s not in (1, n) for s, n in zip(shape, x._shape[lead:], strict=True)):
         raise ShapeError(f"sum_to: a tensor of shape {list(x._shape)} is not a broadcast of shape {list(shape)}")
     dims = tuple([d for d, n in enumerate(x._shape) if d < lead or (shape[d - lead] == 1 and n != 1)])
     return _sum(x, dims=dims, shape=shape)
@@ -173,5 +168,452 @@ def _without_nan(x):
     return where(valid, x, 0.0 if x._floating else 0), valid
 
 
-__all__ = "mean sum".split()
-METHODS = "mean sum".split()
+# -- prod, cumprod, cumsum --------------------------------------------------------------------------------------------------
+# No division: a product's derivative is what stands before an element times what stands after it, right with zeros too.
+
+
+@op(saves="x")
+def _prod(x, *, dims, shape):
+    return _run(kernels(x).prod, x, dims, shape, x.dtype if x._floating else dtypes.int64)
+
+
+def _prod_dx(g, y, x, dims, shape):
+    rest = tuple([d for d in range(x.ndim) if d not in dims])
+    order = rest + dims
+    line = _reshape(_permute(x, dims=order), shape=(*[x._shape[d] for d in rest], x._size // max(y._size, 1)))
+    dim = len(rest)
+    others = _cumprod(line, dim=dim, reverse=False, exclusive=True) * _cumprod(line, dim=dim, reverse=True, exclusive=True)
+    others = _reshape(others, shape=tuple([x._shape[d] for d in order]))
+    return _spread(g, x, dims) * _permute(others, dims=tuple([order.index(d) for d in range(x.ndim)]))
+
+
+_prod.partials(_prod_dx)
+
+
+@op(saves="")
+def _cumsum(x, *, dim, reverse=False):
+    y = _cpu.empty(x._shape, x.dtype)
+    kernels(x).cumsum(y, x, dim, reverse, False)
+    return y
+
+
+_cumsum.partials(lambda g, y, x, dim, reverse=False: _cumsum(g, dim=dim, reverse=not reverse))
+
+
+@op(saves="x")
+def _cumprod(x, *, dim, reverse=False, exclusive=False):
+    y = _cpu.empty(x._shape, x.dtype)
+    kernels(x).cumprod(y, x, dim, reverse, exclusive)
+    return y
+
+
+@op(saves="aby")
+def _linear_scan(a, b, *, dim, reverse, lag):
+    """y[i] = a[i - lag] y[i - 1] + b[i] along dim; reverse: y[i] = a[i + lag] y[i + 1] + b[i]."""
+    y = _cpu.empty(b._shape, b.dtype)
+    kernels(a).linear_scan(y, _packed(a), _packed(b), dim, reverse, lag)
+    return y
+
+
+@op(saves="")
+def _shift(x, *, dim, reverse):
+    """x moved on by one place along dim (back with reverse), 0 coming in."""
+    y = _cpu.empty(x._shape, x.dtype)
+    n = x._shape[dim]
+    to, since, gap = (0, 1, n - 1) if reverse else (1, 0, 0)
+    _cpu.copy(y._slice(dim, to, n - 1, 1), x._slice(dim, since, n - 1, 1))
+    _cpu.copy(y._slice(dim, gap, 1, 1), _zero(x.dtype)._expand(y._slice(dim, gap, 1, 1)._shape))
+    return y
+
+
+@functools.cache
+def _zero(dtype):
+    return tensor(0, dtype=dtype)
+
+
+def _packed(x):
+    return x if x._packed else _clone.forward(x)
+
+
+def _cumprod_dx(g, y, x, dim, reverse=False, exclusive=False):
+    before = y if exclusive else _cumprod(x, dim=dim, reverse=reverse, exclusive=True)
+    if exclusive:
+        return before * _shift(_linear_scan(x, g, dim=dim, reverse=not reverse, lag=0), dim=dim, reverse=not reverse)
+    return before * _linear_scan(x, g, dim=dim, reverse=not reverse, lag=1)
+
+
+def _linear_scan_da(g, y, a, b, dim, reverse, lag):
+    s = _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag)
+    if lag:
+        return _shift(s, dim=dim, reverse=not reverse) * y
+    return s * _shift(y, dim=dim, reverse=reverse)
+
+
+_cumprod.partials(_cumprod_dx)
+_linear_scan.partials(
+    _linear_scan_da,
+    lambda g, y, a, b, dim, reverse, lag: _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag),
+)
+_shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse))
+
+
+@_numpy_names
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    """The product over dim; 1 where there are no elements. Its derivatives are right with zeros among the factors."""
+    if dtype is not None:
+        input = input.to(dtype)
+    dims = _dims(input, dim)
+    return _prod(input, dims=dims, shape=_shape(input, dims, keepdim))
+
+
+def _scanned(input, dim, dtype):
+    if dtype is not None:
+        input = input.to(dtype)
+    elif not input._floating:
+        input = input.to(dtypes.int64)
+    if not input._floating and input.dtype is not dtypes.int64:
+        input = input.to(dtypes.int64)
+    return input, normalize_dim(dim, input.ndim)
+
+
+@_numpy_names
+def cumsum(input, dim, *, dtype=None):
+    """Running sums along dim. Float carries are exact to twice the precision: the error does not grow along the row."""
+    x, dim = _scanned(input, dim, dtype)
+    return _cumsum(x, dim=dim)
+
+
+@_numpy_names
+def cumprod(input, dim, *, dtype=None):
+    """Running products along dim."""
+    x, dim = _scanned(input, dim, dtype)
+    return _cumprod(x, dim=dim)
+
+
+# -- max, min, argmax, argmin -----------------------------------------------------------------------------------------------
+
+
+def _shared(g, y, x, dims):
+    """g at the elements of x that equal y, in equal shares among them."""
+    with no_grad():
+        ties = (x.detach() == _kept(y.detach(), x, dims)).to(x.dtype)
+        share = ties / sum(ties, dims or None, True)
+    return _spread(g, x, dims) * share
+
+
+def _extremum(kernel):
+    def forward(x, *, dims, shape):
+        return _run(getattr(kernels(x), kernel), x, dims, shape, x.dtype)
+
+    forward.__name__ = "a" + kernel
+    return op(forward, saves="xy").partials(lambda g, y, x, dims, shape: _shared(g, y, x, dims))
+
+
+_amax, _amin = _extremum("max"), _extremum("min")
+
+
+def _place(kernel):
+    def forward(x, *, dim, shape):
+        y, index = _cpu.empty(shape, x.dtype), _cpu.empty(shape, dtypes.int64)
+        getattr(kernels(x), "arg" + kernel)(index, y, x, dim)
+        return y, index
+
+    forward.__name__ = kernel
+
+    def dx(g, y, x, dim, shape):
+        return _put_along(g, y[1], x, dim)
+
+    return op(forward, saves="").partials(dx)
+
+
+def _put_along(g, index, x, dim):
+    """Zeros of x's shape with g where index points along dim: the derivative of picking by index."""
+    from .index import scatter_add
+
+    if g.ndim != x.ndim:
+        shape = (*x._shape[:dim], 1, *x._shape[dim + 1 :])
+        g, index = _reshape(g, shape=shape), _reshape(index, shape=shape)
+    return scatter_add(zeros(x._shape, dtype=g.dtype), dim, index, g)
+
+
+_max_along, _min_along = _place("max"), _place("min")
+max_result = namedtuple("max", "values indices")
+min_result = namedtuple("min", "values indices")
+
+
+def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
+    if isinstance(dim, Tensor):
+        from . import elementwise
+
+        return getattr(elementwise, two)(input, dim)
+    if dim is None:
+        dims = _ALL[input.ndim]
+        if input._size == 0:
+            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+        return all_of(input, dims=dims, shape=())
+    dim = normalize_dim(dim, input.ndim)
+    dims = (dim,) if input.ndim else ()
+    _need_elements(input, dims, name)
+    return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim)))
+
+
+@_numpy_names
+def max(input, dim=None, keepdim=False):
+    """The largest element; NaN if there is one. With dim: (values, indices), the first index where several are equal.
+
+    max(input, other) is `maximum`. Gradients go to the element at the index, or evenly to all that are equal (no dim).
+    """
+    return _max_or_min(input, dim, keepdim, "max", _amax, _max_along, max_result, "maximum")
+
+
+@_numpy_names
+def min(input, dim=None, keepdim=False):
+    """The smallest element; NaN if there is one. With dim: (values, indices), the first index where several are equal."""
+    return _max_or_min(input, dim, keepdim, "min", _amin, _min_along, min_result, "minimum")
+
+
+def _a_extremum(input, dim, keepdim, name, f):
+    dims = _dims(input, dim)
+    _need_elements(input, dims, name)
+    return f(input, dims=dims, shape=_shape(input, dims, keepdim))
+
+
+@_numpy_names
+def amax(input, dim=(), keepdim=False):
+    """The largest elements over dim; gradients go evenly to all that are equal."""
+    return _a_extremum(input, dim, keepdim, "amax", _amax)
+
+
+@_numpy_names
+def amin(input, dim=(), keepdim=False):
+    """The smallest elements over dim; gradients go evenly to all that are equal."""
+    return _a_extremum(input, dim, keepdim, "amin", _amin)
+
+
+aminmax_result = namedtuple("aminmax", "min max")
+
+
+@_numpy_names
+def aminmax(input, *, dim=None, keepdim=False):
+    """(min, max) over dim."""
+    return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def _arg(input, dim, keepdim, name):
+    x = input
+    if dim is None:
+        if x._size == 0:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        flat = _packed(x)._reshape((x._size,))
+        shape, dim = (1,) * x.ndim if keepdim else (), 0
+    else:
+        dim = normalize_dim(dim, x.ndim)
+        dims = (dim,) if x.ndim else ()
+        _need_elements(x, dims, name)
+        flat, shape = x, _shape(x, dims, keepdim)
+    line = () if flat.ndim == 1 else shape
+    y, index = _cpu.empty(line, x.dtype), _cpu.empty(line, dtypes.int64)
+    getattr(kernels(x), name)(index, y, flat, dim)
+    return index if index._shape == shape else index._reshape(shape)
+
+
+@_numpy_names
+def argmax(input, dim=None, keepdim=False):
+    """The index of the largest element (the first of equals; a NaN counts as largest), of the flattened input without dim."""
+    return _arg(input, dim, keepdim, "argmax")
+
+
+@_numpy_names
+def argmin(input, dim=None, keepdim=False):
+    """The index of the smallest element (the first of equals; a NaN counts as smallest)."""
+    return _arg(input, dim, keepdim, "argmin")
+
+
+# -- any, all, count_nonzero ------------------------------------------------------------------------------------------------
+
+
+def _logical(input, dim, keepdim, name):
+    dims = _dims(input, dim)
+    y = _run(getattr(kernels(input), name), input, dims, _shape(input, dims, keepdim), dtypes.bool)
+    return y.to(dtypes.uint8) if input.dtype is dtypes.uint8 else y
+
+
+@_numpy_names
+def any(input, dim=None, keepdim=False):
+    """Is any element over dim not zero? NaN is not zero; False where there are no elements."""
+    return _logical(input, dim, keepdim, "any")
+
+
+@_numpy_names
+def all(input, dim=None, keepdim=False):
+    """Are all elements over dim not zero? True where there are no elements."""
+    return _logical(input, dim, keepdim, "all")
+
+
+@_numpy_names
+def count_nonzero(input, dim=None):
+    """How many elements over dim are not zero (int64)."""
+    dims = _dims(input, dim)
+    return _run(kernels(input).count_nonzero, input, dims, _shape(input, dims, False), dtypes.int64)
+
+
+# -- logsumexp --------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="xy")
+def _logsumexp(x, *, dims, shape):
+    return _run(kernels(x).logsumexp, x, dims, shape, x.dtype)
+
+
+def _logsumexp_dx(g, y, x, dims, shape):
+    from .elementwise import clamp, exp
+
+    return _spread(g, x, dims) * exp(x - _kept(clamp(y, min=-3e38), x, dims))  # clamp: a row of -inf has gradient 0
+
+
+_logsumexp.partials(_logsumexp_dx)
+
+
+@_numpy_names
+def logsumexp(input, dim, keepdim=False):
+    """log Σ exp(x) over dim, without overflow; -inf where every element is -inf or there are none."""
+    if not input._floating:
+        input = input.to(dtypes.get_default_dtype())
+    dims = _dims(input, dim)
+    return _logsumexp(input, dims=dims, shape=_shape(input, dims, keepdim))
+
+
+# -- var, std ---------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="x")
+def _var(x, *, dims, shape, correction):
+    return _run(kernels(x).var, x, dims, shape, x.dtype, correction)
+
+
+@op(saves="xy")
+def _std(x, *, dims, shape, correction):
+    return _run(kernels(x).std, x, dims, shape, x.dtype, correction)
+
+
+def _from_mean(x, dims):
+    return x - _mean(x, dims=dims, shape=_shape(x, dims, True))
+
+
+def _free(y, x, correction):
+    """n - correction, at least 0."""
+    n = x._size // builtins.max(y._size, 1) - correction
+    return n if n > 0 else float("nan")
+
+
+_var.partials(
+    lambda g, y, x, dims, shape, correction: _spread(g * (2 / _free(y, x, correction)), x, dims) * _from_mean(x, dims)
+)
+_std.partials(
+    lambda g, y, x, dims, shape, correction: _spread(g / (_zero_as_inf(y) * _free(y, x, correction)), x, dims)
+    * _from_mean(x, dims)
+)
+
+
+def _zero_as_inf(y):
+    """y, infinite where it is 0, so that g / y is 0 there, as is its derivative."""
+    from .elementwise import where
+
+    return where(y == 0, float("inf"), y)
+
+
+def _variance(f, name, input, dim, unbiased, correction, keepdim):
+    if isinstance(dim, builtins.bool):  # var(x, unbiased)
+        dim, unbiased = None, dim
+    if not input._floating:
+        raise DTypeError(f"std and var only support floating point and complex dtypes, got {input.dtype.name}")
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError(f"{name}: give unbiased or correction, not both")
+        correction = int(unbiased)
+    dims = _dims(input, dim)
+    return f(input, dims=dims, shape=_shape(input, dims, keepdim), correction=1.0 if correction is None else float(correction))
+
+
+@_numpy_names
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Σ (x - mean)² / (n - correction) over dim, correction 1 unless given (unbiased=False: 0). Two passes, no cancellation."""
+    return _variance(_var, "var", input, dim, unbiased, correction, keepdim)
+
+
+@_numpy_names
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The square root of `var`. Where it is 0 its gradient is 0."""
+    return _variance(_std, "std", input, dim, unbiased, correction, keepdim)
+
+
+@_numpy_names
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(var, mean) over dim."""
+    v = var(input, dim, unbiased, keepdim, correction=correction)
+    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
+
+
+@_numpy_names
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(std, mean) over dim."""
+    v = std(input, dim, unbiased, keepdim, correction=correction)
+    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
+
+
+# -- norm -------------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="xy")
+def _norm(x, *, dims, shape, p):
+    return _run(kernels(x).norm, x, dims, shape, x.dtype, p)
+
+
+def _norm_dx(g, y, x, dims, shape, p):
+    from .elementwise import sign
+
+    if p == 2:
+        return _spread(g / _zero_as_inf(y), x, dims) * x
+    with no_grad():
+        signs = sign(x.detach())
+    if p == 1:
+        return _spread(g, x, dims) * signs
+    return _shared(g, y, abs(x), dims) * signs
+
+
+_norm.partials(_norm_dx)
+
+
+@_numpy_names
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """(Σ |x|^p)^(1/p) over dim: p = 2 ("fro", None), 1, 0 (how many are not 0), inf (largest |x|), -inf, or any number."""
+    if dtype is not None:
+        input = input.to(dtype)
+    if not input._floating:
+        raise DTypeError(f"norm: expected a floating point tensor, got {input.dtype.name}")
+    if p in ("fro", None):
+        p = 2.0
+    if isinstance(p, str):
+        raise ValueError(f"norm: unknown order '{p}'; expected a number, inf, -inf or 'fro'")
+    p, dims = float(p), _dims(input, dim)
+    shape = _shape(input, dims, keepdim)
+    if abs(p) == float("inf"):
+        _need_elements(input, dims, "norm")
+    if p in (1.0, 2.0) or abs(p) == float("inf"):
+        return _norm(input, dims=dims, shape=shape, p=p)
+    if p == 0:
+        return _sum((input != 0).to(input.dtype), dims=dims, shape=shape)
+    return _sum(abs(input) ** p, dims=dims, shape=shape) ** (1 / p)
+
+
+def dist(input, other, p=2):
+    """norm(input - other, p)."""
+    return norm(input - other, p)
+
+
+__all__ = (
+    "all amax amin aminmax any argmax argmin count_nonzero cumprod cumsum dist logsumexp max mean min nanmean nansum norm prod "
+    "std std_mean sum var var_mean"
+).split()
+METHODS = __all__
+FUNCTIONAL = ()
