@@ -1,0 +1,623 @@
+"""Arithmetic, comparisons and elementary functions, element by element, with broadcasting.
+
+Each op is a row: its kernel, and one partial derivative per argument. `f_dx(g, ...)` is a kernel that gives the derivative
+of f times g in one pass; it is an op too, with partials of its own, so derivatives of any order exist. Rules end with the
+shapes of the broadcast result: `grad` sums them back to the arguments' shapes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+
+import numpy as np
+
+from .. import _cpu, dtypes
+from ..autodiff import Op, inplace, record
+from ..errors import DTypeError
+from ..tensor import Tensor, as_tensor, full_like, zeros_like
+
+_ARITY = {
+    1: lambda k: lambda x: k(x),
+    2: lambda k: lambda a, b: k(a, b),
+    3: lambda k: lambda a, b, c: k(a, b, c),
+}
+
+
+def pointwise(name, saves, *rules, kernel=None):
+    """The Op of a kernel with one rule per argument. saves: the arguments (x; a, b; a, b, c; or y) that the rules read."""
+    forward = _ARITY[len(rules)](getattr(_cpu, kernel or name))
+    forward.__name__ = name
+    return Op(forward, saves).partials(*rules)
+
+
+def unary(name, doc, saves, rule):
+    """The public function of one argument, and (as `.op`) its Op."""
+    kernel, op = getattr(_cpu, name), pointwise(name, saves, rule)
+
+    def f(input):
+        return record(kernel(input), op, (input,))
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__, f.op = doc, op
+    return f
+
+
+def binary(name, doc, saves, da, db):
+    """The public function of two arguments (tensors or numbers), and (as `.op`) its Op."""
+    kernel, op = getattr(_cpu, name), pointwise(name, saves, da, db)
+
+    def f(input, other):
+        return record(kernel(input, other), op, (input, other))
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__, f.op = doc, op
+    return f
+
+
+def _times(name, saves, *rules):
+    """An f_dx op: linear in g, so its first rule is itself."""
+    arity = len(rules) + 1
+    kernel = getattr(_cpu, name)
+    forward = {2: lambda g, x: kernel(g, x), 3: lambda g, x, a: kernel(g, x, a)}[arity]
+    forward.__name__ = name
+    op = Op(forward, saves)
+    return op.partials(lambda h, y, g, *rest: op(h, *rest), *rules)
+
+
+def nothing(*args, **params):
+    """The partial derivative of something that does not depend on the argument, or only in steps."""
+
+
+def zero(g, y, *args):
+    """A derivative that exists and is 0."""
+    return zeros_like(g)
+
+
+# -- sums and products --------------------------------------------------------------------------------------------------------
+
+_add = pointwise("add", "", lambda g, y, a, b: g, lambda g, y, a, b: g)
+_sub = pointwise("sub", "", lambda g, y, a, b: g, lambda g, y, a, b: -g)
+_mul = pointwise("mul", "ab", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+_div = pointwise("div", "yb", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b))
+_add_kernel, _sub_kernel, _mul_kernel, _div_kernel = _cpu.add, _cpu.sub, _cpu.mul, _cpu.div
+
+
+def add(input, other, *, alpha=1):
+    """input + alpha * other."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    return record(_add_kernel(input, other), _add, (input, other))
+
+
+def sub(input, other, *, alpha=1):
+    """input - alpha * other. RuntimeError for two bool tensors (use `^`)."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    return record(_sub_kernel(input, other), _sub, (input, other))
+
+
+def mul(input, other):
+    """input * other."""
+    return record(_mul_kernel(input, other), _mul, (input, other))
+
+
+def div(input, other, *, rounding_mode=None):
+    """input / other (integers give float32); rounding_mode "trunc" or "floor" rounds the quotient and keeps integers."""
+    if rounding_mode is None:
+        return record(_div_kernel(input, other), _div, (input, other))
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    if _cpu.promote(input, other).is_floating_point:
+        return trunc(div(input, other))
+    q, r = floor_divide(input, other), remainder(input, other)
+    return q + ((r != 0) & (logical_xor(lt(input, 0), lt(other, 0)))).to(q.dtype)
+
+
+def true_divide(input, other):
+    """input / other; integers give float32."""
+    return record(_div_kernel(input, other), _div, (input, other))
+
+
+def rsub(input, other, *, alpha=1):
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
+floor_divide = binary("floor_divide", "floor(input / other), as Python's //.", "", zero, zero)
+remainder = binary(
+    "remainder", "input - other * floor(input / other): has the sign of other, as Python's %.", "ab",
+    lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_divide(a, b),
+)  # fmt: skip
+fmod = binary(
+    "fmod", "input - other * trunc(input / other): has the sign of input, as C's fmod.", "ab",
+    lambda g, y, a, b: g, lambda g, y, a, b: -g * trunc(div(a, b)),
+)  # fmt: skip
+
+neg = unary("neg", "-input.", "", lambda g, y, x: -g)
+_square_dx = _times("square_dx", "gx", lambda h, y, g, x: _square_dx(h, g))
+square = unary("square", "input ** 2.", "x", lambda g, y, x: _square_dx(g, x))
+_cube = pointwise("cube", "x", lambda g, y, x: 3 * g * _square(x))
+_square = square.op
+
+
+def positive(input):
+    """input. RuntimeError for bool."""
+    if input.dtype is dtypes.bool:
+        raise DTypeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """input + value * tensor1 * tensor2."""
+    if value != 1:
+        tensor1 = mul(tensor1, value)
+    return _addcmul(input, tensor1, tensor2)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """input + value * tensor1 / tensor2."""
+    if value != 1:
+        tensor1 = mul(tensor1, value)
+    return _addcdiv(input, tensor1, tensor2)
+
+
+def lerp(input, end, weight):
+    """input + weight * (end - input)."""
+    return _lerp(input, end, weight)
+
+
+_addcmul = pointwise("addcmul", "bc", lambda g, y, a, b, c: g, lambda g, y, a, b, c: g * c, lambda g, y, a, b, c: g * b)
+_addcdiv = pointwise("addcdiv", "bc", lambda g, y, a, b, c: g, lambda g, y, a, b, c: g / c, lambda g, y, a, b, c: -(g * b) / (c * c))
+_lerp = pointwise("lerp", None, lambda g, y, a, b, c: g * (1 - c), lambda g, y, a, b, c: g * c, lambda g, y, a, b, c: g * (b - a))
+
+# -- powers -------------------------------------------------------------------------------------------------------------------
+
+
+def _pow_da(g, y, a, b):
+    none = _cpu.eq(b, 0)  # x^0 is 1 everywhere, so its derivative is 0 there, also at x = 0
+    return where(none, 0, g * b * pow(a, where(none, 1, b) - 1))
+
+
+def _pow_db(g, y, a, b):
+    none = _cpu.eq(a, 0)  # 0^b stays 0 (or 1 at b = 0); log(0) must not make it NaN
+    return where(none, 0, g * y * log(where(none, 1, a)))
+
+
+_pow = pointwise("pow", "aby", _pow_da, _pow_db)
+
+# x ** number: (kernel, by name) for the exponents that have one of their own
+_POWERS = {2: _cpu.square, 3: _cpu.cube, 0.5: _cpu.sqrt, -1: _cpu.reciprocal, -0.5: _cpu.rsqrt}
+
+
+def _power_forward(x, *, exponent):
+    kernel = _POWERS.get(exponent)
+    if kernel is not None and (x._floating or (exponent > 1)):
+        return kernel(x)
+    return _cpu.pow(x, exponent)
+
+
+def _power_dx(g, y, x, exponent):
+    if exponent == 0:
+        return zeros_like(g)
+    return g * exponent if exponent == 1 else g * (power(x, exponent - 1) * exponent)
+
+
+_power_forward.__name__ = "pow"
+_power = Op(_power_forward, "x").partials(_power_dx)
+
+
+def power(x, exponent):
+    """x ** exponent for a number."""
+    return _power(x, exponent=exponent)
+
+
+def pow(input, exponent):
+    """input ** exponent, either of them a number. RuntimeError for integers to a negative power."""
+    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+        return _power(input, exponent=exponent)
+    return _pow(input, exponent)
+
+
+def float_power(input, exponent):
+    """input ** exponent in float64."""
+    input = input.to(dtypes.float64) if isinstance(input, Tensor) else input
+    return pow(input, exponent.to(dtypes.float64) if isinstance(exponent, Tensor) else exponent)
+
+
+# -- parts, signs, rounding ------------------------------------------------------------------------------------------------------
+
+_abs_dx = _times("abs_dx", "x", nothing)
+abs = unary("abs", "|input|; derivative 0 at 0.", "x", lambda g, y, x: _abs_dx(g, x))
+sign = unary("sign", "-1, 0 or 1.", "", zero)
+floor = unary("floor", "The largest integer <= input.", "", zero)
+ceil = unary("ceil", "The smallest integer >= input.", "", zero)
+trunc = unary("trunc", "The integer part.", "", zero)
+frac = unary("frac", "input - trunc(input).", "", lambda g, y, x: g)
+_round = unary("round", "", "", zero)
+
+
+def round(input, *, decimals=0):
+    """The nearest integer, halves to even; with decimals, the nearest multiple of 10**-decimals."""
+    if decimals == 0:
+        return _round(input)
+    ten = 10.0 ** builtins.abs(decimals)
+    return div(_round(mul(input, ten)), ten) if decimals > 0 else mul(_round(div(input, ten)), ten)
+
+
+copysign = binary(
+    "copysign", "|input| with the sign of other.", "aby",
+    lambda g, y, a, b: where(_cpu.eq(a, 0), 0, g * sign(a) * sign(y)), zero,
+)  # fmt: skip
+
+# -- extremes, selection ------------------------------------------------------------------------------------------------------------
+
+_maximum_dx = pointwise("maximum_dx", "bc", lambda h, y, a, b, c: _maximum_dx(h, b, c), nothing, nothing)
+_minimum_dx = pointwise("minimum_dx", "bc", lambda h, y, a, b, c: _minimum_dx(h, b, c), nothing, nothing)
+maximum = binary(
+    "maximum", "The larger; NaN where either is. A tie shares the gradient.", "ab",
+    lambda g, y, a, b: _maximum_dx(g, a, b), lambda g, y, a, b: _maximum_dx(g, b, a),
+)  # fmt: skip
+minimum = binary(
+    "minimum", "The smaller; NaN where either is. A tie shares the gradient.", "ab",
+    lambda g, y, a, b: _minimum_dx(g, a, b), lambda g, y, a, b: _minimum_dx(g, b, a),
+)  # fmt: skip
+
+
+def _first(a, b, better):
+    return _cpu.logical_or(better(a, b), _cpu.isnan(b))
+
+
+fmax = binary(
+    "fmax", "The larger; a number wins over NaN. A tie gives the gradient to input.", "ab",
+    lambda g, y, a, b: where(_first(a, b, _cpu.ge), g, 0), lambda g, y, a, b: where(_first(a, b, _cpu.ge), 0, g),
+)  # fmt: skip
+fmin = binary(
+    "fmin", "The smaller; a number wins over NaN. A tie gives the gradient to input.", "ab",
+    lambda g, y, a, b: where(_first(a, b, _cpu.le), g, 0), lambda g, y, a, b: where(_first(a, b, _cpu.le), 0, g),
+)  # fmt: skip
+
+_where = pointwise("where", "a", None, lambda g, y, a, b, c: _where(a, g, 0), lambda g, y, a, b, c: _where(a, 0, g))
+
+
+def where(condition, input=None, other=None):
+    """input where condition (bool) is True, else other. No gradient, not even NaN, reaches what was not chosen."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where(): expected (condition) or (condition, input, other)")
+    if isinstance(condition, Tensor) and condition.dtype not in (dtypes.bool, dtypes.uint8):
+        raise DTypeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}")
+    return _where(condition, input, other)
+
+
+_clamp = pointwise(
+    "clamp", None,
+    lambda g, y, a, b, c: _where(_cpu.inside(a, b, c), g, 0),
+    lambda g, y, a, b, c: _where(_cpu.logical_and(_cpu.lt(a, b), _cpu.lt(b, c)), g, 0),
+    lambda g, y, a, b, c: _where(_cpu.logical_or(_cpu.gt(a, c), _cpu.lt(c, b)), g, 0),
+)  # fmt: skip
+_clamp_min = pointwise(
+    "clamp_min", "ab", lambda g, y, a, b: _where(_cpu.ge(a, b), g, 0), lambda g, y, a, b: _where(_cpu.lt(a, b), g, 0), kernel="maximum"
+)
+_clamp_max = pointwise(
+    "clamp_max", "ab", lambda g, y, a, b: _where(_cpu.le(a, b), g, 0), lambda g, y, a, b: _where(_cpu.gt(a, b), g, 0), kernel="minimum"
+)
+
+
+def clamp(input, min=None, max=None):
+    """input limited to [min, max], numbers or tensors, either optional. The gradient passes on the bounds too."""
+    if min is None:
+        if max is None:
+            raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        return _clamp_max(input, max)
+    return _clamp_min(input, min) if max is None else _clamp(input, min, max)
+
+
+def clamp_min(input, min):
+    """input, at least min."""
+    return _clamp_min(input, min)
+
+
+def clamp_max(input, max):
+    """input, at most max."""
+    return _clamp_max(input, max)
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """NaN, inf and -inf replaced; infinities by default by the largest finite numbers."""
+    if not input.dtype.is_floating_point:
+        return input.clone()
+    info = np.finfo(input.dtype.numpy)
+    y = where(_cpu.isnan(input), nan, input)
+    y = where(_cpu.eq(input, math.inf), float(info.max) if posinf is None else posinf, y)
+    return where(_cpu.eq(input, -math.inf), float(info.min) if neginf is None else neginf, y)
+
+
+# -- comparisons and logic: results have no gradient ---------------------------------------------------------------------------------
+
+
+def _flags(name, doc, arity=2):
+    kernel = getattr(_cpu, name)
+    if arity == 1:
+
+        def f(input):
+            return kernel(input)
+    else:
+
+        def f(input, other):
+            return kernel(input, other)
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
+    return f
+
+
+eq = _flags("eq", "input == other, element by element, as bool.")
+ne = _flags("ne", "input != other.")
+lt = _flags("lt", "input < other.")
+le = _flags("le", "input <= other.")
+gt = _flags("gt", "input > other.")
+ge = _flags("ge", "input >= other.")
+logical_and = _flags("logical_and", "Whether both are nonzero.")
+logical_or = _flags("logical_or", "Whether either is nonzero.")
+logical_xor = _flags("logical_xor", "Whether exactly one is nonzero.")
+logical_not = _flags("logical_not", "Whether input is zero.", 1)
+isnan = _flags("isnan", "Whether NaN.", 1)
+isinf = _flags("isinf", "Whether inf or -inf.", 1)
+isfinite = _flags("isfinite", "Whether neither infinite nor NaN.", 1)
+signbit = _flags("signbit", "Whether the sign bit is set (also of -0.0).", 1)
+bitwise_and = _flags("bitwise_and", "Bits set in both (integers, bool).")
+bitwise_or = _flags("bitwise_or", "Bits set in either (integers, bool).")
+bitwise_xor = _flags("bitwise_xor", "Bits set in exactly one (integers, bool).")
+bitwise_not = _flags("bitwise_not", "Bits inverted (integers, bool).", 1)
+bitwise_left_shift = _flags("shift_left", "input << other (integers).")
+bitwise_right_shift = _flags("shift_right", "input >> other (integers; the sign bit is repeated).")
+
+
+def isposinf(input):
+    """Whether inf."""
+    return _cpu.eq(input, math.inf)
+
+
+def isneginf(input):
+    """Whether -inf."""
+    return _cpu.eq(input, -math.inf)
+
+
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether |input - other| <= atol + rtol * |other|; infinities match themselves."""
+    input, other = input.detach(), other.detach()
+    near = (input - other).abs() <= atol + rtol * other.abs()
+    y = (input == other) | (near & isfinite(input) & isfinite(other))
+    return y | (isnan(input) & isnan(other)) if equal_nan else y
+
+
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether `isclose` holds everywhere, as a bool."""
+    return bool(_cpu.numpy(isclose(input, other, rtol, atol, equal_nan), False).all())
+
+
+def equal(input, other):
+    """Whether two tensors have the same shape and elements, as a bool."""
+    return input._shape == other._shape and bool(_cpu.numpy(_cpu.eq(input.detach(), other.detach()), False).all())
+
+
+# -- exponentials and logarithms ------------------------------------------------------------------------------------------------------
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+exp = unary("exp", "e ** input.", "y", lambda g, y, x: g * y)
+exp2 = unary("exp2", "2 ** input.", "y", lambda g, y, x: g * y * LN2)
+_expm1_dx = _times("expm1_dx", "gx", lambda h, y, g, x: h * g)  # reads expm1's result
+expm1 = unary("expm1", "e ** input - 1, exact near 0.", "y", lambda g, y, x: _expm1_dx(g, y))
+log = unary("log", "The natural logarithm; NaN below 0.", "x", lambda g, y, x: g / x)
+log2 = unary("log2", "The logarithm to base 2.", "x", lambda g, y, x: g / (x * LN2))
+log10 = unary("log10", "The logarithm to base 10.", "x", lambda g, y, x: g / (x * LN10))
+_log1p_dx = _times("log1p_dx", "gx", lambda h, y, g, x: -_log1p_dx(_log1p_dx(h * g, x), x))
+log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda g, y, x: _log1p_dx(g, x))
+logaddexp = binary(
+    "logaddexp", "log(exp(input) + exp(other)), without overflow.", "ab",
+    lambda g, y, a, b: g / (1 + exp(b - a)), lambda g, y, a, b: g / (1 + exp(a - b)),
+)  # fmt: skip
+
+
+def _xlogy_da(g, y, a, b):
+    none = _cpu.logical_and(_cpu.eq(a, 0), _cpu.le(b, 0))
+    return where(none, 0, g * log(where(none, 1, b)))
+
+
+xlogy = binary("xlogy", "input * log(other); 0 where input is 0.", "ab", _xlogy_da, lambda g, y, a, b: g * a / b)
+
+# -- roots ----------------------------------------------------------------------------------------------------------------------------
+
+_sqrt_dx = _times("sqrt_dx", "gx", lambda h, y, g, x: -(h * _sqrt_dx(g, x) / x))  # these three read the function's result
+_rsqrt_dx = _times("rsqrt_dx", "gx", lambda h, y, g, x: h * g * square(x) * -1.5)
+_reciprocal_dx = _times("reciprocal_dx", "gx", lambda h, y, g, x: h * g * x * -2)
+sqrt = unary("sqrt", "The square root; NaN below 0.", "y", lambda g, y, x: _sqrt_dx(g, y))
+rsqrt = unary("rsqrt", "1 / sqrt(input).", "y", lambda g, y, x: _rsqrt_dx(g, y))
+reciprocal = unary("reciprocal", "1 / input.", "y", lambda g, y, x: _reciprocal_dx(g, y))
+hypot = binary(
+    "hypot", "sqrt(input² + other²), without overflow.", "aby", lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)
+)
+
+# -- trigonometry and its hyperbolic sister ----------------------------------------------------------------------------------------------
+
+_sin_dx = _times("sin_dx", "gx", lambda h, y, g, x: _cos_dx(h * g, x))
+_cos_dx = _times("cos_dx", "gx", lambda h, y, g, x: -_sin_dx(h * g, x))
+_tan_dx = _times("tan_dx", "gx", lambda h, y, g, x: h * g * x * 2)  # reads tan's result
+_asin_dx = _times("asin_dx", "gx", lambda h, y, g, x: _asin_dx(h * g * x, x) / (1 - square(x)))
+_atan_dx = _times("atan_dx", "gx", lambda h, y, g, x: _atan_dx(_atan_dx(h * g * x * -2, x), x))
+_sinh_dx = _times("sinh_dx", "gx", lambda h, y, g, x: _cosh_dx(h * g, x))
+_cosh_dx = _times("cosh_dx", "gx", lambda h, y, g, x: _sinh_dx(h * g, x))
+_asinh_dx = _times("asinh_dx", "gx", lambda h, y, g, x: -_asinh_dx(h * g * x, x) / (1 + square(x)))
+_acosh_dx = _times("acosh_dx", "gx", lambda h, y, g, x: -_acosh_dx(h * g * x, x) / (square(x) - 1))
+_atanh_dx = _times("atanh_dx", "gx", lambda h, y, g, x: _atanh_dx(_atanh_dx(h * g * x * 2, x), x))
+_erf_dx = _times("erf_dx", "gx", lambda h, y, g, x: _erf_dx(h * g * x * -2, x))
+
+sin = unary("sin", "Sine of radians.", "x", lambda g, y, x: _sin_dx(g, x))
+cos = unary("cos", "Cosine of radians.", "x", lambda g, y, x: _cos_dx(g, x))
+tan = unary("tan", "Tangent of radians.", "y", lambda g, y, x: _tan_dx(g, y))
+asin = unary("asin", "Inverse sine, in radians; NaN outside [-1, 1].", "x", lambda g, y, x: _asin_dx(g, x))
+acos = unary("acos", "Inverse cosine, in radians; NaN outside [-1, 1].", "x", lambda g, y, x: -_asin_dx(g, x))
+atan = unary("atan", "Inverse tangent, in radians.", "x", lambda g, y, x: _atan_dx(g, x))
+sinh = unary("sinh", "Hyperbolic sine.", "x", lambda g, y, x: _sinh_dx(g, x))
+cosh = unary("cosh", "Hyperbolic cosine.", "x", lambda g, y, x: _cosh_dx(g, x))
+asinh = unary("asinh", "Inverse hyperbolic sine.", "x", lambda g, y, x: _asinh_dx(g, x))
+acosh = unary("acosh", "Inverse hyperbolic cosine; NaN below 1.", "x", lambda g, y, x: _acosh_dx(g, x))
+atanh = unary("atanh", "Inverse hyperbolic tangent; NaN outside [-1, 1].", "x", lambda g, y, x: _atanh_dx(g, x))
+erf = unary("erf", "The error function 2/sqrt(pi) * integral of exp(-t²) from 0 to input.", "x", lambda g, y, x: _erf_dx(g, x))
+erfc = unary("erfc", "1 - erf(input), exact where that is small.", "x", lambda g, y, x: -_erf_dx(g, x))
+atan2 = binary(
+    "atan2", "The angle of the point (other, input), in radians, in (-pi, pi].", "ab",
+    lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b)),
+)  # fmt: skip
+
+
+def deg2rad(input):
+    """Degrees to radians."""
+    return mul(input, math.pi / 180)
+
+
+def rad2deg(input):
+    """Radians to degrees."""
+    return mul(input, 180 / math.pi)
+
+
+def logit(input, eps=None):
+    """log(x / (1 - x)), with x limited to [eps, 1 - eps] if eps is given."""
+    x = input if eps is None else clamp(input, eps, 1 - eps)
+    return log(div(x, 1 - x))
+
+
+# -- other names for the same --------------------------------------------------------------------------------------------------------
+
+subtract, multiply, divide, negative, absolute, fix, clip = sub, mul, div, neg, abs, trunc, clamp
+arcsin, arccos, arctan, arctan2, arcsinh, arccosh, arctanh = asin, acos, atan, atan2, asinh, acosh, atanh
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+_BOTH = (
+    "abs absolute acos acosh add addcdiv addcmul allclose arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan "
+    "atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max "
+    "clamp_min clip copysign cos cosh deg2rad div divide eq equal erf erfc exp exp2 expm1 fix float_power floor floor_divide "
+    "fmax fmin fmod frac ge greater greater_equal gt hypot isclose isfinite isinf isnan isneginf isposinf le lerp less "
+    "less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor logit lt maximum minimum mul "
+    "multiply nan_to_num ne neg negative not_equal positive pow rad2deg reciprocal remainder round rsqrt sign signbit sin sinh "
+    "sqrt square sub subtract tan trunc true_divide xlogy"
+).split()
+__all__ = [*_BOTH, "rsub", "where"]
+METHODS = _BOTH
+FUNCTIONAL = ()
+
+# -- Tensor's operators ----------------------------------------------------------------------------------------------------------------
+
+
+def _operand(f, a, b):
+    """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, anything else is not ours."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return f(as_tensor(a), as_tensor(b))
+    return NotImplemented
+
+
+def _operator(f, op, kernel, swapped):
+    if op is None:
+
+        def method(a, b):
+            try:
+                return kernel(b, a) if swapped else kernel(a, b)
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, b, a) if swapped else _operand(f, a, b)
+    elif swapped:
+
+        def method(a, b):
+            try:
+                return record(kernel(b, a), op, (b, a))
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, b, a)
+    else:
+
+        def method(a, b):
+            try:
+                return record(kernel(a, b), op, (a, b))
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, a, b)
+
+    return method
+
+
+def _operators():
+    for symbol, f, op in (
+        ("add", add, _add), ("sub", sub, _sub), ("mul", mul, _mul), ("truediv", div, _div),
+        ("floordiv", floor_divide, floor_divide.op), ("mod", remainder, remainder.op), ("and", bitwise_and, None),
+        ("or", bitwise_or, None), ("xor", bitwise_xor, None), ("lshift", bitwise_left_shift, None),
+        ("rshift", bitwise_right_shift, None),
+    ):  # fmt: skip
+        kernel = getattr(_cpu, f.__name__)
+        for prefix in ("", "r"):
+            method = _operator(f, op, kernel, prefix == "r")
+            method.__name__ = method.__qualname__ = f"__{prefix}{symbol}__"
+            setattr(Tensor, method.__name__, method)
+        update = inplace(f, kernel)
+        update.__name__ = f"__i{symbol}__"
+        setattr(Tensor, update.__name__, update)
+    for f in (eq, ne, lt, le, gt, ge):
+        method = _operator(f, None, getattr(_cpu, f.__name__), False)
+        method.__name__ = method.__qualname__ = f"__{f.__name__}__"
+        setattr(Tensor, method.__name__, method)
+    Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = neg, positive, abs, bitwise_not
+    Tensor.__pow__ = lambda a, b: pow(a, b)
+    Tensor.__rpow__ = lambda a, b: _pow(b, a)
+    Tensor.__ipow__ = inplace(pow)
+    Tensor.__round__ = lambda x, n=0: round(x, decimals=n)
+    Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
+
+
+def _fill(input, value):
+    """A tensor like input with one value; the derivative goes to value, if that is a tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return add(zeros_like(input), value.to(input.dtype))
+    return full_like(input, value)
+
+
+def _zero(input):
+    return zeros_like(input)
+
+
+def _copy(input, src, non_blocking=False):
+    """src in input's shape and dtype."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
+    y = src.to(input.dtype) if src.dtype is not input.dtype else src
+    return y.expand(input._shape) if y._shape != input._shape else y.clone()
+
+
+def _inplace_forms():
+    _fill.__name__, _zero.__name__, _copy.__name__ = "fill", "zero", "copy"
+    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero), inplace(_copy)
+    direct = (add, sub, mul, div, floor_divide, remainder, fmod, neg, abs, sqrt, rsqrt, reciprocal, exp, log, sin, cos, floor, ceil,
+              trunc, square, erf, expm1, log1p, bitwise_and, bitwise_or, bitwise_xor, bitwise_not)  # fmt: skip
+    for f in direct:
+        setattr(Tensor, f.__name__ + "_", inplace(f, getattr(_cpu, f.__name__)))
+    for f in (
+        pow, round, frac, sign, clamp, clamp_min, clamp_max, nan_to_num, lerp, addcmul, addcdiv, tan, asin, acos, atan, sinh, cosh,
+        asinh, acosh, atanh, exp2, log2, log10, erfc, atan2, hypot, copysign, xlogy, logit, eq, ne, lt, le, gt, ge, logical_and,
+        logical_or, logical_xor, logical_not,
+    ):  # fmt: skip
+        setattr(Tensor, f.__name__ + "_", inplace(f))
+    Tensor.subtract_, Tensor.multiply_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.div_
+    Tensor.clip_, Tensor.absolute_, Tensor.negative_ = Tensor.clamp_, Tensor.abs_, Tensor.neg_
+
+
+_operators()
+_inplace_forms()
