@@ -39,7 +39,7 @@ def _perturbed(func, inputs, i, direction, eps):
     base = np.array(inputs[i].detach().numpy())
     results = []
     for step in (eps, -eps):
-        moved = from_numpy(base + step * direction)
+        moved = from_numpy(np.asarray(base + step * direction))
         with enable_grad():
             args = [moved.requires_grad_() if k == i else x for k, x in enumerate(inputs)]
             results.append(_values(_outputs(func, args)))
