@@ -1,14 +1,10 @@
-// kernels/declare.h: every kernel's signature, in the namespace of the instruction set being compiled, from kernels.def.
-// Each family's .cpp includes it, so a definition that drifts from the table does not link.
+// kernels/declare.h: what every kernel file includes: views and geometries, and the namespace of the instruction set.
+// It does not pull in kernels.def: a new kernel must not recompile all the others. A definition that drifts from its line
+// there leaves an undefined symbol, so the module does not import.
 #pragma once
+#include "../core/error.h"
 #include "geometry.h"
 
 #ifndef FN_ISA
 #define FN_ISA native
 #endif
-
-namespace fastnn::FN_ISA {
-#define KERNEL(name, params) void name params;
-#include "../kernels.def"
-#undef KERNEL
-}  // namespace fastnn::FN_ISA
