@@ -14,7 +14,6 @@ void raise_negative_power() { raise_error("Integers to negative integer powers a
   void name(Out y, In a, In b, In c) { on_numbers<Float, Int>(#name, bools, y, a, b, c); }
 // kernel     float        integer       bool?
 NUMBERS_2(add, Add, IntAdd, true)
-NUMBERS_2(sub, Sub, IntSub, false)
 NUMBERS_2(mul, Mul, IntMul, true)
 NUMBERS_2(floor_divide, FloorDivide, IntFloorDivide, false)
 NUMBERS_2(remainder, Remainder, IntRemainder, false)
@@ -24,6 +23,12 @@ NUMBERS_2(maximum, Maximum, IntMax, true)
 NUMBERS_2(minimum, Minimum, IntMin, true)
 NUMBERS_2(fmax, Fmax, IntMax, true)
 NUMBERS_2(fmin, Fmin, IntMin, true)
+void sub(Out y, In a, In b) {
+  if (y.dtype == DType::b8)
+    raise_error("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+                "instead.");
+  on_numbers<Sub, IntSub>("sub", false, y, a, b);
+}
 NUMBERS_3(addcmul, Addcmul, IntAddcmul, true)
 NUMBERS_3(clamp, Clamp, IntClamp, true)
 NUMBERS_1(neg, Neg, IntNeg, false)
