@@ -219,6 +219,14 @@ void bind_array(py::module_& m) {
   static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype): uninitialised"};
   m.attr("empty") = py::reinterpret_steal<py::object>(PyCFunction_New(&empty_def, nullptr));
 
+  m.def(
+      "set_data",
+      [](py::handle x, py::handle value) {
+        if (!is_array(x.ptr()) || !is_array(value.ptr())) raise_error(ErrorKind::type, "set_data: expected two tensors");
+        array_of(x.ptr()) = Array(array_of(value.ptr()));
+        array_of(x.ptr()).buffer->stamp = ++epoch;  // a graph that saved x must not read the new memory unawares
+      },
+      "set_data(x, value): x becomes another view of value's memory, dtype and shape included; its history stays");
   m.def("live_buffers", &live_buffers);
   m.def("pool_stats", [] {
     PoolStats s = pool_stats();

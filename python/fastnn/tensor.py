@@ -138,10 +138,11 @@ class Tensor(_cpu.Array):
 
     @data.setter
     def data(self, value):
-        if value._shape != self._shape:
-            raise ShapeError(f"data: expected shape {list(self._shape)}, got {list(value._shape)}")
-        _cpu.copy(self, value)
-        _cpu.mutate(self)
+        if not isinstance(value, _cpu.Array):
+            raise TypeError(f"data: expected a Tensor, got {type(value).__name__}")
+        if self.requires_grad and not value.dtype.is_floating_point:
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+        _cpu.set_data(self, value)
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Adds to `.grad` of every leaf the gradient of this tensor; see `autodiff.backward`."""
@@ -412,6 +413,8 @@ def _to_array(data):
     """The ndarray of nested sequences, numbers, tensors; Python floats become the default dtype."""
     if isinstance(data, np.ndarray) or isinstance(data, np.generic):
         return _supported(np.asarray(data))
+    if hasattr(data, "__dlpack__"):  # PyTorch's, JAX's: their __array__ warns or does not exist
+        return _supported(np.from_dlpack(data.detach() if hasattr(data, "detach") else data))
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
         data = [np.array(_cpu.numpy(d, False)) if isinstance(d, _cpu.Array) else d for d in data]
         a = np.array(data)
@@ -443,7 +446,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     if isinstance(data, _cpu.Array):
         t = data.detach().to(dtype or data.dtype, copy=True)
     else:
-        if dtype is None and isinstance(data, float):
+        if dtype is None and type(data) is float:  # np.float64 is a float too, and keeps its dtype
             t = full((), data)
         else:
             a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, dtype)
