@@ -1,0 +1,82 @@
+"""Adam and its relatives: running means of the gradient and of its square."""
+
+from __future__ import annotations
+
+from ..ops import optimizer as rules
+from .optimizer import Optimizer, at_least_0, below_1
+
+__all__ = ["Adam", "AdamW", "NAdam", "Adamax"]
+
+
+class _AdamLike(Optimizer):
+    def check(self, group):
+        super().check(group)
+        at_least_0(group, eps="epsilon value", momentum_decay="momentum_decay value")
+        below_1(*group["betas"])
+
+    def _options(self, group):
+        beta1, beta2 = group["betas"]
+        return dict(beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+                    maximize=group["maximize"])  # fmt: skip
+
+
+class Adam(_AdamLike):
+    """m, v ← running means of g, g²;  p ← p - lr m̂ / (√v̂ + eps), hats: corrected for starting at 0.
+
+    Kingma & Ba 2015. amsgrad divides by the largest v so far. decoupled_weight_decay makes it AdamW.
+    """
+
+    decoupled = False
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False,
+                 decoupled_weight_decay=None, proximal_l1=0.0, **ignored):  # fmt: skip
+        decoupled = self.decoupled if decoupled_weight_decay is None else decoupled_weight_decay
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+                        decoupled_weight_decay=decoupled, proximal_l1=proximal_l1)  # fmt: skip
+        super().__init__(params, defaults, ignored)
+
+    def update(self, group, params, grads):
+        means, squares = self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
+        largest = self.slots(params, "max_exp_avg_sq") if group["amsgrad"] else []
+        rules.adam(params, means, squares, largest, self.counts(params), grads, group.rate,
+                   decoupled=group["decoupled_weight_decay"], **self._options(group))  # fmt: skip
+
+
+class AdamW(Adam):
+    """Adam with weight decay on the parameter, p ← p - lr weight_decay p, not on the gradient (Loshchilov & Hutter 2019)."""
+
+    decoupled = True
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, **options):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+
+
+class NAdam(_AdamLike):
+    """Adam that looks ahead as Nesterov momentum does (Dozat 2016)."""
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
+                 decoupled_weight_decay=False, *, maximize=False, proximal_l1=0.0, **ignored):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+                        decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
+        super().__init__(params, defaults, ignored)
+
+    def update(self, group, params, grads):
+        means, squares = self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
+        products = self.counts(params, "mu_product", start=1.0)
+        rules.nadam(params, means, squares, products, self.counts(params), grads, group.rate,
+                    momentum_decay=group["momentum_decay"], decoupled=group["decoupled_weight_decay"],
+                    **self._options(group))  # fmt: skip
+
+
+class Adamax(_AdamLike):
+    """Adam with the largest decayed |g| in place of √v (Kingma & Ba 2015, section 7)."""
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, *, maximize=False,
+                 proximal_l1=0.0, **ignored):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize,
+                        proximal_l1=proximal_l1)  # fmt: skip
+        super().__init__(params, defaults, ignored)
+
+    def update(self, group, params, grads):
+        means, norms = self.slots(params, "exp_avg"), self.slots(params, "exp_inf")
+        rules.adamax(params, means, norms, self.counts(params), grads, group.rate, **self._options(group))

@@ -1,0 +1,92 @@
+"""LRScheduler: what all schedules share.
+
+Most schedules are given twice, as in PyTorch. `follow` goes from one step to the next: it multiplies whatever the
+learning rate is now, so schedules can be chained and the user may change it in between. `closed` is the value at step t
+from the initial learning rate; SequentialLR starts a schedule with it.
+"""
+
+from __future__ import annotations
+
+from ..optimizer import Optimizer
+
+__all__ = ["LRScheduler"]
+
+
+class LRScheduler:
+    """last_epoch: the number of the last step taken; -1 starts anew from the groups' present learning rates.
+
+    A subclass defines follow(lr, base, i) → the learning rate of group i at self.last_epoch, given the present one and
+    the initial one, and optionally closed(base, t, i). `self.starting` is true while the constructor sets the first value.
+    """
+
+    starting = False
+    closed = None
+
+    def __init__(self, optimizer, last_epoch=-1):
+        self.optimizer = check_optimizer(optimizer)
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", float(group["lr"]))
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch >= 0"
+                )
+        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._start()
+
+    def _start(self):
+        self.starting = True
+        try:
+            self.step()
+        finally:
+            del self.starting
+
+    def follow(self, lr, base, i):
+        raise NotImplementedError
+
+    def step(self, epoch=None):
+        """Advance by one, or go to `epoch`."""
+        self._go(epoch)
+
+    def _go(self, epoch=None):
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        jump = epoch is not None and self.closed is not None
+        groups = self.optimizer.param_groups
+        rates = [
+            self.closed(base, self.last_epoch, i) if jump else self.follow(float(group["lr"]), base, i)
+            for i, (group, base) in enumerate(zip(groups, self.base_lrs, strict=True))
+        ]
+        self._write(rates)
+
+    def _write(self, rates):
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = lr
+        self._last_lr = list(rates)
+
+    def get_last_lr(self):
+        """The learning rate of each group."""
+        return self._last_lr
+
+    def state_dict(self):
+        """Everything but the optimizer and functions."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "starting") and not callable(v)}
+
+    def load_state_dict(self, state_dict):
+        self.__dict__.update(state_dict)
+
+
+def check_optimizer(optimizer):
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+    return optimizer
+
+
+def per_group(optimizer, name, value):
+    """A number for every group, or a list of one number each."""
+    count = len(optimizer.param_groups)
+    if isinstance(value, (list, tuple)):
+        if len(value) != count:
+            raise ValueError(f"{name} must have the same length as optimizer.param_groups: {count}, got {len(value)}")
+        return list(value)
+    return [value] * count

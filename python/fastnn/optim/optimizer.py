@@ -1,0 +1,254 @@
+"""Optimizer: parameter groups, state for each parameter, one kernel call a group and step."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict
+from itertools import chain
+
+from .. import dtypes
+from ..autodiff import enable_grad, no_grad
+from ..ops import optimizer as rules
+from ..tensor import Tensor, as_tensor, full_like, tensor
+
+__all__ = ["Optimizer", "required"]
+
+required = object()
+
+
+class Group(dict):
+    """The options of some parameters. Setting "lr" also writes the 0-d array that the kernels read.
+
+    A recorded training step is replayed without Python, so a scheduler reaches it only through that array.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.rate = tensor(float(self["lr"]), dtype=dtypes.float64)
+        self._written = float(self["lr"])
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        if key == "lr":
+            self.write_rate()
+
+    def write_rate(self):
+        lr = float(self["lr"])
+        if lr != self._written:
+            rules.write_rate(self.rate, lr)
+            self._written = lr
+
+    def __deepcopy__(self, memo):
+        return type(self)({k: copy.deepcopy(v, memo) for k, v in self.items()})
+
+    def __reduce__(self):
+        return type(self), (dict(self),)
+
+
+def at_least_0(group, **options):
+    """ValueError unless each option of the group is a number >= 0; the keywords say what the message calls it."""
+    for name, called in options.items():
+        if name in group and not group[name] >= 0.0:
+            raise ValueError(f"Invalid {called}: {group[name]}")
+
+
+def below_1(*betas):
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+class Optimizer:
+    """Base of all optimizers.
+
+    A subclass gives the defaults of its options, checks them in `check`, and defines `update(group, params, grads)`,
+    which makes the state on first use and calls one kernel for all of them. `params` is an iterable of tensors, of
+    (name, tensor) pairs, or of dicts with "params" and options of that group.
+
+    Every optimizer takes `proximal_l1` as an option of its groups: after the step each parameter moves towards 0 by
+    lr · proximal_l1 and stops there, which makes exact zeros (ISTA for SGD).
+    """
+
+    state_names: tuple = ()  # the tensors in state[p], as in PyTorch
+
+    def __init__(self, params, defaults, ignored=()):
+        self._check_ignored(ignored)
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                + type(params).__name__
+            )
+        self.defaults = {**defaults, "proximal_l1": defaults.get("proximal_l1", 0.0)}
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        self._step_hooks = OrderedDict()
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def _check_ignored(self, options):
+        for name, value in dict(options).items():
+            if name not in ("foreach", "fused", "capturable", "differentiable"):
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
+            if name == "differentiable" and value:
+                raise ValueError(f"{type(self).__name__}: differentiable steps are not supported")
+
+    def check(self, group):
+        """Raise ValueError for options out of range."""
+        at_least_0(group, lr="learning rate", weight_decay="weight_decay value")
+
+    def update(self, group, params, grads):
+        raise NotImplementedError
+
+    def add_param_group(self, param_group):
+        """Train more parameters, with their own options: {"params": [...], "lr": ...}."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        group = {**self.defaults, **param_group}
+        params = group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Tensor) else list(params)
+        if params and all(isinstance(p, tuple) for p in params):
+            group["param_names"] = [name for name, _ in params]
+            params = [p for _, p in params]
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            if not p.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+            if not p.dtype.is_floating_point:
+                raise ValueError(f"can't optimize a tensor of dtype {p.dtype}")
+            if id(p) in known:
+                raise ValueError("some parameters appear in more than one parameter group")
+        if len({id(p) for p in params}) != len(params):
+            raise ValueError("optimizer contains a parameter group with duplicate parameters")
+        for name, value in group.items():
+            if value is required:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+        group["params"] = params
+        if not group["proximal_l1"] >= 0:
+            raise ValueError(f"Invalid proximal_l1 value: {group['proximal_l1']}")
+        self.check(group)
+        self.param_groups.append(Group(group))
+
+    # ---- stepping ---------------------------------------------------------------------------------------------------
+
+    def step(self, closure=None):
+        """Change every parameter that has a gradient. closure, if given, computes and returns the loss first.
+
+        Shapes and dtypes are checked before anything is changed.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            work = []
+            for group in self.param_groups:
+                params = [p for p in group["params"] if p.grad is not None]
+                grads = [p.grad for p in params]
+                for p, g in zip(params, grads, strict=True):
+                    if g.shape != p.shape or g.dtype != p.dtype:
+                        raise RuntimeError(
+                            f"{type(self).__name__}.step: gradient of shape {list(g.shape)} and dtype {g.dtype} for a "
+                            f"parameter of shape {list(p.shape)} and dtype {p.dtype}"
+                        )
+                work.append((group, params, grads))
+            for group, params, grads in work:
+                group.write_rate()
+                if params:
+                    self.update(group, params, grads)
+                    if group["proximal_l1"]:
+                        rules.soft_threshold(params, group.rate, float(group["proximal_l1"]))
+        return loss
+
+    def zero_grad(self, set_to_none=True):
+        """Forget all gradients, or fill them with zeros."""
+        for p in chain.from_iterable(g["params"] for g in self.param_groups):
+            if p.grad is not None:
+                p.grad = None if set_to_none else p.grad.detach().zero_()
+
+    def slots(self, params, name, start=0.0):
+        """The list of state tensors `name` of params, made where absent: shaped like the parameter."""
+        out = []
+        for p in params:
+            state = self.state[p]
+            if state.get(name) is None:
+                state[name] = full_like(p, start)
+            out.append(state[name])
+        return out
+
+    def counts(self, params, name="step", start=0.0):
+        """The list of 0-d float64 state tensors `name` of params, made where absent."""
+        for p in params:
+            if name not in self.state[p]:
+                self.state[p][name] = tensor(start, dtype=dtypes.float64)
+        return [self.state[p][name] for p in params]
+
+    # ---- state dict -------------------------------------------------------------------------------------------------
+
+    def state_dict(self):
+        """{"state": {index: {name: tensor}}, "param_groups": [options, with "params" as indices]}, as PyTorch's."""
+        index = {}
+        for p in chain.from_iterable(g["params"] for g in self.param_groups):
+            index.setdefault(id(p), len(index))
+        groups = [
+            {**{k: v for k, v in g.items() if k != "params"}, "params": [index[id(p)] for p in g["params"]]}
+            for g in self.param_groups
+        ]
+        state = {index[id(p)]: dict(s) for p, s in self.state.items() if id(p) in index}
+        return {"state": dict(sorted(state.items())), "param_groups": groups}
+
+    def load_state_dict(self, state_dict):
+        """Take over state and options; nothing changes when they do not fit. Accepts PyTorch's state dicts too."""
+        groups, saved = self.param_groups, state_dict["param_groups"]
+        if len(groups) != len(saved):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any(len(g["params"]) != len(s["params"]) for g, s in zip(groups, saved, strict=True)):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        owner = dict(zip(chain.from_iterable(s["params"] for s in saved), chain.from_iterable(g["params"] for g in groups), strict=True))
+        state = defaultdict(dict)
+        for index, values in state_dict["state"].items():
+            if index in owner:
+                state[owner[index]] = {k: self._adopt(k, v, owner[index]) for k, v in values.items()}
+        loaded = []
+        for group, options in zip(groups, saved, strict=True):
+            options = {k: v for k, v in options.items() if k not in ("params", "foreach", "fused", "capturable", "differentiable")}
+            merged = {**self.defaults, **group, **options, "params": group["params"]}
+            self.check(merged)
+            loaded.append(merged)
+        for group, merged in zip(groups, loaded, strict=True):
+            group.update(merged)
+            group.write_rate()
+        self.state = state
+
+    def _adopt(self, name, value, param):
+        """A saved value in the form the kernels want: counts as 0-d float64, tensors like the parameter."""
+        if value is None or not (hasattr(value, "shape") or isinstance(value, (int, float))):
+            return value
+        if name in ("step", "mu_product"):
+            return tensor(float(value), dtype=dtypes.float64)
+        value = as_tensor(value)
+        if value.shape != param.shape:
+            raise ValueError(
+                f"loaded state dict has {name} of shape {list(value.shape)} for a parameter of shape {list(param.shape)}"
+            )
+        return value.detach().to(dtype=param.dtype).clone()
+
+    def __repr__(self):
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])

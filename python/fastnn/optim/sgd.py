@@ -1,0 +1,39 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from ..ops import optimizer as rules
+from .optimizer import Optimizer, at_least_0
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """b ← momentum b + (1 - dampening) g;  p ← p - lr b, or p - lr (g + momentum b) with nesterov.
+
+    g is the gradient plus weight_decay · p; maximize climbs. With proximal_l1 it is ISTA, the proximal gradient method
+    for an l1 penalty (Daubechies et al. 2004), whose solutions have exact zeros.
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False,
+                 proximal_l1=0.0, **ignored):  # fmt: skip
+        defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+                        maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
+        super().__init__(params, defaults, ignored)
+
+    def check(self, group):
+        super().check(group)
+        at_least_0(group, momentum="momentum value")
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+
+    def update(self, group, params, grads):
+        options = {k: group[k] for k in ("momentum", "dampening", "weight_decay", "nesterov", "maximize")}
+        if not group["momentum"]:
+            return rules.sgd(params, [], grads, group.rate, first=False, **options)
+        fresh = [self.state[p].get("momentum_buffer") is None for p in params]
+        for first in (True, False):  # parameters may meet their first gradient at different steps
+            some = [p for p, f in zip(params, fresh, strict=True) if f == first]
+            if some:
+                theirs = [g for g, f in zip(grads, fresh, strict=True) if f == first]
+                rules.sgd(some, self.slots(some, "momentum_buffer"), theirs, group.rate, first=first, **options)
