@@ -1,0 +1,17 @@
+# ruff: noqa: F401, F403
+"""Layers: modules with parameters, in a tree. Names, arguments and state dicts equal PyTorch's."""
+
+from . import functional, init, utils
+from .activation import *
+from .container import *
+from .conv import *
+from .distance import *
+from .dropout import *
+from .linear import *
+from .loss import *
+from .module import Module
+from .norm import *
+from .parameter import Buffer, Parameter
+from .pool import *
+from .shaping import *
+from .sparse import *

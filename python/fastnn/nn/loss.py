@@ -1,0 +1,153 @@
+"""Losses as modules. Each is the function of nn.functional with the same options; reduction is "mean", "sum" or "none"."""
+
+from __future__ import annotations
+
+from .stateless import Stateless
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
+    "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
+    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+]  # fmt: skip
+
+
+class _Loss(Stateless):
+    options = dict(reduction="mean")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        allowed = ("none", "mean", "batchmean", "sum") if isinstance(self, KLDivLoss) else ("none", "mean", "sum")
+        if self.reduction not in allowed:
+            raise ValueError(f"{self.reduction} is not a valid value for reduction")
+
+    def extra_repr(self):
+        return ""
+
+
+class _WeightedLoss(_Loss):
+    buffers_of_options = ("weight", "pos_weight")
+
+
+class L1Loss(_Loss):
+    """|x - y|"""
+
+    function = "l1_loss"
+
+
+class MSELoss(_Loss):
+    """(x - y)²"""
+
+    function = "mse_loss"
+
+
+class SmoothL1Loss(_Loss):
+    """(x - y)² / (2 beta) where |x - y| < beta, else |x - y| - beta / 2"""
+
+    function, options = "smooth_l1_loss", dict(reduction="mean", beta=1.0)
+
+
+class HuberLoss(_Loss):
+    """(x - y)² / 2 where |x - y| < delta, else delta (|x - y| - delta / 2)"""
+
+    function, options = "huber_loss", dict(reduction="mean", delta=1.0)
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """-log softmax(x) at the target class: x (N, C, ...), target (N, ...) class indices or (N, C, ...) probabilities"""
+
+    function = "cross_entropy"
+    options = dict(weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0)
+
+
+class NLLLoss(_WeightedLoss):
+    """-x at the target class: x (N, C, ...) log-probabilities, target (N, ...) class indices"""
+
+    function, options = "nll_loss", dict(weight=None, ignore_index=-100, reduction="mean")
+
+
+class PoissonNLLLoss(_Loss):
+    """eˣ - y x, or x - y log(x + eps) when not log_input"""
+
+    function = "poisson_nll_loss"
+    options = dict(log_input=True, full=False, eps=1e-8, reduction="mean")
+    keyword_only = ("eps", "reduction")
+
+
+class GaussianNLLLoss(_Loss):
+    """(log var + (x - y)² / var) / 2, var at least eps"""
+
+    function, options = "gaussian_nll_loss", dict(full=False, eps=1e-6, reduction="mean")
+    keyword_only = ("full", "eps", "reduction")
+
+
+class KLDivLoss(_Loss):
+    """y (log y - x), x log-probabilities; log_target: y is log-probabilities too; "batchmean" divides by the batch"""
+
+    function, options = "kl_div", dict(reduction="mean", log_target=False)
+
+
+class BCELoss(_WeightedLoss):
+    """-(y log x + (1 - y) log(1 - x)), logarithms at least -100"""
+
+    function, options = "binary_cross_entropy", dict(weight=None, reduction="mean")
+
+
+class BCEWithLogitsLoss(_WeightedLoss):
+    """BCELoss of sigmoid(x), without overflow; pos_weight multiplies the y = 1 part"""
+
+    function = "binary_cross_entropy_with_logits"
+    options = dict(weight=None, reduction="mean", pos_weight=None)
+    keyword_only = ("reduction", "pos_weight")
+
+
+class MultiMarginLoss(_WeightedLoss):
+    """Σ over wrong classes of max(0, margin - x[target] + x[class])^p / C"""
+
+    function, options = "multi_margin_loss", dict(p=1, margin=1.0, weight=None, reduction="mean")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """BCEWithLogitsLoss averaged over the classes (last axis)"""
+
+    function, options = "multilabel_soft_margin_loss", dict(weight=None, reduction="mean")
+
+
+class SoftMarginLoss(_Loss):
+    """log(1 + e^(-y x)), y = ±1"""
+
+    function = "soft_margin_loss"
+
+
+class HingeEmbeddingLoss(_Loss):
+    """x where y = 1, max(0, margin - x) where y = -1"""
+
+    function, options = "hinge_embedding_loss", dict(margin=1.0, reduction="mean")
+
+
+class MarginRankingLoss(_Loss):
+    """max(0, -y (x1 - x2) + margin)"""
+
+    function, options = "margin_ranking_loss", dict(margin=0.0, reduction="mean")
+
+
+class CosineEmbeddingLoss(_Loss):
+    """1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1"""
+
+    function, options = "cosine_embedding_loss", dict(margin=0.0, reduction="mean")
+
+
+class TripletMarginLoss(_Loss):
+    """max(0, |anchor - positive| - |anchor - negative| + margin), distances in the p-norm"""
+
+    function = "triplet_margin_loss"
+    options = dict(margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.margin <= 0:
+            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")

@@ -1,0 +1,395 @@
+"""Module: a tree of parameters, buffers and submodules with a forward function.
+
+The names of a state dict equal PyTorch's, so weights load from one to the other: `layers.0.weight` is the parameter
+`weight` of the submodule `0` of the submodule `layers`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+
+from .. import dtypes
+from ..autodiff import no_grad
+from ..tensor import Tensor, as_tensor
+from .hooks import Handle
+from .parameter import Buffer, Parameter
+
+__all__ = ["Module"]
+
+IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
+IncompatibleKeys.__repr__ = lambda self: (
+    "<All keys matched successfully>"
+    if not self.missing_keys and not self.unexpected_keys
+    else f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+)
+
+
+class Module:
+    """Base of all layers and networks. Subclasses call super().__init__(), assign parameters and submodules as
+    attributes, and define forward()."""
+
+    training: bool
+
+    def __init__(self):
+        slots = self.__dict__
+        slots["training"] = True
+        slots["_parameters"] = {}
+        slots["_buffers"] = {}
+        slots["_modules"] = {}
+        slots["_non_persistent"] = set()
+        slots["_forward_hooks"] = OrderedDict()
+        slots["_forward_pre_hooks"] = OrderedDict()
+
+    def forward(self, *args, **kwargs):
+        raise RuntimeError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args, **kwargs):
+        if not self._forward_hooks and not self._forward_pre_hooks:
+            return self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+            if with_kwargs:
+                changed = hook(self, args, kwargs)
+                if changed is not None:
+                    args, kwargs = changed
+            else:
+                changed = hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_hooks.values()):
+            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            if changed is not None:
+                result = changed
+        return result
+
+    # ---- attributes -------------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name):
+        for kind in ("_parameters", "_buffers", "_modules"):
+            entries = self.__dict__.get(kind)
+            if entries is not None and name in entries:
+                return entries[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name, value):
+        slots = self.__dict__
+        if "_modules" not in slots:
+            if isinstance(value, (Parameter, Module, Buffer)):
+                kind = "parameters" if isinstance(value, Parameter) else "module"
+                raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+            return object.__setattr__(self, name, value)
+        if isinstance(value, Parameter):
+            self._forget(name)
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._forget(name)
+            self._modules[name] = value
+        elif isinstance(value, Buffer):
+            self._forget(name)
+            self.register_buffer(name, value, value.persistent)
+        else:
+            for kind, what, allowed in (
+                ("_parameters", "parameter", ()),
+                ("_modules", "child module", ()),
+                ("_buffers", "buffer", Tensor),
+            ):
+                if name in slots[kind]:
+                    if value is not None and not (allowed and isinstance(value, allowed)):
+                        expected = {"parameter": "fastnn.nn.Parameter", "buffer": "fastnn.Tensor"}.get(what, "fastnn.nn.Module")
+                        raise TypeError(
+                            f"cannot assign '{type(value).__name__}' as {what} '{name}' ({expected} or None expected)"
+                        )
+                    slots[kind][name] = value
+                    return
+            object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(kind, ()):
+                del self.__dict__[kind][name]
+                self._non_persistent.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self):
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def _forget(self, name):
+        self.__dict__.pop(name, None)
+        for kind in ("_parameters", "_buffers", "_modules"):
+            self.__dict__[kind].pop(name, None)
+        self._non_persistent.discard(name)
+
+    def _check_name(self, what, name, entries):
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain "."')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in entries:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name, param):
+        """Add a parameter (or None, a place kept free) under `name`."""
+        self._check_name("parameter", name, self.__dict__.get("_parameters", ()))
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' (fastnn.nn.Parameter or None required)"
+            )
+        if param is not None and not param.is_leaf:
+            raise ValueError(f"Cannot assign non-leaf Tensor to parameter '{name}'.")
+        self._parameters[name] = param
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Add state that is not trained, such as a running mean; left out of the state dict if not persistent."""
+        self._check_name("buffer", name, self.__dict__.get("_buffers", ()))
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (fastnn.Tensor or None required)"
+            )
+        self._buffers[name] = tensor
+        (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
+
+    def register_module(self, name, module):
+        """Add a submodule under `name`."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name("module", name, self.__dict__.get("_modules", ()))
+        self._modules[name] = module
+
+    add_module = register_module
+
+    # ---- walking the tree -------------------------------------------------------------------------------------------
+
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def _named_entries(self, kind, prefix, recurse, remove_duplicate):
+        seen = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, entry in module.__dict__[kind].items():
+                if entry is None or id(entry) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(entry))
+                yield (f"{path}.{name}" if path else name), entry
+
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        return self._named_entries("_parameters", prefix, recurse, remove_duplicate)
+
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+        return self._named_entries("_buffers", prefix, recurse, remove_duplicate)
+
+    def named_children(self):
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def parameters(self, recurse=True):
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def buffers(self, recurse=True):
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def children(self):
+        return (m for _, m in self.named_children())
+
+    def modules(self):
+        return (m for _, m in self.named_modules())
+
+    def get_submodule(self, target):
+        module = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def _get_entry(self, target, kind, what):
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if name not in module.__dict__[kind]:
+            raise AttributeError(f"{type(module).__name__} has no {what} `{name}`")
+        return module.__dict__[kind][name]
+
+    def get_parameter(self, target):
+        return self._get_entry(target, "_parameters", "parameter")
+
+    def get_buffer(self, target):
+        return self._get_entry(target, "_buffers", "buffer")
+
+    def apply(self, fn):
+        """Call fn on every submodule, children first, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode=True):
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self):
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad=True):
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients of all parameters, or fill them with zeros."""
+        for p in self.parameters():
+            if p.grad is not None:
+                p.grad = None if set_to_none else p.grad.detach().zero_()
+
+    # ---- moving and converting --------------------------------------------------------------------------------------
+
+    def _convert(self, fn):
+        """Replace every parameter's and buffer's data by fn(data); the Parameter objects stay the same."""
+        with no_grad():
+            for module in self.modules():
+                for p in module._parameters.values():
+                    if p is not None:
+                        grad, p.data = p.grad, fn(p.data)
+                        p.grad = None if grad is None else fn(grad)
+                for name, b in module._buffers.items():
+                    if b is not None:
+                        module._buffers[name] = fn(b)
+        return self
+
+    def to(self, *args, dtype=None, device=None, non_blocking=False):
+        """to(dtype), to(device), to(device, dtype), to(tensor): floating point data only changes its dtype."""
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype, device = arg.dtype, arg.device
+            elif isinstance(arg, dtypes.dtype):
+                dtype = arg
+            elif not isinstance(arg, bool):
+                device = arg
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+        options = {} if device is None else {"device": device}
+
+        def convert(t):
+            if dtype is not None and t.dtype.is_floating_point:
+                return t.to(dtype=dtype, **options)
+            return t.to(**options) if options else t
+
+        return self._convert(convert)
+
+    def float(self):
+        return self.to(dtypes.float32)
+
+    def double(self):
+        return self.to(dtypes.float64)
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def cuda(self, device=None):
+        return self.to("cuda" if device is None else device)
+
+    # ---- hooks ------------------------------------------------------------------------------------------------------
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """hook(module, args, output) runs after forward and may return another output."""
+        return self._register_hook(self._forward_hooks, hook, prepend, with_kwargs)
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """hook(module, args) runs before forward and may return other arguments."""
+        return self._register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    def _register_hook(self, hooks, hook, prepend, with_kwargs):
+        handle = Handle(hooks)
+        hooks[handle.id] = (hook, with_kwargs)
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    # ---- state dict -------------------------------------------------------------------------------------------------
+
+    def state_dict(self, *, prefix="", keep_vars=False):
+        """All parameters and persistent buffers by name, sharing memory with the module."""
+        state = OrderedDict()
+        for path, module in self.named_modules(prefix=prefix.rstrip("."), remove_duplicate=False):
+            for name, entry in module._saved_entries():
+                state[f"{path}.{name}" if path else name] = entry if keep_vars else entry.detach()
+        return state
+
+    def _saved_entries(self):
+        for name, p in self._parameters.items():
+            if p is not None:
+                yield name, p
+        for name, b in self._buffers.items():
+            if b is not None and name not in self._non_persistent:
+                yield name, b
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Copy a state dict (of tensors or arrays) into the module; nothing is changed if any shape differs."""
+        if not hasattr(state_dict, "keys"):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        own = self.state_dict(keep_vars=True)
+        missing = [k for k in own if k not in state_dict]
+        unexpected = [k for k in state_dict if k not in own]
+        problems, found = [], {}
+        if strict and unexpected:
+            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}. ".replace("'", '"'))
+        if strict and missing:
+            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}. ".replace("'", '"'))
+        for key, mine in own.items():
+            if key in state_dict:
+                found[key] = theirs = as_tensor(state_dict[key])
+                if tuple(theirs.shape) != tuple(mine.shape):
+                    problems.append(
+                        f"size mismatch for {key}: copying a param with shape {list(theirs.shape)} from checkpoint, "
+                        f"the shape in current model is {list(mine.shape)}."
+                    )
+        if problems:
+            text = "\n\t".join(problems)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}")
+        with no_grad():
+            for key, theirs in found.items():
+                if assign:
+                    own[key].data = theirs.detach()
+                else:
+                    own[key].copy_(theirs)
+        return IncompatibleKeys(missing, unexpected)
+
+    # ---- text -------------------------------------------------------------------------------------------------------
+
+    def extra_repr(self):
+        """What stands between the parentheses of this module's line; layers override it."""
+        return ""
+
+    def _get_name(self):
+        return type(self).__name__
+
+    def __repr__(self):
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        children = [f"({name}): " + repr(m).replace("\n", "\n  ") for name, m in self._modules.items()]
+        lines = extra + children
+        if not lines:
+            return f"{self._get_name()}()"
+        if len(extra) == 1 and not children:
+            return f"{self._get_name()}({extra[0]})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"

@@ -1,0 +1,56 @@
+"""Gradients cut to a size, all at once."""
+
+from __future__ import annotations
+
+import math
+
+from ...autodiff import no_grad
+from ...ops import optimizer
+from ...tensor import Tensor, tensor
+
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+
+
+def _gradients(parameters):
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p.grad for p in parameters if p.grad is not None]
+
+
+def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False):
+    """The norm of all tensors as if they were one vector; norm_type > 0, math.inf for the largest magnitude."""
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not tensors:
+        return tensor(0.0)
+    norm_type = float(norm_type)
+    if not norm_type > 0:
+        raise ValueError(f"norm_type must be positive, got {norm_type}")
+    with no_grad():
+        norm = optimizer.grad_norm(tensors, norm_type)
+    if error_if_nonfinite and not math.isfinite(float(norm)):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
+            "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
+            "`error_if_nonfinite=False`"
+        )
+    return norm
+
+
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """Scale all gradients by max_norm / their norm, if that is below 1. Returns the norm they had."""
+    gradients = _gradients(parameters)
+    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    if gradients:
+        with no_grad():
+            optimizer.clip_to_norm(gradients, norm, float(max_norm))
+    return norm
+
+
+clip_grad_norm = clip_grad_norm_
+
+
+def clip_grad_value_(parameters, clip_value, foreach=None):
+    """Clip each element of each gradient to ±clip_value."""
+    gradients = _gradients(parameters)
+    if gradients:
+        with no_grad():
+            optimizer.clip_to_value(gradients, float(clip_value))
