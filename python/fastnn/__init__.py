@@ -38,3 +38,7 @@ def empty_cache() -> None:
 def memory_stats() -> dict:
     """The buffer pool: live blocks and bytes, cached bytes, peak bytes."""
     return _cpu.pool_stats()
+
+
+from . import datasets, nn, optim, utils  # noqa: E402
+from .serialization import load, save  # noqa: E402

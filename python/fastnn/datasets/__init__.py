@@ -1,0 +1,12 @@
+"""Data to try things on: digits come with the package, MNIST is found or downloaded, tables are read from CSV.
+
+A data set is looked for under `root`, then under the folder named by the environment variable FASTNN_DATA.
+"""
+
+from .digits import Digits
+from .housing import california_housing, house_prices
+from .idx import read_idx
+from .mnist import MNIST, FashionMNIST
+from .table import Table, csv
+
+__all__ = ["MNIST", "Digits", "FashionMNIST", "Table", "california_housing", "csv", "house_prices", "read_idx"]

@@ -1,0 +1,196 @@
+"""Saving and loading: safetensors files, never pickle, so a file from a stranger can do no more than be refused.
+
+`save` takes any nesting of dicts, lists and tuples of tensors, arrays, numbers, strings and None: state dicts of modules,
+optimizers, schedulers, or all of them in one dict. Tensors go into the file under their path ("model.0.weight"); the
+nesting goes into its metadata as JSON. A flat dict of tensors therefore makes a file that every reader of safetensors
+understands, and files written by other libraries load as a flat dict.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+
+from .tensor import Tensor, from_numpy
+
+__all__ = ["load", "load_file", "save", "save_file"]
+
+NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1",
+         "U16": "<u2", "U32": "<u4", "BOOL": "?"}  # fmt: skip
+DEEPEST = 100  # levels of nesting
+
+
+# ---- files of tensors ---------------------------------------------------------------------------------------------------
+
+
+def save_file(tensors, path, metadata=None):
+    """Write {name: tensor}, and {str: str} metadata, as one safetensors file. The file appears whole or not at all."""
+    import safetensors.numpy
+
+    arrays = {}
+    for name, t in tensors.items():
+        if not isinstance(name, str):
+            raise TypeError(f"save_file: names must be strings, got {type(name).__name__}")
+        arrays[name] = np.ascontiguousarray(_array(t)).reshape(_array(t).shape)
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError("save_file: metadata must map strings to strings")
+    _write(path, safetensors.numpy.save(arrays, metadata))
+
+
+def load_file(path):
+    """{name: tensor} of a safetensors file; ValueError if anything about it is wrong. bfloat16 and float16 become float32."""
+    return _read(path)[0]
+
+
+def _array(t):
+    if isinstance(t, Tensor):
+        return t.detach().numpy()
+    array = np.asarray(t)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
+    return array
+
+
+def _write(path, data):
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _unique(pairs):
+    d = dict(pairs)
+    if len(d) != len(pairs):
+        raise ValueError("a name occurs twice in the header")
+    return d
+
+
+def _read(path):
+    """(tensors by name, metadata)"""
+    import safetensors
+
+    data = Path(path).read_bytes()
+    try:
+        if len(data) < 8 or len(data) - 8 < (size := int.from_bytes(data[:8], "little")):
+            raise ValueError("the header is cut off")
+        header = json.loads(data[8 : 8 + size].decode(), object_pairs_hook=_unique)
+        entries = safetensors.deserialize(data)
+        metadata = header.get("__metadata__") or {}
+        if any(not isinstance(v, str) for v in metadata.values()):
+            raise ValueError("metadata must map strings to strings")
+        return {name: _decode(name, entry) for name, entry in entries}, metadata
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{path}: not a valid safetensors file: {error}") from None
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path}: not a valid safetensors file: {error}") from None
+
+
+def _decode(name, entry):
+    kind, shape = entry["dtype"], entry["shape"]
+    if kind == "BF16":  # the upper half of a float32
+        array = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << 16
+        array = array.view(np.float32)
+    elif kind in NUMPY:
+        array = np.frombuffer(entry["data"], NUMPY[kind])
+    else:
+        raise ValueError(f"tensor {name!r} has dtype {kind}, which fastnn does not have")
+    if kind == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
+        raise ValueError(f"tensor {name!r} is of dtype bool, but has bytes other than 0 and 1")
+    if len(shape) > 8:
+        raise ValueError(f"tensor {name!r} has {len(shape)} axes; fastnn has at most 8")
+    return from_numpy(array.reshape(shape).copy())
+
+
+# ---- nested objects -----------------------------------------------------------------------------------------------------
+
+
+def save(obj, path):
+    """Save a nesting of dicts, lists, tuples, tensors, numbers, strings and None. TypeError for anything else."""
+    tensors = {}
+    structure = _take_apart(obj, "", tensors, 0)
+    save_file(tensors, path, {"format": "pt", "fastnn": json.dumps(structure)})
+
+
+def load(path):
+    """What `save` was given. Files of other libraries: a flat dict of tensors. ValueError for a file with any fault."""
+    tensors, metadata = _read(path)
+    if "fastnn" not in metadata:
+        return OrderedDict(tensors)
+    try:
+        structure = json.loads(metadata["fastnn"], object_pairs_hook=_unique)
+        used = set()
+        obj = _put_together(structure, tensors, used, 0)
+        if used != set(tensors):
+            raise ValueError("there are tensors that have no place")
+        return obj
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: its description of the saved object is not valid: {error}") from None
+
+
+def _take_apart(obj, path, tensors, depth):
+    """obj with every tensor replaced by {"tensor": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}"""
+    if depth > DEEPEST:
+        raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
+    if isinstance(obj, (Tensor, np.ndarray)):
+        name, count = path or "tensor", 1
+        while name in tensors:
+            name, count = f"{path}#{count}", count + 1
+        tensors[name] = obj
+        return {"tensor": name}
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, np.generic):
+        return obj.item()
+    inside = f"{path}." if path else ""
+    if isinstance(obj, dict):
+        for key in obj:
+            if not isinstance(key, (str, int)) or isinstance(key, bool):
+                raise TypeError(f"save: keys must be strings or ints, got {type(key).__name__} at {path or 'the top'}")
+        return {"dict": [[k, _take_apart(v, f"{inside}{k}", tensors, depth + 1)] for k, v in obj.items()]}
+    if isinstance(obj, (list, tuple)):
+        items = [_take_apart(v, f"{inside}{i}", tensors, depth + 1) for i, v in enumerate(obj)]
+        return items if isinstance(obj, list) else {"tuple": items}
+    raise TypeError(f"save: cannot save {type(obj).__name__} at {path or 'the top'}")
+
+
+def _put_together(node, tensors, used, depth):
+    if depth > 2 * DEEPEST:
+        raise ValueError("too many levels of nesting")
+    if isinstance(node, list):
+        return [_put_together(v, tensors, used, depth + 1) for v in node]
+    if not isinstance(node, dict):
+        return node
+    ((kind, value),) = node.items()
+    if kind == "tensor":
+        if not isinstance(value, str) or value not in tensors or value in used:
+            raise ValueError(f"there is no tensor {value!r}")
+        used.add(value)
+        return tensors[value]
+    if not isinstance(value, list):
+        raise ValueError(f"{kind!r} must hold a list")
+    if kind == "tuple":
+        return tuple(_put_together(v, tensors, used, depth + 1) for v in value)
+    if kind == "dict":
+        out = {}
+        for key, item in value:
+            if not isinstance(key, (str, int)) or isinstance(key, bool) or key in out:
+                raise ValueError(f"bad key {key!r}")
+            out[key] = _put_together(item, tensors, used, depth + 1)
+        return out
+    raise ValueError(f"unknown kind {kind!r}")

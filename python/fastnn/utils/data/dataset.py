@@ -1,0 +1,130 @@
+"""Datasets: maps from indices to samples, and streams of samples."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+
+import numpy as np
+
+from ... import ops
+from ...tensor import as_tensor, from_numpy
+
+__all__ = [
+    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split",
+]  # fmt: skip
+
+
+class Dataset:
+    """A map from indices to samples: define __getitem__ and __len__.
+
+    batch(indices), if defined, returns the collated batch at once.
+    """
+
+    def __getitem__(self, index):
+        raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
+
+    def __add__(self, other):
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset):
+    """A stream of samples: define __iter__."""
+
+    def __iter__(self):
+        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+    def __add__(self, other):
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Streams one after another."""
+
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+
+    def __iter__(self):
+        return itertools.chain.from_iterable(self.datasets)
+
+    def __len__(self):
+        return sum(map(len, self.datasets))
+
+
+class TensorDataset(Dataset):
+    """Samples are rows (first axis) of one or more tensors or ndarrays of equal length."""
+
+    def __init__(self, *tensors):
+        self.tensors = tuple(as_tensor(t) for t in tensors)
+        if not self.tensors:
+            raise ValueError("TensorDataset: at least one tensor is needed")
+        if any(t.ndim == 0 or t.shape[0] != self.tensors[0].shape[0] for t in self.tensors):
+            raise ValueError(f"Size mismatch between tensors: {[list(t.shape) for t in self.tensors]}")
+
+    def __getitem__(self, index):
+        return tuple(t[index] for t in self.tensors)
+
+    def __len__(self):
+        return self.tensors[0].shape[0]
+
+    def batch(self, indices):
+        index = from_numpy(np.asarray(indices, dtype=np.int64))
+        return [ops.index.index_select(t, 0, index) for t in self.tensors]
+
+
+class Subset(Dataset):
+    """The samples of a dataset at some indices."""
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, indices
+        if hasattr(dataset, "batch"):
+            self._index = np.asarray(indices, dtype=np.int64).reshape(-1)
+            self.batch = lambda chosen: dataset.batch(self._index[np.asarray(chosen, dtype=np.int64)])
+
+    def __getitem__(self, index):
+        if isinstance(index, list):
+            return self.dataset[[self.indices[i] for i in index]]
+        return self.dataset[self.indices[index]]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+class ConcatDataset(Dataset):
+    """Datasets one after another."""
+
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("datasets should not be an empty iterable")
+        if any(isinstance(d, IterableDataset) for d in self.datasets):
+            raise ValueError("ConcatDataset does not support IterableDataset")
+        self.cumulative_sizes = list(itertools.accumulate(map(len, self.datasets)))
+
+    def __getitem__(self, index):
+        size = len(self)
+        if not -size <= index < size:
+            raise ValueError(f"absolute value of index should not exceed dataset length: {index} of {size}")
+        index %= size
+        i = bisect.bisect_right(self.cumulative_sizes, index)
+        return self.datasets[i][index - (self.cumulative_sizes[i - 1] if i else 0)]
+
+    def __len__(self):
+        return self.cumulative_sizes[-1]
+
+
+def random_split(dataset, lengths, generator=None):
+    """Subsets without common samples; lengths are counts that sum to len(dataset), or shares that sum to 1."""
+    lengths, size = list(lengths), len(dataset)
+    if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
+        if any(not 0 <= share <= 1 for share in lengths):
+            raise ValueError(f"random_split: shares must lie between 0 and 1, got {lengths}")
+        lengths = [math.floor(size * share) for share in lengths]
+        for i in range(size - sum(lengths)):  # what rounding left over goes round robin
+            lengths[i % len(lengths)] += 1
+    if sum(lengths) != size or any(n < 0 for n in lengths):
+        raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
+    order = ops.random.randperm(size, generator=generator).tolist()
+    ends = list(itertools.accumulate(lengths))
+    return [Subset(dataset, order[end - n : end]) for n, end in zip(lengths, ends, strict=True)]
