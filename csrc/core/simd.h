@@ -153,6 +153,20 @@ FN bool any_lane(bits<double> m) { return (m[0] | m[1]) != 0; }
 #endif
 template <class B> FN bool all_lanes(B m) { return !any_lane(~m); }
 
+// 64-bit lanes: the 64-bit product of the lower halves, the upper halves ignored. One instruction everywhere, while
+// `*` on 64-bit lanes costs three (AVX-512) or eight.
+FN vec<int64_t> mul_low32(vec<int64_t> a, vec<int64_t> b) {
+#if defined(__AVX512F__)
+  return (vec<int64_t>)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (vec<int64_t>)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+  return (vec<int64_t>)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#elif defined(__aarch64__)
+  return (vec<int64_t>)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
+#endif
+}
+
 // Reductions across lanes, in a fixed order: the upper half is folded onto the lower until one lane is left.
 template <class T, class F> FN T fold_lanes(vec<T> v, const F& f) {
   T a[lanes<T>];

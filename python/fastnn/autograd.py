@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from . import dtypes
-from .autodiff import Array, backward, enable_grad, grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .autodiff import (
+    Array,
+    backward,
+    enable_grad,
+    grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    record,
+    set_grad_enabled,
+)
 from .tensor import from_numpy, ones_like, tensor
 
 
@@ -134,7 +144,73 @@ def jacobian(func, x):
     return tensor(np.array(rows).reshape(y._shape + x._shape), dtype=x.dtype)
 
 
+class Function:
+    """A function with a derivative of your own: subclass with static `forward(ctx, *args)` and `backward(ctx, g)`; call `apply`.
+
+    forward runs unrecorded; what backward needs goes through ctx.save_for_backward or attributes of ctx. backward returns
+    one gradient per argument of forward (None where there is none). Written with ops, it is differentiable itself.
+    """
+
+    @staticmethod
+    def forward(ctx, *args):
+        raise TypeError("autograd.Function: define a static method forward(ctx, *args)")
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise TypeError("autograd.Function: define a static method backward(ctx, *grads)")
+
+    @classmethod
+    def apply(cls, *args):
+        ctx = Context(args)
+        with no_grad():
+            y = cls.forward(ctx, *args)
+        if isinstance(y, tuple) and sum(isinstance(t, Array) and t.dtype.is_floating_point for t in y) > 1:
+            raise RuntimeError(f"{cls.__name__}: one floating-point output at most, and it comes first")
+        first = y[0] if isinstance(y, tuple) else y
+        if any(first is a for a in args):  # an argument handed through keeps its own history
+            y = first.detach() if first is y else (first.detach(), *y[1:])
+        return record(y, _Applied(cls, ctx), args)
+
+
+class Context:
+    """What forward leaves for backward."""
+
+    def __init__(self, args):
+        self.saved_tensors = ()
+        self.needs_input_grad = tuple(isinstance(a, Array) and a.requires_grad for a in args)
+        self._versions = ()
+
+    def save_for_backward(self, *tensors):
+        self.saved_tensors = tensors
+        self._versions = tuple(t._version if isinstance(t, Array) else 0 for t in tensors)
+
+    def mark_non_differentiable(self, *tensors):
+        """Accepted: only the first output is differentiable anyway."""
+
+    def set_materialize_grads(self, value):
+        """Accepted: a gradient that reaches backward is never None."""
+
+
+class _Applied:
+    """One call of a Function, in the place of an op."""
+
+    saved = ()
+
+    def __init__(self, cls, ctx):
+        self.cls, self.ctx, self.name = cls, ctx, cls.__name__
+
+    def gradients(self, g, y, args, params, needs):
+        ctx = self.ctx
+        if any(isinstance(t, Array) and t._version != v for t, v in zip(ctx.saved_tensors, ctx._versions, strict=True)):
+            raise RuntimeError(f"{self.name}: one of the variables needed for gradient computation has been modified by an inplace operation")
+        result = self.cls.backward(ctx, g)
+        result = result if isinstance(result, tuple) else (result,)
+        if len(result) != len(args):
+            raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(args)}, got {len(result)})")
+        return result
+
+
 __all__ = (
-    "GradcheckError backward enable_grad grad gradcheck gradgradcheck inference_mode is_grad_enabled jacobian no_grad "
+    "Function GradcheckError backward enable_grad grad gradcheck gradgradcheck inference_mode is_grad_enabled jacobian no_grad "
     "ones_like set_grad_enabled"
 ).split()
