@@ -84,6 +84,24 @@ template <class V> FN V rounded(V x) {
   return x;
 }
 
+// a * b + c, rounded once where the processor can (FUSED), whatever the compiler thinks
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool FUSED = true;
+#else
+constexpr bool FUSED = false;
+#endif
+FN vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
+#if defined(__AVX512F__)
+  return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+  return (vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
 // hi + lo, a number of twice the precision (|lo| <= ulp(hi) / 2).
 template <class V> struct Pair { V hi, lo; };
 

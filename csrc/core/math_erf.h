@@ -22,7 +22,7 @@ FN vec<double> erfc_p(vec<double> t) {
 }
 template <class V> FN V erfc_tail(V x) {  // x >= 1/2
   V k = constant<V>(3.75), end = constant<V>(sizeof(scalar<V>) == 4 ? 10.5 : 27.5);
-  x = end < x ? end : x;
+  x = min(end, x);
   auto square = two_product(x, x);
   V u = k / (x + k), e = exp(-square.hi);
   return (e - e * square.lo) * (u * erfc_p(constant<V>(1) - (u + u)));
@@ -30,14 +30,10 @@ template <class V> FN V erfc_tail(V x) {  // x >= 1/2
 
 FN vec<float> erf(vec<float> x) {
   const auto one = splat(1.f), end = splat(3.925f);
-  auto a = end < x ? end : x;
-  a = -end > a ? -end : a;
-  auto z = a * a;
+  auto a = max(-end, min(end, x)), z = a * a;
   auto p = poly(z, 0.6240748f, 0.1054135f, 0.029185409f, 0.0020865537f, 0.00015754037f, 1.1315897e-06f);
   auto q = poly(z, 0.5530719f, 0.27777725f, 0.06315185f, 0.008286911f, 0.0006437121f, 2.1043119e-05f);
-  auto y = a * p / q;
-  y = one < y ? one : y;
-  return -one > y ? -one : y;
+  return max(-one, min(one, a * p / q));
 }
 FN vec<double> erf_small(vec<double> x) {  // |x| <= 1
   return x * poly(x * x, 1.1283791670955126, -0.3761263890318331, 0.11283791670933968, -0.0268661706411711,

@@ -21,10 +21,10 @@ template <class V> struct ExpParts { V n, r; };  // exp(x) = 2^n exp(r)
 template <class V> FN ExpParts<V> exp_reduce(V x) {
   using T = scalar<V>;
   constexpr bool f = sizeof(T) == 4;
-  // The ends: below, even the smallest subnormal rounds to 0; above, infinity is certain. NaN passes both.
+  // The ends: below, even the smallest subnormal rounds to 0; above, infinity is certain. min and max return
+  // their second argument where one is NaN, so NaN passes.
   constexpr T LO = f ? T(-104.5) : T(-746.5), HI = f ? T(89.5) : T(710.5);
-  x = splat(LO) > x ? splat(LO) : x;
-  x = splat(HI) < x ? splat(HI) : x;
+  x = min(splat(HI), max(splat(LO), x));
   V n = to_integer(x * T(1.4426950408889634)).n;
   V r = x - n * (f ? T(0x1.63p-1) : T(0x1.62e42feep-1));
   return {n, r - n * (f ? T(-2.12194440054690583e-4) : T(1.90821492927058770e-10))};
@@ -53,8 +53,7 @@ FN vec<double> exp2_p(vec<double> r) {
 }
 template <class V> FN V exp2_of(V x) {
   constexpr double LO = sizeof(scalar<V>) == 4 ? -151 : -1076, HI = sizeof(scalar<V>) == 4 ? 129 : 1025;
-  x = constant<V>(LO) > x ? constant<V>(LO) : x;
-  x = constant<V>(HI) < x ? constant<V>(HI) : x;
+  x = min(constant<V>(HI), max(constant<V>(LO), x));
   V n = to_integer(x).n, r = x - n;
   return scale(constant<V>(1) + r * exp2_p(r), n);
 }
@@ -65,8 +64,7 @@ FN vec<double> exp2(vec<double> x) { return exp2_of(x); }
 template <class V> FN V expm1_of(V x) {
   using T = scalar<V>;
   constexpr T LO = sizeof(T) == 4 ? T(-20) : T(-40), HI = sizeof(T) == 4 ? T(89) : T(710);  // -1 below, infinite above
-  V t = LO > x ? splat(LO) : x;
-  auto [n, r] = exp_reduce(HI < t ? splat(HI) : t);
+  auto [n, r] = exp_reduce(min(splat(HI), max(splat(LO), x)));
   V s = scale(constant<V>(1), n - constant<V>(1));
   V y = s * (r + r * r * exp_q(r)) + (s - constant<V>(0.5));
   return abs(x) < Limits<T>::TINY ? x : y + y;  // -0 and subnormals
@@ -87,18 +85,14 @@ FN vec<double> sigmoid(vec<double> x) { return sigmoid_of(x); }
 // sign, so P and Q lose nothing. double: t / (t + 2), t = exp(2 |x|) - 1.
 FN vec<float> tanh(vec<float> x) {
   const auto one = splat(1.f), end = splat(9.02f);
-  auto a = end < x ? end : x;
-  a = -end > a ? -end : a;
-  auto z = a * a;
+  auto a = max(-end, min(end, x)), z = a * a;
   auto p = poly(z, 0.5825216f, 0.07793975f, 0.00203535f, 1.1990313e-05f, 7.758635e-09f);
   auto q = poly(z, 0.5825216f, 0.27211353f, 0.015070457f, 0.00019124716f, 4.5215387e-07f);
-  auto y = a * p / q;
-  y = one < y ? one : y;
-  return -one > y ? -one : y;
+  return max(-one, min(one, a * p / q));
 }
 FN vec<double> tanh(vec<double> x) {
   auto a = abs(x);
-  auto t = expm1(constant<vec<double>>(22) < a ? constant<vec<double>>(44) : a + a);
+  auto t = expm1(min(splat(44.), a + a));
   return copysign(t / (t + splat(2.)), x);
 }
 

@@ -94,15 +94,17 @@ template <class V> FN V log1p_of(V x) {
 FN vec<float> log1p(vec<float> x) { return log1p_of(x); }
 FN vec<double> log1p(vec<double> x) { return log1p_of(x); }
 
+// log(1 + e) for 0 <= e <= 1: k is 0 or 1
+template <class V> FN V log1p_unit(V e) {
+  using T = scalar<V>;
+  auto upper = e > T(0.41421356);
+  V f = upper ? T(0.5) * e - splat(T(0.5)) : e, zero = constant<V>(0);
+  V less = log1p_less(f) - (upper ? splat(LN2_LO<T>) : zero);
+  return (upper ? splat(LN2_HI<T>) : zero) - (less - f);
+}
 // log(1 + exp(x)) and -log(1 + exp(-x))
-template <class V> FN V softplus(V x) {
-  V zero = constant<V>(0);
-  return (x < zero ? zero : x) + log1p(exp(-abs(x)));
-}
-template <class V> FN V logsigmoid(V x) {
-  V zero = constant<V>(0);
-  return (x > zero ? zero : x) - log1p(exp(-abs(x)));
-}
+template <class V> FN V softplus(V x) { return max(constant<V>(0), x) + log1p_unit(exp(-abs(x))); }
+template <class V> FN V logsigmoid(V x) { return min(constant<V>(0), x) - log1p_unit(exp(-abs(x))); }
 
 template <class V> FN V asinh_of(V x) {
   V a = abs(x), one = constant<V>(1), big = constant<V>(sizeof(scalar<V>) == 4 ? 0x1p30 : 0x1p300);

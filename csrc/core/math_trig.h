@@ -2,7 +2,7 @@
 //
 //    x = q pi/2 + r, |r| <= pi/4:   q mod 4 says which of  sin r, cos r, -sin r, -cos r  is wanted
 //
-// pi/2 is subtracted in parts of 33 bits, so that q times each is exact for |x| < 2^20; float does this in double.
+// pi/2 is subtracted in parts of 33 bits, so that q times each is exact for |x| < 2^20.
 // Beyond, x 2/pi is formed in integers from as many bits of 2/pi as matter (Payne and Hanek), one lane at a time.
 #pragma once
 #include "math_base.h"
@@ -12,6 +12,8 @@ namespace fastnn::FN_ISA {
 constexpr double HUGE_ANGLE = 0x1p20;
 constexpr double PI_2_A = 0x1.921fb54400000p+0, PI_2_B = 0x1.0b4611a600000p-34, PI_2_C = 0x1.3198a2e000000p-69,
                  PI_2_D = 0x1.b839a252049c1p-104, PI_2_BCD = 0x1.0b4611a626331p-34;
+
+constexpr float PI_2_1 = 0x1.921fb60000000p+0f, PI_2_2 = -0x1.777a5c0000000p-25f, PI_2_3 = -0x1.ee59da0000000p-50f;
 
 struct Angle { double r, lo; int64_t q; };
 
@@ -82,10 +84,21 @@ FN WideAngle reduce_for_float(vec<double> x) {
   }
   return {r, n};
 }
-FN Angles<vec<float>> reduce_angle(vec<float> x) {
+FN Angles<vec<float>> reduce_wide(vec<float> x) {
   auto w = widen(x);
   auto a = reduce_for_float(w.lo), b = reduce_for_float(w.hi);
   return {narrow({a.r, b.r}), vec<float>{}, to_integer(narrow({a.n, b.n})).i};
+}
+[[maybe_unused]] static __attribute__((noinline)) Angles<vec<float>> reduce_large(vec<float> x) { return reduce_wide(x); }
+
+// With fused multiply-add, three floats hold pi/2 well enough for |x| < 2^15: the first difference is exact.
+FN Angles<vec<float>> reduce_angle(vec<float> x) {
+  if constexpr (!FUSED) return reduce_wide(x);
+  if (any_lane(abs(x) > 0x1p15f)) [[unlikely]] return reduce_large(x);
+  auto [n, q] = to_integer(x * 0.63661977f);
+  auto r = fused(n, splat(-PI_2_1), x);
+  r = fused(n, splat(-PI_2_2), r);
+  return {fused(n, splat(-PI_2_3), r), vec<float>{}, q};
 }
 
 FN vec<float> sin_kernel(vec<float> r, vec<float>) {

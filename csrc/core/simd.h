@@ -84,6 +84,23 @@ template <class T> FN void store_n(T* p, vec<T> v, int64_t n) {
 template <class B, class V> FN V select(B mask, V a, V b) { return mask ? a : b; }
 template <class V> FN V min(V a, V b) { return a < b ? a : b; }  // b where either is NaN, as minps
 template <class V> FN V max(V a, V b) { return a > b ? a : b; }
+#if defined(__x86_64__)  // which GCC does not recognise in vectors: it compares and blends
+#if defined(__AVX512F__)
+#define FN_EXTREME(name, T, s) \
+  FN vec<T> name(vec<T> a, vec<T> b) { return (vec<T>)_mm512_##name##_##s(decltype(_mm512_setzero_##s())(a), decltype(_mm512_setzero_##s())(b)); }
+#elif defined(__AVX2__)
+#define FN_EXTREME(name, T, s) \
+  FN vec<T> name(vec<T> a, vec<T> b) { return (vec<T>)_mm256_##name##_##s(decltype(_mm256_setzero_##s())(a), decltype(_mm256_setzero_##s())(b)); }
+#else
+#define FN_EXTREME(name, T, s) \
+  FN vec<T> name(vec<T> a, vec<T> b) { return (vec<T>)_mm_##name##_##s(decltype(_mm_setzero_##s())(a), decltype(_mm_setzero_##s())(b)); }
+#endif
+FN_EXTREME(min, float, ps)
+FN_EXTREME(min, double, pd)
+FN_EXTREME(max, float, ps)
+FN_EXTREME(max, double, pd)
+#undef FN_EXTREME
+#endif
 template <class V> FN V min_nan(V a, V b) { return (a < b) | (a != a) ? a : b; }  // NaN wins, as numpy and torch
 template <class V> FN V max_nan(V a, V b) { return (a > b) | (a != a) ? a : b; }
 template <class V> FN V fma(V a, V b, V c) { return a * b + c; }  // one rounding from v3 on (-ffp-contract=fast)

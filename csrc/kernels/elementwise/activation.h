@@ -10,10 +10,10 @@ namespace fastnn::FN_ISA {
 template <class V> FN V zero() { return V{}; }
 template <class V> FN V one() { return splat(scalar<V>(1)); }
 
-FORMULA(Relu, Cheap, (V x), zero<V>() > x ? zero<V>() : x)
+FORMULA(Relu, Cheap, (V x), max(zero<V>(), x))  // NaN is returned: it is the second
 FORMULA(ReluDx, Cheap, (V g, V y), y <= zero<V>() ? zero<V>() : g)
 FORMULA(IntRelu, Cheap, (V x), x < 0 ? V(0) : x)
-FORMULA(Relu6, Cheap, (V x), x > number<V>(6) ? number<V>(6) : Relu{}(x))
+FORMULA(Relu6, Cheap, (V x), min(number<V>(6), max(zero<V>(), x)))
 FORMULA(LeakyRelu, Cheap, (V x, V slope), x > zero<V>() ? x : slope * x)
 FORMULA(LeakyReluDx, Cheap, (V g, V x, V slope), x > zero<V>() ? g : slope * g)
 FORMULA(Threshold, Cheap, (V x, V t, V value), t >= x ? value : x)
@@ -73,22 +73,22 @@ struct SiluDx : Costly {
 // mish(x) = x tanh(log(1 + e^x)) = x n / (n + 2),  n = e^x (e^x + 2)
 struct Mish : Costly {
   template <class V> FN V operator()(V x) const {
-    V top = number<V>(25), e = exp(top < x ? top : x), n = e * e + scalar<V>(2) * e;
+    V top = number<V>(25), e = exp(min(top, x)), n = e * e + scalar<V>(2) * e;
     return x * (n / (n + number<V>(2)));
   }
 };
 struct MishDx : Costly {
   template <class V> FN V operator()(V g, V x) const {
-    V top = number<V>(25), e = exp(top < x ? top : x), n = e * e + scalar<V>(2) * e;
+    V top = number<V>(25), e = exp(min(top, x)), n = e * e + scalar<V>(2) * e;
     V t = n / (n + number<V>(2)), flat = one<V>() - t * t;
     return g * (t + x * flat * (e / (one<V>() + e)));
   }
 };
 
-FORMULA(Hardsigmoid, Cheap, (V x), min_nan(max_nan(x + number<V>(3), zero<V>()), number<V>(6)) * scalar<V>(1. / 6))
+FORMULA(Hardsigmoid, Cheap, (V x), min(number<V>(6), max(zero<V>(), x + number<V>(3))) * scalar<V>(1. / 6))
 FORMULA(HardsigmoidDx, Cheap, (V g, V x),
         (x > number<V>(-3)) & (x < number<V>(3)) ? g * scalar<V>(1. / 6) : zero<V>())
-FORMULA(Hardswish, Cheap, (V x), x * min_nan(max_nan(x + number<V>(3), zero<V>()), number<V>(6)) * scalar<V>(1. / 6))
+FORMULA(Hardswish, Cheap, (V x), x * min(number<V>(6), max(zero<V>(), x + number<V>(3))) * scalar<V>(1. / 6))
 FORMULA(HardswishDx, Cheap, (V g, V x),
         x <= number<V>(-3) ? zero<V>() : x < number<V>(3) ? g * (x * scalar<V>(1. / 3) + number<V>(0.5)) : g)
 FORMULA(Softsign, Cheap, (V x), x / (one<V>() + abs(x)))

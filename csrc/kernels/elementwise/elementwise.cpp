@@ -192,9 +192,75 @@ template <class T, bool OUT> FN void move_range(const Axes& a, int k, char* arra
   }
 }
 
+// An operand that is contiguous along another axis than y (a transpose): rows of that axis are taken ACROSS at a time, so
+// that every cache line fetched is used whole. Returns the axis, or -1.
+constexpr int64_t ACROSS = 16, ALONG = 64;  // a block: 16 x 64 elements, one TILE
+int crossed_axis(const Axes& a, int inputs) {
+  const int last = a.n - 1;
+  if (a.stride[0][last] != 1 || a.size[last] < ACROSS) return -1;
+  for (int k = 1; k <= inputs; ++k)
+    if (magnitude(a.stride[k][last]) > 1)
+      for (int d = 0; d < last; ++d)
+        if (magnitude(a.stride[k][d]) == 1 && a.size[d] >= ACROSS) return d;
+  return -1;
+}
+
+void run_crossed(const Line& line, const View& y, const View* const* in, const Axes& a, int turn) {
+  const int last = a.n - 1;
+  const int64_t length = a.size[last], across = a.size[turn], blocks = ceil_div(across, ACROSS);
+  int64_t outer = 1;
+  for (int d = 0; d < last; ++d)
+    if (d != turn) outer *= a.size[d];
+  const int64_t grain = line.grain / (ACROSS * length) + 1;
+  parallel_for(outer * blocks, grain, [&](int64_t first, int64_t end) {
+    alignas(64) char tile[MAX_INPUTS][TILE * 8];
+    Splats splats;
+    for (int64_t t = first; t < end; ++t) {
+      const int64_t r0 = t % blocks * ACROSS, rows = across - r0 < ACROSS ? across - r0 : ACROSS;
+      int64_t at[1 + MAX_INPUTS] = {}, rest = t / blocks;
+      for (int d = last - 1; d >= 0; --d) {
+        const int64_t i = d == turn ? r0 : rest % a.size[d];
+        if (d != turn) rest /= a.size[d];
+        for (int k = 0; k <= line.inputs; ++k) at[k] += i * a.stride[k][d];
+      }
+      for (int64_t c0 = 0; c0 < length; c0 += ALONG) {
+        const int64_t n = length - c0 < ALONG ? length - c0 : ALONG;
+        for (int k = 0; k < line.inputs; ++k) {
+          const int64_t s = a.stride[k + 1][last], sr = a.stride[k + 1][turn];
+          if (s == 1 || s == 0) continue;
+          with_size(line.in_size[k], [&](auto type) {
+            using T = decltype(type);
+            auto* to = reinterpret_cast<T*>(tile[k]);
+            auto* from = static_cast<const T*>(in[k]->data) + at[k + 1] + c0 * s;
+            for (int64_t c = 0; c < n; ++c)
+              for (int64_t r = 0; r < rows; ++r) to[r * ALONG + c] = from[c * s + r * sr];
+          });
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          Operand ops[MAX_INPUTS];
+          for (int k = 0; k < line.inputs; ++k) {
+            const int size = line.in_size[k];
+            const int64_t s = a.stride[k + 1][last];
+            const char* p = static_cast<const char*>(in[k]->data) + (at[k + 1] + r * a.stride[k + 1][turn] + c0 * s) * size;
+            ops[k] = {p, int64_t(line.granule) * size};
+            if (s == 0) {
+              splat_granule(splats.v[k], p, size, line.granule);
+              ops[k] = {splats.v[k], 0};
+            } else if (s != 1) {
+              ops[k].p = tile[k] + r * ALONG * size;
+            }
+          }
+          run_contiguous(line, static_cast<char*>(y.data) + (at[0] + r * a.stride[0][turn] + c0) * line.y_size, ops, n);
+        }
+      }
+    }
+  });
+}
+
 void run_strided(const Line& line, const View& y, const View* const* in) {
   const Axes a = merge_axes(y, in, line.inputs);
   const int last = a.n - 1;
+  if (const int turn = crossed_axis(a, line.inputs); turn >= 0) return run_crossed(line, y, in, a, turn);
   const int64_t length = a.size[last], n = y.numel();
   // How each operand is reached. A long row is cut; short rows share a tile, a whole number of them.
   Reach reach[1 + MAX_INPUTS];

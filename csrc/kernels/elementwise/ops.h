@@ -210,7 +210,7 @@ struct Hypot : Cheap {
 };
 struct Logaddexp : Costly {  // log(exp(a) + exp(b))
   template <class V> FN V operator()(V a, V b) const {
-    V y = max_nan(a, b) + log1p(exp(-abs(a - b)));
+    V y = max_nan(a, b) + log1p_unit(exp(-abs(a - b)));
     return (a == b) & (abs(a) == Limits<scalar<V>>::INF) ? a : y;
   }
 };
