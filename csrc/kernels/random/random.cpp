@@ -11,13 +11,8 @@
 //    multinomial  with replacement: a binary search in the running sum; without: the k smallest of e / p, e exponential
 //
 // Bound by memory from about 1 cycle a word on. Read on: philox.h, stream.h, normal.h.
-#include "../../core/parallel.h"
 #include "../declare.h"
 #include "normal.h"
-
-namespace fastnn {
-[[noreturn]] void raise_error(const char* message);
-}
 
 namespace fastnn::FN_ISA {
 

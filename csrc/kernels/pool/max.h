@@ -1,0 +1,205 @@
+// pool/max.h: max pooling, its derivative, and the derivative of that.
+//
+//    y[i, j] = max over taps (a, b) of x[i·s + a·d - p, j·s + b·d - p]        offset = a·kw + b of the first largest
+//
+//    forward   each input row is reduced across the taps b once (rows.h), into a ring of the last kh rows; an output row
+//              is then a vertical max of ring rows. Order of comparison = row-major order of the window, so ties go to
+//              the first and, as in PyTorch, the last NaN wins. The offset is one byte: 1/8 of an int64 index.
+//    dx        a gather: input row h asks each window row above it, each tap: is the offset mine? No zero fill, no
+//              scatter, any overlap, and every thread owns its rows.
+//    at        y = x at the offsets: the derivative of dx, whose own derivative is dx again.
+//
+//    cost      (kh + rows·kw) compare-and-selects for a vector of outputs; 2x2 stride 2 runs on its own loop, at the
+//              speed of memory. Read on: pool.cpp.
+#pragma once
+#include "rows.h"
+
+namespace fastnn::FN_ISA {
+
+template <class T> FN void take_larger(vec<T> v, bits<T> at, vec<T>& best, bits<T>& where) {
+  auto larger = v > best, nan = v != v;
+  where = larger ? at : where;
+  best = larger ? v : best;
+  where = nan ? at : where;
+  best = nan ? v : best;
+}
+
+template <class T> struct BytesOf {
+  typedef uint8_t value __attribute__((vector_size(lanes<T>)));
+};
+template <class T> using Bytes = typename BytesOf<T>::value;
+template <class T> FN void store_offsets(uint8_t* p, bits<T> v, int64_t n) {
+  auto b = __builtin_convertvector(v, Bytes<T>);
+  if (n >= lanes<T>) __builtin_memcpy(p, &b, sizeof b);
+  else
+    for (int64_t i = 0; i < n; ++i) p[i] = b[i];
+}
+template <class T> FN bits<T> load_offsets(const uint8_t* p, int64_t n) {
+  Bytes<T> b{};
+  if (n >= lanes<T>) __builtin_memcpy(&b, p, sizeof b);
+  else
+    for (int64_t i = 0; i < n; ++i) b[i] = p[i];
+  return __builtin_convertvector(b, bits<T>);
+}
+template <class T> FN void store_offsets(int32_t* p, bits<T> v, int64_t n) {  // windows of more than 256 taps
+  for (int64_t i = 0; i < n && i < lanes<T>; ++i) p[i] = int32_t(v[i]);
+}
+template <class T> FN bits<T> load_offsets(const int32_t* p, int64_t n) {
+  bits<T> v{};
+  for (int64_t i = 0; i < n && i < lanes<T>; ++i) v[i] = p[i];
+  return v;
+}
+template <class T> FN void store_head(T* p, vec<T> v, int64_t n) { n >= lanes<T> ? store(p, v) : store_n(p, v, n); }
+template <class T> FN vec<T> load_head(const T* p, int64_t n) { return n >= lanes<T> ? load(p) : load_n(p, n); }
+
+// ---- any geometry ---------------------------------------------------------------------------------------------------
+
+template <class T, class O>
+static void max_any(T* y, O* offsets, const T* x, Image in, Image out, const Pool2d& p) {
+  using I = lane<bits<T>>;
+  int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w), ring = (kh - 1) * p.dilation[0] + 1;
+  Phases phases = Phases::of<T>(in.w, out.w, kw, p.stride[1], p.padding[1], p.dilation[1]);
+  const T lowest = -T(__builtin_inf());
+  if (ring > in.h) ring = in.h;
+  for_bands(in.planes, out.h, (p.stride[0] + kh) * wide + p.stride[0] * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+    Scratch<T> split(phases.size()), value(ring * wide);
+    Scratch<I> where(ring * wide), first(wide);
+    phases.fill(split.data, lowest);
+    for (int64_t j = 0; j < wide; ++j) {  // the first tap inside the row: where a window of -inf points
+      int64_t left = p.padding[1] - j * p.stride[1], b = left > 0 ? ceil_div(left, p.dilation[1]) : 0;
+      first[j] = I(b < kw ? b : kw - 1);
+    }
+    const T* source = x + plane * in.h * in.w;
+    int64_t next = 0;  // rows before it are reduced or no longer needed
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t top = i * p.stride[0] - p.padding[0], a0 = top < 0 ? ceil_div(-top, p.dilation[0]) : 0, a1 = a0;
+      while (a1 < kh && top + a1 * p.dilation[0] < in.h) ++a1;
+      if (next < top) next = top;
+      for (; a1 > a0 && next <= top + (a1 - 1) * p.dilation[0]; ++next) {
+        phases.split(split.data, source + next * in.w, lowest);
+        T* v = value + next % ring * wide;
+        I* w = where + next % ring * wide;
+        for (int64_t j = 0; j < wide; j += lanes<T>) {
+          vec<T> best = splat(lowest);
+          bits<T> at = load(first + j);
+          for (int64_t b = 0; b < kw; ++b) take_larger<T>(load(split + phases.at(b) + j), splat(I(b)), best, at);
+          store(v + j, best);
+          store(w + j, at);
+        }
+      }
+      int64_t row = (plane * out.h + i) * out.w;
+      for (int64_t j = 0; j < wide; j += lanes<T>) {
+        vec<T> best = splat(lowest);
+        bits<T> at = load(first + j) + I(a0 < kh ? a0 * kw : 0);
+        for (int64_t a = a0; a < a1; ++a) {
+          int64_t slot = (top + a * p.dilation[0]) % ring * wide + j;
+          take_larger<T>(load(value + slot), load(where + slot) + I(a * kw), best, at);
+        }
+        store_head(y + row + j, best, out.w - j);
+        if (offsets) store_offsets<T>(offsets + row + j, at, out.w - j);
+      }
+    }
+  });
+}
+
+template <class T, class O>
+static void max_any_dx(T* dx, const T* g, const O* offsets, Image in, Image out, const Pool2d& p) {
+  using I = lane<bits<T>>;
+  int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w);
+  Phases phases = Phases::of<T>(in.w, out.w, kw, p.stride[1], p.padding[1], p.dilation[1]);
+  for_bands(in.planes, in.h, phases.size() + kh * kw * wide / p.stride[0], [&](int64_t plane, int64_t begin, int64_t end) {
+    Scratch<T> split(phases.size());
+    for (int64_t h = begin; h < end; ++h) {
+      phases.fill(split.data, T(0));
+      for (int64_t a = kh - 1; a >= 0; --a) {
+        int64_t down = h + p.padding[0] - a * p.dilation[0], i = down / p.stride[0];
+        if (down < 0 || down % p.stride[0] != 0 || i >= out.h) continue;
+        int64_t row = (plane * out.h + i) * out.w;
+        for (int64_t b = 0; b < kw; ++b) {
+          T* to = split + phases.at(b);
+          I mine = I(a * kw + b);
+          for (int64_t j = 0; j < wide; j += lanes<T>) {
+            bits<T> at = load_offsets<T>(offsets + row + j, out.w - j);
+            vec<T> v = load_head(g + row + j, out.w - j);
+            store(to + j, load(to + j) + (at == mine ? v : vec<T>{}));
+          }
+        }
+      }
+      phases.join(dx + (plane * in.h + h) * in.w, split.data);
+    }
+  });
+}
+
+template <class T, class O>
+static void max_at(T* y, const T* x, const O* offsets, Image in, Image out, const Pool2d& p) {
+  for_bands(in.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < out.w; ++j) {
+        int64_t k = (plane * out.h + i) * out.w + j, o = offsets[k];
+        int64_t h = i * p.stride[0] - p.padding[0] + o / p.kernel[1] * p.dilation[0];
+        int64_t w = j * p.stride[1] - p.padding[1] + o % p.kernel[1] * p.dilation[1];
+        bool inside = h >= 0 && h < in.h && w >= 0 && w < in.w;  // outside: a window that holds padding alone
+        y[k] = inside ? x[(plane * in.h + h) * in.w + w] : T(0);
+      }
+  });
+}
+
+// ---- 2x2, stride 2: windows that do not overlap ---------------------------------------------------------------------
+
+FN bool is_two_by_two(Image in, Image out, const Pool2d& p, int64_t lanes) {
+  for (int d = 0; d < 2; ++d)
+    if (p.kernel[d] != 2 || p.stride[d] != 2 || p.padding[d] != 0 || p.dilation[d] != 1) return false;
+  return out.w >= lanes && 2 * out.w <= in.w && 2 * out.h <= in.h;
+}
+
+// j = 0, L, 2L, ... and at last outs - L: a vector that overlaps the one before it needs no tail.
+template <class T, class F> FN void for_vectors(int64_t outs, const F& f) {
+  int64_t j = 0;
+  for (; j + lanes<T> <= outs; j += lanes<T>) f(j);
+  if (j < outs) f(outs - lanes<T>);
+}
+
+template <class T> static void max_2x2(T* y, uint8_t* offsets, const T* x, Image in, Image out) {
+  using I = lane<bits<T>>;
+  for_bands(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T *upper = x + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
+      int64_t row = (plane * out.h + i) * out.w;
+      for_vectors<T>(out.w, [&](int64_t j) __attribute__((always_inline)) {
+        vec<T> best, b, c, d;
+        split2<T>(load(upper + 2 * j), load(upper + 2 * j + lanes<T>), best, b);
+        split2<T>(load(lower + 2 * j), load(lower + 2 * j + lanes<T>), c, d);
+        bits<T> at{};
+        take_larger<T>(b, splat(I(1)), best, at);
+        take_larger<T>(c, splat(I(2)), best, at);
+        take_larger<T>(d, splat(I(3)), best, at);
+        store(y + row + j, best);
+        if (offsets) store_offsets<T>(offsets + row + j, at, lanes<T>);
+      });
+    }
+  });
+}
+
+template <class T> static void max_2x2_dx(T* dx, const T* g, const uint8_t* offsets, Image in, Image out) {
+  for_bands(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      T *upper = dx + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
+      int64_t row = (plane * out.h + i) * out.w;
+      for_vectors<T>(out.w, [&](int64_t j) __attribute__((always_inline)) {
+        vec<T> v = load(g + row + j), none{}, a, b;
+        bits<T> at = load_offsets<T>(offsets + row + j, lanes<T>);
+        join2<T>(at == 0 ? v : none, at == 1 ? v : none, a, b);
+        store(upper + 2 * j, a);
+        store(upper + 2 * j + lanes<T>, b);
+        join2<T>(at == 2 ? v : none, at == 3 ? v : none, a, b);
+        store(lower + 2 * j, a);
+        store(lower + 2 * j + lanes<T>, b);
+      });
+      for (int64_t w = 2 * out.w; w < in.w; ++w) upper[w] = lower[w] = T(0);
+      if (i == out.h - 1)
+        for (T *p = lower + in.w, *stop = dx + (plane + 1) * in.h * in.w; p < stop; ++p) *p = T(0);
+    }
+  });
+}
+
+}  // namespace fastnn::FN_ISA

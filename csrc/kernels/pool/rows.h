@@ -1,0 +1,162 @@
+// pool/rows.h: a row of the input as the windows see it.
+//
+//    stride 3, padding 1, row a b c d e f g        (-) is the fill: -inf for max, 0 for sums
+//
+//    phase 0   - c f        Column j of a window's tap b reads the padded row at j·s + b·d. Split by the remainder
+//    phase 1   a d g        mod s, that is phase (b·d) mod s at j + (b·d) / s: consecutive j, consecutive memory.
+//    phase 2   b e -        So any stride and dilation runs on whole vectors, and tails read padding.
+//
+// The split costs one pass over the row in L1; stride 2 is a deinterleaving shuffle. `join` is the way back, for
+// derivatives: the padding's share is dropped.
+#pragma once
+#include "../../core/parallel.h"
+#include "../../core/simd.h"
+#include "../geometry.h"
+
+namespace fastnn::FN_ISA {
+
+template <class T> FN int64_t round_up(int64_t n) { return ceil_div(n, lanes<T>) * lanes<T>; }
+
+// Even and odd elements of (a, b), and the way back.
+template <class T> FN void split2(vec<T> a, vec<T> b, vec<T>& even, vec<T>& odd) {
+  if constexpr (lanes<T> == 16) {
+    even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  } else if constexpr (lanes<T> == 8) {
+    even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+  } else if constexpr (lanes<T> == 4) {
+    even = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+  } else {
+    even = __builtin_shufflevector(a, b, 0, 2);
+    odd = __builtin_shufflevector(a, b, 1, 3);
+  }
+}
+template <class T> FN void join2(vec<T> even, vec<T> odd, vec<T>& a, vec<T>& b) {
+  if constexpr (lanes<T> == 16) {
+    a = __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    b = __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  } else if constexpr (lanes<T> == 8) {
+    a = __builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11);
+    b = __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15);
+  } else if constexpr (lanes<T> == 4) {
+    a = __builtin_shufflevector(even, odd, 0, 4, 1, 5);
+    b = __builtin_shufflevector(even, odd, 2, 6, 3, 7);
+  } else {
+    a = __builtin_shufflevector(even, odd, 0, 2);
+    b = __builtin_shufflevector(even, odd, 1, 3);
+  }
+}
+
+struct Phases {  // of one row of length w, for outs windows along it
+  int64_t w, outs, taps, stride, padding, dilation;
+  int64_t length;  // of a phase, in elements: a multiple of two vectors, so that tails read fill
+
+  template <class T> static FN Phases of(int64_t w, int64_t outs, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+    if (outs <= 1) stride = 1;  // no second window to step to, and the stride may be huge
+    int64_t used = round_up<T>(outs) + (taps - 1) * dilation / stride;
+    int64_t stored = ceil_div(w + padding, stride);
+    return {w, outs, taps, stride, padding, dilation, round_up<T>(used > stored ? used : stored) + 2 * lanes<T>};
+  }
+  FN int64_t size() const { return length * stride; }
+  FN int64_t at(int64_t b) const { return b * dilation % stride * length + b * dilation / stride; }  // of tap b, j = 0
+
+  // Everything that `split` does not write is padding; it is filled once, for all rows.
+  template <class T> FN void fill(T* p, T value) const {
+    for (int64_t i = 0; i < size(); ++i) p[i] = value;
+  }
+
+  // x[0, w) to the phases. The last vector of stride 2 may write past the row's end into padding: it writes `rest` there.
+  template <class T> FN void split(T* p, const T* x, T rest) const {
+    if (stride == 1) {
+      int64_t i = 0;
+      for (; i + lanes<T> <= w; i += lanes<T>) store(p + padding + i, load(x + i));
+      if (i < w) store(p + padding + i, load_n(x + i, w - i, rest));
+      return;
+    }
+    if (stride == 2) {
+      // column 2k + r lies at padded column 2k + r + padding: an odd padding swaps the two phases
+      T* even = p + (padding & 1) * length + padding / 2;
+      T* odd = p + (~padding & 1) * length + (padding + 1) / 2;
+      int64_t i = 0;
+      vec<T> a, b;
+      for (; i + 2 * lanes<T> <= w; i += 2 * lanes<T>) {
+        split2<T>(load(x + i), load(x + i + lanes<T>), a, b);
+        store(even + i / 2, a);
+        store(odd + i / 2, b);
+      }
+      if (i < w) {
+        int64_t n = w - i;
+        vec<T> first = n >= lanes<T> ? load(x + i) : load_n(x + i, n, rest);
+        vec<T> second = n > lanes<T> ? load_n(x + i + lanes<T>, n - lanes<T>, rest) : splat(rest);
+        split2<T>(first, second, a, b);
+        store(even + i / 2, a);
+        store(odd + i / 2, b);
+      }
+      return;
+    }
+    for (int64_t r = 0; r < stride && r < w; ++r) {
+      int64_t c = r + padding;
+      T* q = p + c % stride * length + c / stride;
+      for (int64_t i = r; i < w; i += stride) *q++ = x[i];
+    }
+  }
+
+  template <class T> FN void join(T* x, const T* p) const {
+    if (stride == 1) {
+      __builtin_memcpy(x, p + padding, size_t(w) * sizeof(T));
+      return;
+    }
+    if (stride == 2) {
+      const T* even = p + (padding & 1) * length + padding / 2;
+      const T* odd = p + (~padding & 1) * length + (padding + 1) / 2;
+      int64_t i = 0;
+      vec<T> a, b;
+      for (; i + 2 * lanes<T> <= w; i += 2 * lanes<T>) {
+        join2<T>(load(even + i / 2), load(odd + i / 2), a, b);
+        store(x + i, a);
+        store(x + i + lanes<T>, b);
+      }
+      if (i < w) {
+        int64_t n = w - i;
+        join2<T>(load(even + i / 2), load(odd + i / 2), a, b);
+        if (n < lanes<T>) store_n(x + i, a, n);
+        else store(x + i, a);
+        if (n > lanes<T>) store_n(x + i + lanes<T>, b, n - lanes<T>);
+      }
+      return;
+    }
+    for (int64_t r = 0; r < stride && r < w; ++r) {
+      int64_t c = r + padding;
+      const T* q = p + c % stride * length + c / stride;
+      for (int64_t i = r; i < w; i += stride) x[i] = *q++;
+    }
+  }
+};
+
+struct Image {  // the last two axes are the plane
+  int64_t planes, h, w;
+  static FN Image of(const View& x) {
+    Image i{1, x.shape[x.ndim - 2], x.shape[x.ndim - 1]};
+    for (int d = 0; d < x.ndim - 2; ++d) i.planes *= x.shape[d];
+    return i;
+  }
+};
+
+// Planes times bands of rows, so that one large image is shared too. f(plane, first row, last row)
+template <class F> FN void for_bands(int64_t planes, int64_t rows, int64_t row_cost, const F& f) {
+  constexpr int64_t work = 1 << 15;  // elements: 10-30 us
+  int64_t band = work / (row_cost + 1) + 1;
+  if (band > rows) band = rows;
+  int64_t bands = ceil_div(rows, band);
+  int64_t grain = work / (band * row_cost + 1) + 1;
+  parallel_for(planes * bands, bands > 1 ? 1 : grain, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) {
+      int64_t first = k % bands * band, last = first + band < rows ? first + band : rows;
+      f(k / bands, first, last);
+    }
+  });
+}
+
+}  // namespace fastnn::FN_ISA

@@ -1,0 +1,168 @@
+"""Pooling beyond the samples: errors, special values, PyTorch as second oracle over random geometries."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.ops import pool
+
+F = pool
+
+
+def arrays(rng, *shape):
+    x = rng.standard_normal(shape).astype(np.float32)
+    return x, fastnn.from_numpy(x)
+
+
+def random_geometry(rng):
+    k, d = rng.integers(1, 5, 2), rng.integers(1, 4, 2)
+    p = [int(rng.integers(0, k[i] // 2 + 1)) for i in range(2)]
+    return {
+        "kernel_size": tuple(map(int, k)),
+        "stride": tuple(map(int, rng.integers(1, 5, 2))),
+        "padding": tuple(p),
+        "dilation": tuple(map(int, d)),
+        "ceil_mode": bool(rng.integers(2)),
+    }
+
+
+def test_max_pool_against_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        shape = (2, 3, int(rng.integers(1, 24)), int(rng.integers(1, 70)))
+        x = rng.integers(-4, 5, shape).astype(np.float64)  # many ties
+        geometry = random_geometry(rng)
+        try:
+            want, at = torch.nn.functional.max_pool2d(torch.tensor(x, requires_grad=True), **geometry, return_indices=True)
+        except RuntimeError:
+            with pytest.raises(RuntimeError):
+                F.max_pool2d(fastnn.tensor(x), **geometry)
+            continue
+        if not np.isfinite(want.detach().numpy()).all():
+            continue  # a window of padding alone: PyTorch's index points outside
+        ours = fastnn.tensor(x, requires_grad=True)
+        y, indices = F.max_pool2d(ours, **geometry, return_indices=True)
+        assert np.array_equal(y.detach().numpy(), want.detach().numpy()), (shape, geometry)
+        assert np.array_equal(indices.numpy(), at.numpy()), (shape, geometry)
+        g = rng.integers(-9, 10, y.shape).astype(np.float64)
+        theirs = torch.tensor(x, requires_grad=True)
+        torch.nn.functional.max_pool2d(theirs, **geometry).backward(torch.tensor(g))
+        y.backward(fastnn.tensor(g))
+        assert np.array_equal(ours.grad.numpy(), theirs.grad.numpy()), (shape, geometry)
+
+
+def test_avg_pool_against_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        shape = (2, 3, int(rng.integers(1, 24)), int(rng.integers(1, 70)))
+        geometry = random_geometry(rng) | {"count_include_pad": bool(rng.integers(2)), "divisor_override": [None, 5][rng.integers(2)]}
+        del geometry["dilation"]
+        x = rng.standard_normal(shape)
+        theirs, ours = torch.tensor(x, requires_grad=True), fastnn.tensor(x, requires_grad=True)
+        try:
+            want = torch.nn.functional.avg_pool2d(theirs, **geometry)
+        except RuntimeError:
+            with pytest.raises(RuntimeError):
+                F.avg_pool2d(ours, **geometry)
+            continue
+        y = F.avg_pool2d(ours, **geometry)
+        np.testing.assert_allclose(y.detach().numpy(), want.detach().numpy(), rtol=1e-12, atol=1e-12, err_msg=str((shape, geometry)))
+        g = rng.standard_normal(y.shape)
+        want.backward(torch.tensor(g))
+        y.backward(fastnn.tensor(g))
+        np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-12, atol=1e-12, err_msg=str((shape, geometry)))
+
+
+def test_adaptive_and_unpool_against_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    TF = torch.nn.functional
+    for _ in range(60):
+        shape = (2, 2, int(rng.integers(1, 20)), int(rng.integers(1, 40)))
+        size = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+        x = rng.integers(-3, 4, shape).astype(np.float64)
+        want, at = TF.adaptive_max_pool2d(torch.tensor(x), size, return_indices=True)
+        y, indices = F.adaptive_max_pool2d(fastnn.tensor(x), size, return_indices=True)
+        assert np.array_equal(y.numpy(), want.numpy()) and np.array_equal(indices.numpy(), at.numpy()), (shape, size)
+        ours, theirs = fastnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        g = rng.standard_normal((2, 2, *size))
+        for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+            ours.grad = theirs.grad = None
+            getattr(F, name)(ours, size).backward(fastnn.tensor(g))
+            getattr(TF, name)(theirs, size).backward(torch.tensor(g))
+            np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-12, atol=1e-12, err_msg=f"{name} {shape} {size}")
+    x = rng.standard_normal((2, 3, 8, 10)).astype(np.float32)
+    y, i = F.max_pool2d(fastnn.tensor(x), 2, return_indices=True)
+    ty, ti = TF.max_pool2d(torch.tensor(x), 2, return_indices=True)
+    assert np.array_equal(F.max_unpool2d(y, i, 2).numpy(), TF.max_unpool2d(ty, ti, 2).numpy())
+    y, i = F.max_pool1d(fastnn.tensor(x[0]), 3, return_indices=True)
+    ty, ti = TF.max_pool1d(torch.tensor(x[0]), 3, return_indices=True)
+    assert np.array_equal(F.max_unpool1d(y, i, 3, output_size=(10,)).numpy(), TF.max_unpool1d(ty, ti, 3, output_size=(10,)).numpy())
+
+
+def test_special_values():
+    x = fastnn.tensor([[[1.0, float("nan"), 3.0, 2.0]]])
+    assert np.isnan(F.max_pool1d(x, 2).tolist()[0][0][0]) and F.max_pool1d(x, 2).tolist()[0][0][1] == 3
+    low = fastnn.full((1, 4, 4), -float("inf"))
+    low.requires_grad_()
+    y, i = F.max_pool2d(low, 3, 2, 1, return_indices=True)
+    assert (y.detach().numpy() == -np.inf).all() and i.numpy().min() >= 0  # padding is never picked
+    y.backward(fastnn.ones_like(y))
+    assert low.grad.numpy().sum() == y.numel()
+    x = np.ones((1, 4, 40), np.float32)
+    x[0, 0, 0] = np.inf
+    x[0, 3, 39] = np.nan
+    y = F.avg_pool2d(fastnn.tensor(x), 2).numpy()
+    assert np.isinf(y[0, 0, 0]) and np.isnan(y[0, 1, 19]) and (y.reshape(-1)[1:-1] == 1).all()  # neighbours untouched
+
+
+def test_empty_batches_and_large_strides():
+    assert F.max_pool2d(fastnn.ones(0, 3, 4, 4), 2).shape == (0, 3, 2, 2)
+    x = fastnn.ones(0, 3, 5, 5, requires_grad=True)
+    for y in (F.avg_pool2d(x, 2), F.adaptive_avg_pool2d(x, 3), F.adaptive_max_pool2d(x, 3), F.max_pool2d(x, 2)):
+        x.grad = None
+        y.backward(fastnn.ones_like(y))
+        assert x.grad.shape == (0, 3, 5, 5)
+    assert F.max_pool2d(fastnn.ones(1, 3, 3), 2, stride=10**9).tolist() == [[[1.0]]]
+    assert F.avg_pool2d(fastnn.ones(1, 3, 3), 2, stride=10**9).tolist() == [[[1.0]]]
+    assert F.adaptive_avg_pool2d(fastnn.ones(2, 3, 3), (0, 2)).shape == (2, 0, 2)
+
+
+ones = fastnn.ones(2, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: F.max_pool2d(ones, 0), RuntimeError, "kernel size should be greater than zero"),
+        (lambda: F.max_pool2d(ones, -1), RuntimeError, "kernel size should be greater than zero"),
+        (lambda: F.max_pool2d(ones, 2, 0), RuntimeError, "stride should be greater than zero"),
+        (lambda: F.max_pool2d(ones, 2, dilation=0), RuntimeError, "dilation should be greater than zero"),
+        (lambda: F.max_pool2d(ones, 2, padding=2), RuntimeError, "pad should be at most half of effective kernel size"),
+        (lambda: F.max_pool2d(ones, 2, padding=2, dilation=5), RuntimeError, "half of kernel size"),
+        (lambda: F.avg_pool2d(ones, 2, padding=-1), RuntimeError, "pad must be non-negative"),
+        (lambda: F.max_pool2d(ones, 9), RuntimeError, "Output size is too small"),
+        (lambda: F.avg_pool2d(ones, (3, 10**18)), RuntimeError, "Output size is too small"),
+        (lambda: F.max_pool2d(fastnn.ones(8, 8), 2), RuntimeError, "Expected 3D or 4D"),
+        (lambda: F.max_pool2d(fastnn.ones(1, 0, 4, 4), 2), RuntimeError, "Expected 3D or 4D"),
+        (lambda: F.max_pool1d(ones, 2), RuntimeError, "Expected 2D or 3D"),
+        (lambda: F.max_pool2d(ones, (2, 2, 2)), RuntimeError, "tuple of two ints"),
+        (lambda: F.max_pool2d(ones, 2.5), TypeError, "tuple of two ints"),
+        (lambda: F.max_pool2d(ones.long(), 2), RuntimeError, "float32 or float64"),
+        (lambda: F.max_pool2d(np.ones((1, 2, 2)), 2), TypeError, "Tensor"),
+        (lambda: F.avg_pool2d(ones, 2, divisor_override=0), RuntimeError, "divisor must be not zero"),
+        (lambda: F.adaptive_avg_pool2d(ones, (1, 2, 3)), RuntimeError, "output_size must be 2"),
+        (lambda: F.adaptive_avg_pool2d(ones, -1), RuntimeError, "greater than or equal to 0"),
+        (lambda: F.adaptive_max_pool2d(fastnn.ones(1, 2, 0, 3), 1), RuntimeError, "non-zero size"),
+        (lambda: F.max_unpool2d(ones, ones, 2), RuntimeError, "int64"),
+        (lambda: F.max_unpool2d(ones, fastnn.zeros(2, 3, dtype=fastnn.int64), 2), RuntimeError, "shape of indices"),
+        (lambda: F.max_unpool2d(ones, fastnn.full(ones.shape, 256), 2), IndexError, "256"),
+        (lambda: F.max_unpool2d(ones, fastnn.full(ones.shape, -1), 2), IndexError, "-1"),
+        (lambda: F.max_unpool2d(ones, fastnn.full(ones.shape, 0), 2, output_size=(30, 16)), ValueError, "invalid output_size"),
+    ],
+)
+def test_errors_name_what_is_wrong(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
