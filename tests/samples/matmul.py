@@ -1,8 +1,7 @@
 """Samples of the products."""
 
-import numpy as np
-
 import fastnn
+import numpy as np
 from fastnn.ops import matmul as ops
 from fastnn.reference import matmul as reference
 

@@ -106,32 +106,39 @@ static void gemm(int64_t m, int64_t n, int64_t k, const PackA& pack_a, const Pac
 }
 
 // The same without packing: A is read where it lies, and so is B if its columns are contiguous, but for the last few that
-// do not fill a vector. For products that fit into L2.
+// do not fill a vector. For a B that fits into L2 beside the rows of A that meet it.
 template <class T, class Store>
 static void gemm_direct(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store& store) {
   if (m == 0 || n == 0) return;
   RowBlocks blocks(m);
   int64_t edge = b.cs == 1 ? n / lanes<T> * lanes<T> : 0, panels = ceil_div(n - edge, NR<T>);  // columns from `edge` are packed
+  int64_t depth = k ? ceil_div(k, ceil_div(k, KC<T>)) : 1;
   auto run = [&](const T* packed) {
     int64_t flops = 2 * (blocks.height + 1) * n * k + 1;
     parallel_for(blocks.count, ceil_div(GRAIN_FLOPS, flops), [&](int64_t begin, int64_t stop) {
       for (int64_t r = begin; r < stop; ++r) {
         int64_t i = blocks.start(r);
-        StridedRows<T> rows(a.data + i * a.rs, a.rs, a.cs);
-        with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
-          constexpr int M = decltype(height)::value;
-          if (edge) row_block<M, T>(rows, Panels<T>{b.data, NR<T>, b.rs}, k, i, 0, edge, true, store);
-          if (edge < n) row_block<M, T>(rows, Panels<T>{packed, NR<T> * k, NR<T>}, k, i, edge, n, true, store);
-        });
+        for (int64_t p = 0; p == 0 || p < k; p += depth) {
+          int64_t d = k - p < depth ? k - p : depth;
+          StridedRows<T> rows(a.data + i * a.rs + p * a.cs, a.rs, a.cs);
+          with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
+            constexpr int M = decltype(height)::value;
+            if (edge) row_block<M, T>(rows, Panels<T>{b.data + p * b.rs, NR<T>, b.rs}, d, i, 0, edge, p == 0, store);
+            if (edge < n)
+              row_block<M, T>(rows, Panels<T>{packed + p * NR<T>, NR<T> * k, NR<T>}, d, i, edge, n, p == 0, store);
+          });
+        }
       }
     });
   };
   if (panels == 0) return run(nullptr);
   Scratch<T> packed(panels * NR<T> * k + lanes<T>);
-  for (int64_t q = 0; q < panels; ++q) {
-    int64_t j = edge + q * NR<T>, cols = n - j < NR<T> ? n - j : NR<T>;
-    pack_panel<T>(packed + q * NR<T> * k, NR<T>, Matrix<T>{b.data + j * b.cs, b.cs, b.rs}, cols, k);
-  }
+  parallel_for(panels, ceil_div(GRAIN_FLOPS, 32 * NR<T> * k + 1), [&](int64_t begin, int64_t stop) {
+    for (int64_t q = begin; q < stop; ++q) {
+      int64_t j = edge + q * NR<T>, cols = n - j < NR<T> ? n - j : NR<T>;
+      pack_panel<T>(packed + q * NR<T> * k, NR<T>, Matrix<T>{b.data + j * b.cs, b.cs, b.rs}, cols, k);
+    }
+  });
   run(packed);
 }
 

@@ -48,7 +48,10 @@ template <class T> void multiply_floats(Problem<T> p) {
       for (int64_t q = 0; q < k; ++q) a[i * k + q] = p.a.at(i, q);
     return dots<T>(m, n, k, {a, k, 1}, p.b, p.c);
   }
-  if (k <= KC<T> && k * n <= 32 * 1024 && m * k <= 64 * 1024) return gemm_direct<T>(m, n, k, p.a, p.b, p.c);
+  // k contiguous in both and too few rows for packing B to pay: pack_panel costs ~0.35 cycles an element, once for all m
+  // rows; dots cost ~k/160 + 4 cycles an element of C more than the packed tile does.
+  if (p.a.cs == 1 && p.b.rs == 1 && m * (k + 640) < 56 * k) return dots<T>(m, n, k, p.a, p.b, p.c);
+  if (k * n <= 32 * 1024 && (m * k <= 64 * 1024 || n <= 2 * NR<T>)) return gemm_direct<T>(m, n, k, p.a, p.b, p.c);
   gemm<T>(m, n, k, PackRows<T>{p.a}, PackColumns<T>{p.b}, p.c);
 }
 
@@ -79,7 +82,7 @@ template <class T> void multiply_one(const Problem<T>& p) {
   if constexpr (T(0.5) != T(0)) {
     // A small C and a long k (a weight gradient over many points): pieces of k side by side, summed in order.
     constexpr int64_t PIECE = 8 * KC<T>;
-    if (p.k >= 4 * PIECE && p.m * p.n <= 64 * 64 && p.m * p.n * p.k >= 2 * GRAIN_FLOPS) {
+    if (p.k >= 4 * PIECE && p.m * p.n <= 64 * 64 && (p.m * p.n + 4 * (p.m + p.n)) * p.k >= 2 * GRAIN_FLOPS) {
       int64_t pieces = p.k / PIECE < 32 ? p.k / PIECE : 32, depth = ceil_div(p.k, pieces), size = p.m * p.n;
       pieces = ceil_div(p.k, depth);
       Scratch<T> sums(pieces * size);

@@ -1,7 +1,7 @@
 // matmul/pack.h: copy a block of an operand into the order in which the tile reads it.
 //
 //    A block [rows, depth]  ->  rows values for each p           (rows <= MR: the panel is exactly as high as its tile)
-//    B block [depth, cols]  ->  NR values for each p             (columns past `cols` hold copies or zeros; never stored)
+//    B block [depth, cols]  ->  NR values for each p             (columns past `cols`: copies or zeros, never stored)
 //
 // Copying pays three times: the tile reads one sequential stream per operand (no TLB misses, no cache-set conflicts of
 // power-of-two strides), any strides are absorbed here, and a ragged edge needs no special tile.
@@ -31,6 +31,22 @@ template <class T, int B, int Half, int... I> FN vec<T> interleave(vec<T> a, vec
 template <class T, int Odd, int... I> FN vec<T> quads(vec<T> a, vec<T> b, Sequence<I...>) {
   constexpr int W = lanes<T>, Q = QUAD<T>, N = W / Q;
   return __builtin_shufflevector(a, b, ((I / Q * 2 + Odd) % N * Q + I % Q + (I / Q * 2 >= N ? W : 0))...);
+}
+
+// The sums over all lanes of a, b, c, d, written to `to` (which has room for a vector).
+template <class T> FN void sum_four(T* to, vec<T> a, vec<T> b, vec<T> c, vec<T> d) {
+  constexpr int W = lanes<T>, Q = QUAD<T>;
+  typename MakeSequence<W>::type s;
+  vec<T> x = interleave<T, 1, 0>(a, b, s) + interleave<T, 1, 1>(a, b, s);
+  vec<T> y = interleave<T, 1, 0>(c, d, s) + interleave<T, 1, 1>(c, d, s);
+  if constexpr (Q == 4) x = interleave<T, 2, 0>(x, y, s) + interleave<T, 2, 1>(x, y, s);
+#pragma GCC unroll 4
+  for (int n = W / Q; n > 1; n /= 2) {
+    x = quads<T, 0>(x, x, s) + quads<T, 1>(x, x, s);
+    if constexpr (Q == 2) y = quads<T, 0>(y, y, s) + quads<T, 1>(y, y, s);
+  }
+  store(to, x);
+  if constexpr (Q == 2) store(to + 2, y);
 }
 
 // v[row] holds W consecutive elements of a row; afterwards v[column] holds that column of all W rows.
@@ -90,7 +106,7 @@ FN void pack_columns(T* to, int64_t width, const T* from, int64_t row, int64_t r
       for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
   }
   for (; p < depth; ++p)
-    for (int64_t r = 0; r < width; ++r) to[p * width + r] = from[(r < rows ? r : rows - 1) * row + p];
+    for (int64_t r = 0; r < Groups * W && r < width; ++r) to[p * width + r] = from[(r < rows ? r : rows - 1) * row + p];
 }
 
 // A matrix of any strides as the two packing functors that gemm.h asks for.
@@ -102,25 +118,26 @@ template <class T> struct Matrix {
   FN Matrix transposed() const { return {data, cs, rs}; }
 };
 
-// to[p * width + r] = x[r, p]; `width` >= rows, and to has room for W elements behind the block.
+// to[p * width + r] = x[r, p]; `width` >= rows, and `to` has room for W elements behind the block. Only whole vectors that
+// hold one of the rows are written: the tile reads no others.
 template <class T> static void pack_panel(T* to, int64_t width, Matrix<T> x, int64_t rows, int64_t depth) {
   constexpr int W = lanes<T>;
+  int64_t groups = ceil_div(rows, W);
   if (x.cs == 1 && rows > 1) {
-    with_constant<(MR > NR<T> ? MR : NR<T>) / W + 1>(ceil_div(width, W), [&](auto groups) __attribute__((always_inline)) {
-      pack_columns<decltype(groups)::value>(to, width, x.data, x.rs, rows, depth);
+    with_constant<(MR > NR<T> ? MR : NR<T>) / W + 1>(groups, [&](auto count) __attribute__((always_inline)) {
+      pack_columns<decltype(count)::value>(to, width, x.data, x.rs, rows, depth);
     });
   } else if (x.rs == 1) {
+    int64_t whole = rows / W * W;
     for (int64_t p = 0; p < depth; ++p, to += width) {
       const T* from = x.data + p * x.cs;
-      int64_t r = 0;
-      for (; r + W <= rows; r += W) store(to + r, load(from + r));
-      if (r < rows) store(to + r, load_n(from + r, rows - r)), r += W;
-      for (; r < width; r += W) store(to + r, vec<T>{});
+      for (int64_t r = 0; r < whole; r += W) store(to + r, load(from + r));
+      if (whole < rows) store(to + whole, load_n(from + whole, rows - whole));
     }
   } else {
     for (int64_t p = 0; p < depth; ++p, to += width) {
       for (int64_t r = 0; r < rows; ++r) to[r] = x.at(r, p);
-      for (int64_t r = rows; r < width; ++r) to[r] = 0;
+      for (int64_t r = rows; r < groups * W && r < width; ++r) to[r] = 0;
     }
   }
 }

@@ -2,7 +2,7 @@
 // dot products. Each element of B meets only m elements of A, so the speed is that at which B streams in: it is read
 // once, in place, never packed.
 //
-//    stream   columns of B contiguous         tiles of m x 4 vectors go down B, 4 cache lines a row
+//    stream   columns of B contiguous         a few rows of B at a time, from left to right, onto a strip of C in L1
 //    dots     k contiguous (a weight (n, k))  m x 4 dot products at a time, vectors along k
 //
 // n rows and m = 1 column is the same problem with the operands exchanged (matmul.cpp does that).
@@ -17,55 +17,65 @@ constexpr int SKINNY_ROWS = 6;  // 6 x 4 accumulators
 #else
 constexpr int SKINNY_ROWS = 3;
 #endif
-constexpr int64_t STREAM_BYTES = 256 << 10;  // of B, a chunk: 10-30 us
+constexpr int64_t STREAM_BYTES = 256 << 10;  // of B a chunk: 10-30 us
 
-// One vector at the edge, for which no room behind B may be assumed.
-template <int M, class T>
-FN void multiply_edge(int64_t k, const T* a, int64_t rs, int64_t cs, const T* b, int64_t b_row, int64_t cols, vec<T> (&acc)[M][1]) {
+// y[M, cols] += a[M, P] . b[P, cols]; y has row stride STRIP and room for whole vectors.
+constexpr int64_t STRIP = 512;
+template <int M, int P, class T>
+__attribute__((noinline)) static void add_rows(T* y, const T* a, int64_t rs, int64_t cs, const T* b, int64_t b_row, int64_t cols) {
+  constexpr int64_t W = lanes<T>;
+  T s[M][P];
 #pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) acc[i][0] = vec<T>{};
-  for (int64_t p = 0; p < k; ++p, a += cs, b += b_row) {
-    vec<T> row = cols == lanes<T> ? load(b) : load_n(b, cols);
+  for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) acc[i][0] += a[i * rs] * row;
+    for (int p = 0; p < P; ++p) s[i][p] = a[i * rs + p * cs];
+  for (int64_t j = 0; j < cols; j += W) {
+    vec<T> row[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) row[p] = j + W <= cols ? load(b + p * b_row + j) : load_n(b + p * b_row + j, cols - j);
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+      vec<T> t = load(y + i * STRIP + j);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) t += s[i][p] * row[p];
+      store(y + i * STRIP + j, t);
+    }
   }
 }
 
-template <class T, class Store>
-static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store& store) {
-  constexpr int64_t W = lanes<T>, STRIP = 4 * W;
-  int64_t passes = ceil_div(m, SKINNY_ROWS), strips = ceil_div(n, STRIP);
-  parallel_for(strips, ceil_div(STREAM_BYTES, STRIP * k * int64_t(sizeof(T)) + 1), [&](int64_t begin, int64_t stop) {
+// Tried and lost: tiles of m x 4 vectors that go down B, as in gemm; each row of B is on another page then, and neither
+// the prefetcher nor the TLB follows (1x1024x1024: 250 us, Cascade Lake).
+template <class T>
+static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store<T>& store) {
+  int64_t strips = ceil_div(n, STRIP), width = ceil_div(ceil_div(n, strips), lanes<T>) * lanes<T>;
+  parallel_for(ceil_div(n, width), ceil_div(STREAM_BYTES, width * k * int64_t(sizeof(T)) + 1), [&](int64_t begin, int64_t stop) {
+    alignas(64) T y[4 * STRIP];
     for (int64_t strip = begin; strip < stop; ++strip) {
-      for (int64_t p = 0; p == 0 || p < k; p += KC<T>) {
-        int64_t depth = k - p < KC<T> ? k - p : KC<T>;
-        for (int64_t pass = 0; pass < passes; ++pass) {
-          int64_t i = pass * m / passes, rows = (pass + 1) * m / passes - i;
-          const T* left = a.data + i * a.rs + p * a.cs;
-          with_constant<SKINNY_ROWS>(rows, [&](auto height) __attribute__((always_inline)) {
-            constexpr int M = decltype(height)::value;
-            int64_t j = strip * STRIP, end = j + STRIP < n ? j + STRIP : n;
-            const T* right = b.data + p * b.rs + j;
-            if (end - j == STRIP) {
-              vec<T> acc[M][4];
-              multiply<M, 4, T>(depth, StridedRows<T>(left, a.rs, a.cs), right, b.rs, acc);
-              store(acc, i, j, STRIP, p == 0);
-            } else {
-              for (; j < end; j += W, right += W) {
-                vec<T> acc[M][1];
-                multiply_edge<M, T>(depth, left, a.rs, a.cs, right, b.rs, end - j < W ? end - j : W, acc);
-                store(acc, i, j, end - j < W ? end - j : W, p == 0);
-              }
-            }
+      int64_t j = strip * width, cols = n - j < width ? n - j : width;
+      for (int64_t from = 0; from == 0 || from < k; from += KC<T>) {
+        int64_t end = from + KC<T> < k ? from + KC<T> : k;
+        for (int64_t i = 0; i < m; i += 4) {
+          int64_t rows = m - i < 4 ? m - i : 4;
+          for (int64_t q = 0; q < rows * STRIP; q += lanes<T>) FN_ISA::store(y + q, vec<T>{});
+          with_constant<4>(rows, [&](auto height) __attribute__((always_inline)) {
+            constexpr int M = decltype(height)::value, P = M == 1 ? 8 : 4;
+            const T* left = a.data + i * a.rs;
+            const T* right = b.data + j;
+            int64_t p = from;
+            for (; p + P <= end; p += P) add_rows<M, P>(y, left + p * a.cs, a.rs, a.cs, right + p * b.rs, b.rs, cols);
+            for (; p < end; ++p) add_rows<M, 1>(y, left + p * a.cs, a.rs, a.cs, right + p * b.rs, b.rs, cols);
           });
+          store.block(y, STRIP, i, j, rows, cols, from == 0);
         }
       }
     }
   });
 }
 
-// out[i * NR_MAX + j] = dot of row i of a and row j of b.
-template <int M, int C, class T>
+template <class T> constexpr int64_t DOT_ROW = 2 * lanes<T>;  // sum_four writes whole vectors
+
+// out[i * DOT_ROW + j] = dot of row i of a and row j of b.
+template <int M, int C, class T>  // C: 1 or 4
 __attribute__((noinline)) static void dot_tile(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* out) {
   constexpr int64_t W = lanes<T>;
   vec<T> acc[M][C];
@@ -94,30 +104,33 @@ __attribute__((noinline)) static void dot_tile(int64_t k, const T* a, int64_t a_
     }
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) out[i * NR_MAX<T> + j] = sum_lanes<T>(acc[i][j]);
+    if constexpr (C == 4) sum_four<T>(out + i * DOT_ROW<T>, acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
+    else out[i * DOT_ROW<T>] = sum_lanes<T>(acc[i][0]);
 }
 
-// b.cs is the distance of two columns, k is contiguous in a and b.
+// b.cs is the distance of two columns; k is contiguous in a and b, and summed in blocks of 64 vectors.
 template <class T>
 static void dots(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store<T>& store) {
+  constexpr int64_t DEPTH = 64 * lanes<T>;
   int64_t passes = ceil_div(m, SKINNY_ROWS), groups = ceil_div(n, 4);
   parallel_for(groups, ceil_div(STREAM_BYTES, 4 * k * int64_t(sizeof(T)) + 1), [&](int64_t begin, int64_t stop) {
-    T out[SKINNY_ROWS * NR_MAX<T>];
+    T out[SKINNY_ROWS * DOT_ROW<T>];
     for (int64_t g = begin; g < stop; ++g) {
       int64_t j = g * 4, cols = n - j < 4 ? n - j : 4;
-      for (int64_t pass = 0; pass < passes; ++pass) {
-        int64_t i = pass * m / passes, rows = (pass + 1) * m / passes - i;
-        const T* left = a.data + i * a.rs;
-        const T* right = b.data + j * b.cs;
-        with_constant<SKINNY_ROWS>(rows, [&](auto height) __attribute__((always_inline)) {
-          constexpr int M = decltype(height)::value;
-          if (cols == 4) dot_tile<M, 4, T>(k, left, a.rs, right, b.cs, out);
-          else
-            for (int64_t q = 0; q < cols; ++q) dot_tile<M, 1, T>(k, left, a.rs, right + q * b.cs, b.cs, out + q);
-        });
-        const T* d = store.d ? store.d + i * store.d_rs + j * store.d_cs : nullptr;
-        store.edge(out, int(rows), cols, store.c + i * store.rs + j * store.cs, d, store.d_rs, store.d_cs);
+      for (int64_t p = 0; p == 0 || p < k; p += DEPTH) {
+        int64_t depth = k - p < DEPTH ? k - p : DEPTH;
+        for (int64_t pass = 0; pass < passes; ++pass) {
+          int64_t i = pass * m / passes, rows = (pass + 1) * m / passes - i;
+          const T* left = a.data + i * a.rs + p;
+          const T* right = b.data + j * b.cs + p;
+          with_constant<SKINNY_ROWS>(rows, [&](auto height) __attribute__((always_inline)) {
+            constexpr int M = decltype(height)::value;
+            if (cols == 4) dot_tile<M, 4, T>(depth, left, a.rs, right, b.cs, out);
+            else
+              for (int64_t q = 0; q < cols; ++q) dot_tile<M, 1, T>(depth, left, a.rs, right + q * b.cs, b.cs, out + q);
+          });
+          store.block(out, DOT_ROW<T>, i, j, rows, cols, p == 0);
+        }
       }
     }
   });

@@ -26,7 +26,6 @@ constexpr int MR = 8, NV = 3;  // 24 of 32
 constexpr int MR = 4, NV = 2;  // 8 of 16; a product needs its own register, SSE has no FMA
 #endif
 template <class T> constexpr int NR = NV * lanes<T>;
-template <class T> constexpr int NR_MAX = 4 * lanes<T>;  // widest tile of any kernel here (skinny.h)
 
 // Rows of A as the tile reads them: at(i) is A[i, p], next() steps p.
 template <int M, class T> struct PackedRows {  // a panel written by pack.h: M values for each p
@@ -106,31 +105,34 @@ template <class T> struct Store {
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) FN_ISA::store(y + r * rs + v * lanes<T>, acc[r][v]);
     } else {
-      alignas(VECTOR_BYTES) T tile[M * NR_MAX<T>];
+      alignas(VECTOR_BYTES) T tile[M * V * lanes<T>];
 #pragma GCC unroll 16
       for (int r = 0; r < M; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) FN_ISA::store(tile + r * NR_MAX<T> + v * lanes<T>, acc[r][v]);
-      edge(tile, M, cols, y, x, x_rs, x_cs);
+        for (int v = 0; v < V; ++v) FN_ISA::store(tile + (r * V + v) * lanes<T>, acc[r][v]);
+      block(tile, V * lanes<T>, i, j, M, cols, first);
     }
   }
 
-  // Ragged tiles and other strides, by way of memory. Not inlined: one copy instead of one for each M and V.
-  __attribute__((noinline)) void edge(const T* tile, int rows, int64_t cols, T* y, const T* x, int64_t x_rs,
-                                      int64_t x_cs) const {
+  // The same from memory: ragged tiles, other strides. Not inlined: one copy instead of one for each M and V.
+  __attribute__((noinline)) void block(const T* sums, int64_t sums_row, int64_t i, int64_t j, int64_t rows, int64_t cols,
+                                       bool first) const {
     constexpr int W = lanes<T>;
-    for (int r = 0; r < rows; ++r, tile += NR_MAX<T>, y += rs, x += x ? x_rs : 0) {
+    T* y = c + i * rs + j * cs;
+    const T* x = first ? (d ? d + i * d_rs + j * d_cs : nullptr) : y;
+    int64_t x_rs = x ? first ? d_rs : rs : 0, x_cs = first ? d_cs : cs;
+    for (int64_t r = 0; r < rows; ++r, sums += sums_row, y += rs, x += x_rs) {
       int64_t q = 0;
       if (cs == 1 && (!x || x_cs == 1)) {
-        for (; q + W <= cols; q += W) FN_ISA::store(y + q, x ? load(tile + q) + load(x + q) : load(tile + q));
+        for (; q + W <= cols; q += W) FN_ISA::store(y + q, x ? load(sums + q) + load(x + q) : load(sums + q));
         if (q < cols) {
-          vec<T> t = load(tile + q);
+          vec<T> t = load_n(sums + q, cols - q);
           store_n(y + q, x ? t + load_n(x + q, cols - q) : t, cols - q);
         }
       } else if (x) {
-        for (; q < cols; ++q) y[q * cs] = tile[q] + x[q * x_cs];
+        for (; q < cols; ++q) y[q * cs] = sums[q] + x[q * x_cs];
       } else {
-        for (; q < cols; ++q) y[q * cs] = tile[q];
+        for (; q < cols; ++q) y[q * cs] = sums[q];
       }
     }
   }

@@ -477,15 +477,15 @@ def _parse(equation, operands):
     for i, (part, x) in enumerate(zip(parts, operands, strict=True)):
         before, dots, after = part.partition("...")
         free = x.ndim - len(before) - len(after)
-        if free < 0:
-            raise ShapeError(
-                f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) is more than the number of "
-                f"dimensions ({x.ndim}) for operand {i}"
-            )
         if free and not dots:
             raise ShapeError(
                 f"einsum(): the number of subscripts in the equation ({len(part)}) does not match the number of dimensions "
                 f"({x.ndim}) for operand {i} and no ellipsis was given"
+            )
+        if free < 0:
+            raise ShapeError(
+                f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) is more than the number of "
+                f"dimensions ({x.ndim}) for operand {i}"
             )
         names = [*before, *range(-free, 0), *after]
         widest = max(widest, free)
