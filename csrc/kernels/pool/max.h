@@ -24,17 +24,29 @@ template <class T> FN void take_larger(vec<T> v, bits<T> at, vec<T>& best, bits<
   best = nan ? v : best;
 }
 
+template <class T> FN vec<T> larger(vec<T> v, vec<T> best) {  // no offset wanted: one maxps, and a NaN of v wins
+  vec<T> m = v > best ? v : best;
+  return v != v ? v : m;
+}
+
 template <class T> struct BytesOf {
   typedef uint8_t value __attribute__((vector_size(lanes<T>)));
 };
 template <class T> using Bytes = typename BytesOf<T>::value;
 template <class T> FN void store_offsets(uint8_t* p, bits<T> v, int64_t n) {
   auto b = __builtin_convertvector(v, Bytes<T>);
-  if (n >= lanes<T>) __builtin_memcpy(p, &b, sizeof b);
-  else
-    for (int64_t i = 0; i < n; ++i) p[i] = b[i];
+  if (n >= lanes<T>) {
+    __builtin_memcpy(p, &b, sizeof b);
+    return;
+  }
+  auto* q = reinterpret_cast<const uint8_t*>(&b);
+  if constexpr (lanes<T> > 8)
+    if (n & 8) __builtin_memcpy(p, q, 8), p += 8, q += 8;
+  if constexpr (lanes<T> > 4)
+    if (n & 4) __builtin_memcpy(p, q, 4), p += 4, q += 4;
+  for (int64_t i = 0; i < (n & 3); ++i) p[i] = q[i];
 }
-template <class T> FN bits<T> load_offsets(const uint8_t* p, int64_t n) {
+template <class T> FN bits<T> load_offsets(const uint8_t* p, int64_t n) {  // n: what may be read; the rest is junk
   Bytes<T> b{};
   if (n >= lanes<T>) __builtin_memcpy(&b, p, sizeof b);
   else
@@ -52,87 +64,121 @@ template <class T> FN bits<T> load_offsets(const int32_t* p, int64_t n) {
 template <class T> FN void store_head(T* p, vec<T> v, int64_t n) { n >= lanes<T> ? store(p, v) : store_n(p, v, n); }
 template <class T> FN vec<T> load_head(const T* p, int64_t n) { return n >= lanes<T> ? load(p) : load_n(p, n); }
 
+// j = 0, L, 2L, ... and at last outs - L: a vector that overlaps the one before it needs no tail.
+template <class T, class F> FN void for_vectors(int64_t outs, const F& f) {
+  int64_t j = 0;
+  for (; j + lanes<T> <= outs; j += lanes<T>) f(j);
+  if (j < outs) f(outs - lanes<T>);
+}
+
 // ---- any geometry ---------------------------------------------------------------------------------------------------
 
-template <class T, class O>
+template <bool WHERE, class T, class O>
 static void max_any(T* y, O* offsets, const T* x, Image in, Image out, const Pool2d& p) {
   using I = lane<bits<T>>;
   int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w), ring = (kh - 1) * p.dilation[0] + 1;
   Phases phases = Phases::of<T>(in.w, out.w, kw, p.stride[1], p.padding[1], p.dilation[1]);
   const T lowest = -T(__builtin_inf());
   if (ring > in.h) ring = in.h;
-  for_bands(in.planes, out.h, (p.stride[0] + kh) * wide + p.stride[0] * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+  for_bands(in.planes, out.h, (p.stride[0] + kh) * wide + p.stride[0] * in.w, [&](const auto& each) {
     Scratch<T> split(phases.size()), value(ring * wide);
     Scratch<I> where(ring * wide), first(wide);
+    Scratch<int64_t> at(kw);
     phases.fill(split.data, lowest);
+    for (int64_t b = 0; b < kw; ++b) at[b] = phases.at(b);
     for (int64_t j = 0; j < wide; ++j) {  // the first tap inside the row: where a window of -inf points
       int64_t left = p.padding[1] - j * p.stride[1], b = left > 0 ? ceil_div(left, p.dilation[1]) : 0;
       first[j] = I(b < kw ? b : kw - 1);
     }
-    const T* source = x + plane * in.h * in.w;
-    int64_t next = 0;  // rows before it are reduced or no longer needed
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t top = i * p.stride[0] - p.padding[0], a0 = top < 0 ? ceil_div(-top, p.dilation[0]) : 0, a1 = a0;
-      while (a1 < kh && top + a1 * p.dilation[0] < in.h) ++a1;
-      if (next < top) next = top;
-      for (; a1 > a0 && next <= top + (a1 - 1) * p.dilation[0]; ++next) {
-        phases.split(split.data, source + next * in.w, lowest);
-        T* v = value + next % ring * wide;
-        I* w = where + next % ring * wide;
-        for (int64_t j = 0; j < wide; j += lanes<T>) {
+    each([&](int64_t plane, int64_t begin, int64_t end) {
+      const T* source = x + plane * in.h * in.w;
+      int64_t next = 0;  // rows before it are reduced or no longer needed
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t top = i * p.stride[0] - p.padding[0], a0 = top < 0 ? ceil_div(-top, p.dilation[0]) : 0, a1 = a0;
+        while (a1 < kh && top + a1 * p.dilation[0] < in.h) ++a1;
+        if (next < top) next = top;
+        for (; a1 > a0 && next <= top + (a1 - 1) * p.dilation[0]; ++next) {
+          phases.split(split.data, source + next * in.w, lowest);
+          T* v = value + next % ring * wide;
+          I* w = where + next % ring * wide;
+          for (int64_t j = 0; j < wide; j += lanes<T>) {
+            vec<T> best = splat(lowest);
+            bits<T> tap = load(first + j);
+            for (int64_t b = 0; b < kw; ++b) {
+              vec<T> c = load(split + at[b] + j);
+              if constexpr (WHERE) take_larger<T>(c, splat(I(b)), best, tap);
+              else best = larger<T>(c, best);
+            }
+            store(v + j, best);
+            if constexpr (WHERE) store(w + j, tap);
+          }
+        }
+        int64_t row = (plane * out.h + i) * out.w;
+        auto column = [&](int64_t j, int64_t n) __attribute__((always_inline)) {
           vec<T> best = splat(lowest);
-          bits<T> at = load(first + j);
-          for (int64_t b = 0; b < kw; ++b) take_larger<T>(load(split + phases.at(b) + j), splat(I(b)), best, at);
-          store(v + j, best);
-          store(w + j, at);
-        }
+          bits<T> tap = load(first + j) + I(a0 < kh ? a0 * kw : 0);
+          for (int64_t a = a0; a < a1; ++a) {
+            int64_t slot = (top + a * p.dilation[0]) % ring * wide + j;
+            if constexpr (WHERE) take_larger<T>(load(value + slot), load(where + slot) + I(a * kw), best, tap);
+            else best = larger<T>(load(value + slot), best);
+          }
+          store_head(y + row + j, best, n);
+          if constexpr (WHERE) store_offsets<T>(offsets + row + j, tap, n);
+        };
+        if (out.w >= lanes<T>) for_vectors<T>(out.w, [&](int64_t j) __attribute__((always_inline)) { column(j, lanes<T>); });
+        else column(0, out.w);
       }
-      int64_t row = (plane * out.h + i) * out.w;
-      for (int64_t j = 0; j < wide; j += lanes<T>) {
-        vec<T> best = splat(lowest);
-        bits<T> at = load(first + j) + I(a0 < kh ? a0 * kw : 0);
-        for (int64_t a = a0; a < a1; ++a) {
-          int64_t slot = (top + a * p.dilation[0]) % ring * wide + j;
-          take_larger<T>(load(value + slot), load(where + slot) + I(a * kw), best, at);
-        }
-        store_head(y + row + j, best, out.w - j);
-        if (offsets) store_offsets<T>(offsets + row + j, at, out.w - j);
-      }
-    }
+    });
   });
 }
 
+// Each tap collects in a row of its own, in the columns of g, so that no load meets a store half done beside it (taps that
+// share a phase lie one element apart); then the taps of a phase are added, shifted, and the phases joined.
 template <class T, class O>
 static void max_any_dx(T* dx, const T* g, const O* offsets, Image in, Image out, const Pool2d& p) {
   using I = lane<bits<T>>;
-  int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w);
+  int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w), total = out.planes * out.h * out.w;
   Phases phases = Phases::of<T>(in.w, out.w, kw, p.stride[1], p.padding[1], p.dilation[1]);
-  for_bands(in.planes, in.h, phases.size() + kh * kw * wide / p.stride[0], [&](int64_t plane, int64_t begin, int64_t end) {
-    Scratch<T> split(phases.size());
-    for (int64_t h = begin; h < end; ++h) {
-      phases.fill(split.data, T(0));
-      for (int64_t a = kh - 1; a >= 0; --a) {
-        int64_t down = h + p.padding[0] - a * p.dilation[0], i = down / p.stride[0];
-        if (down < 0 || down % p.stride[0] != 0 || i >= out.h) continue;
-        int64_t row = (plane * out.h + i) * out.w;
-        for (int64_t b = 0; b < kw; ++b) {
-          T* to = split + phases.at(b);
-          I mine = I(a * kw + b);
+  for_bands(in.planes, in.h, phases.size() + kh * kw * wide / p.stride[0], [&](const auto& each) {
+    Scratch<T> split(phases.size()), taps(kw * wide);
+    Scratch<int64_t> at(kw);
+    for (int64_t b = 0; b < kw; ++b) at[b] = phases.at(b);
+    each([&](int64_t plane, int64_t begin, int64_t end) {
+      for (int64_t h = begin; h < end; ++h) {
+        bool any = false;
+        for (int64_t a = kh - 1; a >= 0; --a) {
+          int64_t down = h + p.padding[0] - a * p.dilation[0], i = down / p.stride[0];
+          if (down < 0 || down % p.stride[0] != 0 || i >= out.h) continue;
+          int64_t row = (plane * out.h + i) * out.w;
           for (int64_t j = 0; j < wide; j += lanes<T>) {
-            bits<T> at = load_offsets<T>(offsets + row + j, out.w - j);
-            vec<T> v = load_head(g + row + j, out.w - j);
-            store(to + j, load(to + j) + (at == mine ? v : vec<T>{}));
+            vec<T> v = load_head(g + row + j, out.w - j);  // zeros past the row, where offsets are the next row's
+            bits<T> tap = load_offsets<T>(offsets + row + j, total - row - j);
+            for (int64_t b = 0; b < kw; ++b) {
+              T* to = taps + b * wide + j;
+              vec<T> mine = tap == I(a * kw + b) ? v : vec<T>{};
+              store(to, any ? load(to) + mine : mine);
+            }
           }
+          any = true;
         }
+        T* to = dx + (plane * in.h + h) * in.w;
+        if (!any) {
+          for (int64_t w = 0; w < in.w; ++w) to[w] = T(0);
+          continue;
+        }
+        phases.fill(split.data, T(0));
+        for (int64_t b = 0; b < kw; ++b)
+          for (int64_t j = 0; j < wide; j += lanes<T>)
+            store(split + at[b] + j, load(split + at[b] + j) + load(taps + b * wide + j));
+        phases.join(to, split.data);
       }
-      phases.join(dx + (plane * in.h + h) * in.w, split.data);
-    }
+    });
   });
 }
 
 template <class T, class O>
 static void max_at(T* y, const T* x, const O* offsets, Image in, Image out, const Pool2d& p) {
-  for_bands(in.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
+  for_planes(in.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       for (int64_t j = 0; j < out.w; ++j) {
         int64_t k = (plane * out.h + i) * out.w + j, o = offsets[k];
@@ -152,16 +198,9 @@ FN bool is_two_by_two(Image in, Image out, const Pool2d& p, int64_t lanes) {
   return out.w >= lanes && 2 * out.w <= in.w && 2 * out.h <= in.h;
 }
 
-// j = 0, L, 2L, ... and at last outs - L: a vector that overlaps the one before it needs no tail.
-template <class T, class F> FN void for_vectors(int64_t outs, const F& f) {
-  int64_t j = 0;
-  for (; j + lanes<T> <= outs; j += lanes<T>) f(j);
-  if (j < outs) f(outs - lanes<T>);
-}
-
 template <class T> static void max_2x2(T* y, uint8_t* offsets, const T* x, Image in, Image out) {
   using I = lane<bits<T>>;
-  for_bands(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+  for_planes(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T *upper = x + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
       int64_t row = (plane * out.h + i) * out.w;
@@ -181,7 +220,7 @@ template <class T> static void max_2x2(T* y, uint8_t* offsets, const T* x, Image
 }
 
 template <class T> static void max_2x2_dx(T* dx, const T* g, const uint8_t* offsets, Image in, Image out) {
-  for_bands(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
+  for_planes(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       T *upper = dx + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
       int64_t row = (plane * out.h + i) * out.w;

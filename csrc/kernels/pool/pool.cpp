@@ -25,8 +25,9 @@ void max_pool2d(PackedOut y, PackedOut offsets, PackedIn x, Pool2d p) {
     bool none = offsets.numel() == 0, bytes = none || offsets.dtype == DType::u8;
     auto* o = none ? nullptr : offsets.ptr<uint8_t>();
     if (bytes && is_two_by_two(in, out, p, lanes<T>)) max_2x2(y.ptr<T>(), o, x.ptr<T>(), in, out);
-    else if (bytes) max_any(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
-    else max_any(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in, out, p);
+    else if (none) max_any<false>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
+    else if (bytes) max_any<true>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
+    else max_any<true>(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in, out, p);
   });
 }
 
@@ -56,7 +57,7 @@ void max_pool2d_indices(PackedOut indices, PackedIn offsets, Pool2d p, int64_t h
   Image out = Image::of(indices);
   auto convert = [&](auto* o) {
     int64_t* y = indices.ptr<int64_t>();
-    for_bands(out.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
+    for_planes(out.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         for (int64_t j = 0; j < out.w; ++j) {
           int64_t k = (plane * out.h + i) * out.w + j, offset = o[k];

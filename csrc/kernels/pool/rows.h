@@ -144,19 +144,25 @@ struct Image {  // the last two axes are the plane
   }
 };
 
-// Planes times bands of rows, so that one large image is shared too. f(plane, first row, last row)
-template <class F> FN void for_bands(int64_t planes, int64_t rows, int64_t row_cost, const F& f) {
-  constexpr int64_t work = 1 << 15;  // elements: 10-30 us
-  int64_t band = work / (row_cost + 1) + 1;
+// Planes times bands of rows, so that one large image is shared too. work(each) allocates its scratch once for a chunk and
+// then calls each(f), which calls f(plane, first row, last row).
+template <class F> FN void for_bands(int64_t planes, int64_t rows, int64_t row_cost, const F& work) {
+  constexpr int64_t grain = 1 << 15;  // elements: 10-30 us
+  int64_t band = grain / (row_cost + 1) + 1;
   if (band > rows) band = rows;
   int64_t bands = ceil_div(rows, band);
-  int64_t grain = work / (band * row_cost + 1) + 1;
-  parallel_for(planes * bands, bands > 1 ? 1 : grain, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) {
-      int64_t first = k % bands * band, last = first + band < rows ? first + band : rows;
-      f(k / bands, first, last);
-    }
+  parallel_for(planes * bands, bands > 1 ? 1 : grain / (band * row_cost + 1) + 1, [&](int64_t begin, int64_t end) {
+    work([&](const auto& f) {
+      for (int64_t k = begin; k < end; ++k) {
+        int64_t first = k % bands * band;
+        f(k / bands, first, first + band < rows ? first + band : rows);
+      }
+    });
   });
+}
+
+template <class F> FN void for_planes(int64_t planes, int64_t rows, int64_t row_cost, const F& f) {  // without scratch
+  for_bands(planes, rows, row_cost, [&](const auto& each) { each(f); });
 }
 
 }  // namespace fastnn::FN_ISA
