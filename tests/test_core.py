@@ -1,5 +1,6 @@
 """Arrays, memory, threads, autodiff: what every op stands on."""
 
+import importlib
 import gc
 import os
 import signal
@@ -297,7 +298,7 @@ def test_inplace_with_gradients():
     h = x.exp()
     h.tanh_()
     h.sum().backward()
-    np.testing.assert_allclose(x.grad.numpy(), [np.exp(v) / np.cosh(np.exp(v)) ** 2 for v in (1, 2, 3)], rtol=1e-4)
+    np.testing.assert_allclose(x.grad.numpy(), [np.exp(v) / np.cosh(np.exp(v)) ** 2 for v in (1, 2, 3)], rtol=1e-4, atol=1e-6)
 
 
 def test_view_of_something_changed_in_place_is_refused():
@@ -482,7 +483,7 @@ def test_every_kernel_has_been_launched():
         y = y if isinstance(y, fastnn.Tensor) else y[0]
         if isinstance(y, fastnn.Tensor) and y.requires_grad:
             fastnn.autograd.grad(y, [a for a in args if isinstance(a, fastnn.Tensor) and a.requires_grad], fastnn.ones_like(y), allow_unused=True)
-    import fastnn.optim  # noqa: F401
+    importlib.import_module("fastnn.optim")
 
     never = sorted(name for name, n in _cpu.launches().items() if n == 0 and name not in ELSEWHERE)
     assert not never, f"no sample reaches: {never}"

@@ -61,6 +61,14 @@ template <class F> void each_saved(PyObject* op, PyObject* args, PyObject* y, co
   }
 }
 
+// A view whose base has since been changed in place, with history: what the view holds is not what its own node says.
+bool is_outdated(PyObject* x) {
+  if (!is_array(x) || array_of(x).buffer->rebased == 0) return false;
+  PyObject* node = reinterpret_cast<PyArray*>(x)->node;
+  if (node == Py_None || (PyTuple_GET_SIZE(node) > 6 && PyTuple_GET_ITEM(node, 6) != Py_None)) return false;
+  return array_of(x).buffer->rebased > PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
+}
+
 // record(y, op, args, params=None) -> y. y is a tensor, or a tuple whose first element is the differentiable one.
 PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
   PyObject* y = a[0];
@@ -68,12 +76,13 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n < 3) raise_error(ErrorKind::type, "record: expected y, op, args");
     PyObject *op = a[1], *args = a[2], *params = n > 3 ? a[3] : Py_None;
-    bool wanted = false, shared = false;
+    bool wanted = false, shared = false, outdated = false;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
       PyObject* x = PyTuple_GET_ITEM(args, i);
       if (!is_array(x)) continue;
       wanted |= needs_grad(x);
       shared |= array_of(x).buffer->shared;
+      outdated |= is_outdated(x);
     }
     if (!wanted) return Py_NewRef(y);
     PyObject* first = y;
@@ -84,8 +93,10 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
     }
     if (!is_array(first) || !is_float(array_of(first).view.dtype)) return Py_NewRef(y);
     py::object prints = py::none();
-    if (shared) {
+    if (shared || outdated) {
       py::list list;
+      for (Py_ssize_t i = 0; outdated && i < PyTuple_GET_SIZE(args); ++i)
+        if (is_outdated(PyTuple_GET_ITEM(args, i))) list.append(py::make_tuple(i, py::none()));
       each_saved(op, args, nullptr, [&](Py_ssize_t i, const Array& x) {
         if (x.buffer->shared) list.append(py::make_tuple(i, fingerprint(x.view)));
       });
@@ -122,6 +133,10 @@ PyObject* py_stale(PyObject*, PyObject* y) {
       for (Py_ssize_t k = 0; k < PyList_GET_SIZE(prints); ++k) {
         PyObject* pair = PyList_GET_ITEM(prints, k);
         Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0));
+        if (PyTuple_GET_ITEM(pair, 1) == Py_None) {
+          found = i;
+          continue;
+        }
         const View& v = array_of(PyTuple_GET_ITEM(args, i)).view;
         if (fingerprint(v) != PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(pair, 1))) found = i;
       }

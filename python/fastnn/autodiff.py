@@ -217,22 +217,76 @@ def _overwrite(x, y, name):
     _cpu.copy(x, y)
 
 
-def _inplace_recorded(x, fn, name, args, kwargs):
+_taken_over = False  # set by the first recorded in-place change: only from then on must `_inputs` look at versions
+
+
+def before_change(x):
+    """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
     old = x.detach()
     if x._node is not None:
-        old._node = (*x._node[:6], "before in-place")  # still valid for the gradient, though its memory moves on
-    y = fn(old, *args, **kwargs)
+        old._node = (*x._node[:6], "before in-place", *x._node[7:])  # still valid, though its memory moves on
+    return old
+
+
+def _apart(a, x, old):
+    """An argument of an in-place change of x that shares its memory: x's old version, or a copy with a's history."""
+    if not isinstance(a, Array) or a._buffer != x._buffer:
+        return a
+    if a is x:
+        return old
+    kept = a.detach().clone()
+    kept._node = before_change(a)._node
+    return kept
+
+
+def take_over(x, node, old):
+    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see `_inputs`."""
+    global _taken_over
+    _taken_over = True
+    if node is None:  # x no longer depends on anything
+        if old._node is None:
+            return
+        node = (_CONSTANT, (), None, 0, None, None)
+    x._node = (*node[:3], x._version, *node[4:6], None, old)
+
+
+def _inputs(node):
+    """The arguments of a node, as they were when it was recorded: x changed in place later on stands for its old version."""
+    if not _taken_over:
+        return node[1]
+    epoch, out = node[3], []
+    for x in node[1]:
+        if isinstance(x, Array):
+            while (n := x._node) is not None and len(n) == 8 and n[3] > epoch:
+                x = n[7]
+        out.append(x)
+    return tuple(out)
+
+
+def _inplace_recorded(x, fn, name, args, kwargs):
+    old = before_change(x)
+    y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node
-    if node is None or node[0].saved is None or any(i >= 0 and node[1][i] is old for i in node[0].saved):
-        kept = old.detach().clone()
+    saved, made = () if node is None else node[0].saved, () if old._node is None else old._node[0].saved
+    if saved is None or made is None or -1 in made or any(a is old for i, a in enumerate(node[1] if node else ()) if i in saved):
+        kept = old.detach().clone()  # its values are read by the derivative of the change, or of what made them
         kept._node = old._node
         node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
+        old = kept
     if y.dtype is not x.dtype:
         raise RuntimeError(f"{name}: result type {y.dtype.name} can't be cast to {x.dtype.name} while gradients are recorded")
     _overwrite(x, y.detach(), name)
     _cpu.mutate(x, True)
-    x._node = node and (*node[:3], x._version, *node[4:6])
+    take_over(x, node, old)
     return x
+
+
+@op
+def _constant():
+    """Where a history ends: x.zero_() depends on nothing."""
+
+
+_CONSTANT = _constant.partials()
 
 
 def _order(outputs):
@@ -248,7 +302,7 @@ def _order(outputs):
         seen.add(id(t))
         stack.append(t)
         stack.append(None)
-        for x in t._node[1]:
+        for x in _inputs(t._node):
             if isinstance(x, Array) and x._node is not None and id(x) not in seen:
                 stack.append(x)
     return order
@@ -282,13 +336,18 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
     if wanted is not None:  # only nodes through which a wanted tensor is reached
         useful = set(wanted)
         for t in order:
-            if id(t) not in useful and any(id(x) in useful for x in t._node[1]):
+            if id(t) not in useful and any(id(x) in useful for x in _inputs(t._node)):
                 useful.add(id(t))
     else:
         useful = None
     pending: dict[int, object] = {}
     leaves = {}
     for t, g in zip(outputs, grads, strict=True):
+        if t._node is not None and t._rebased > t._node[3] and (len(t._node) == 6 or t._node[6] is None):
+            raise RuntimeError(
+                f"{t._node[0].name}: its output shares memory with a tensor that was modified by an inplace operation since. "
+                "Take the view again, or clone() first."
+            )
         have = pending.get(id(t))
         pending[id(t)] = g if have is None else have + g
         if t._node is None:
@@ -311,15 +370,15 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
                 if id(t) not in useful:
                     continue
             node = t._node
-            f, args, params = node[0], node[1], node[2]
+            f, args, params = node[0], _inputs(node), node[2]
             if type(f) is _Freed:
                 raise RuntimeError(
                     f"Trying to backward through the graph a second time ({f.name}): the saved values have been freed. "
                     "Specify retain_graph=True if you need to backward through the graph a second time."
                 )
             changed = _cpu.stale(t)
-            if changed is not None or (t._rebased > node[3] and len(node) == 6):
-                what = "its output" if changed == -1 else f"argument {changed}" if changed is not None else "a view of its output"
+            if changed is not None:
+                what = "its output" if changed == -1 else f"argument {changed}"
                 raise RuntimeError(
                     f"{f.name}: one of the variables needed for gradient computation has been modified by an inplace "
                     f"operation: {what} changed after {f.name} had used it. Use an out-of-place operation, or clone() first."
@@ -340,7 +399,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
                 if x._node is None:
                     leaves[k] = x
             if not retain_graph and f.saved != ():
-                t._node = (_Freed(f), (), None, node[3], None, None)
+                t._node = (_Freed(f), (), None, node[3], None, None, *node[6:])
             del node, args, g, y
         for k, x in leaves.items():
             g = pending.pop(k, None)
