@@ -50,6 +50,7 @@ void bind_array(pybind11::module_& m);        // array.cpp
 void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
+void bind_index(pybind11::module_& m);        // index.cpp
 extern PyMethodDef view_methods[];            // views.cpp
 
 }  // namespace fastnn

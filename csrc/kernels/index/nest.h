@@ -1,0 +1,111 @@
+// index/nest.h: one loop nest over the same positions of K arrays, whatever their strides.
+//
+//    Nest<2> nest;  nest.add(length, {stride in y, stride in x})  outermost axis first; axes that continue each other
+//                                                                  in every array are merged, so packed arrays give one
+//    for_runs(nest, begin, end, f)                                 f(at, count): offsets of a run of the innermost axis
+//
+// Positions are numbered in row-major order, so a parallel loop over [0, nest.count()) may cut anywhere.
+#pragma once
+#include "../../core/error.h"
+#include "../../core/parallel.h"
+#include "../declare.h"
+
+namespace fastnn::FN_ISA {
+
+template <int K> struct Nest {
+  int ndim = 0;
+  int64_t length[MAX_DIMS];
+  int64_t stride[MAX_DIMS][K];
+
+  FN void add(int64_t n, const int64_t (&s)[K]) {
+    if (n == 1) return;
+    bool merges = ndim > 0;
+    for (int k = 0; k < K; ++k) merges = merges && stride[ndim - 1][k] == s[k] * n;
+    if (merges) length[ndim - 1] *= n;
+    else length[ndim++] = n;
+    for (int k = 0; k < K; ++k) stride[ndim - 1][k] = s[k];
+  }
+  FN int64_t count() const {
+    int64_t n = 1;
+    for (int d = 0; d < ndim; ++d) n *= length[d];
+    return n;
+  }
+  FN bool packed() const {  // one run of neighbours in every array
+    if (ndim > 1) return false;
+    for (int k = 0; k < K; ++k)
+      if (ndim && stride[0][k] != 1) return false;
+    return true;
+  }
+  FN int64_t inner(int k) const { return ndim ? stride[ndim - 1][k] : 0; }  // step along a run
+};
+
+template <int K, class F> FN void for_runs(const Nest<K>& t, int64_t begin, int64_t end, const F& f) {
+  if (begin >= end) return;
+  int64_t at[K] = {};
+  if (t.ndim == 0) return f(at, int64_t(1));
+  int64_t c[MAX_DIMS];
+  int64_t rest = begin;
+  for (int d = t.ndim - 1; d >= 0; --d) {
+    c[d] = rest % t.length[d];
+    rest /= t.length[d];
+    for (int k = 0; k < K; ++k) at[k] += c[d] * t.stride[d][k];
+  }
+  const int last = t.ndim - 1;
+  for (int64_t i = begin; i < end;) {
+    int64_t count = t.length[last] - c[last];
+    if (count > end - i) count = end - i;
+    f(at, count);
+    i += count;
+    for (int k = 0; k < K; ++k) at[k] -= c[last] * t.stride[last][k];
+    c[last] = 0;
+    for (int d = last - 1; d >= 0; --d) {
+      for (int k = 0; k < K; ++k) at[k] += t.stride[d][k];
+      if (++c[d] < t.length[d]) break;
+      for (int k = 0; k < K; ++k) at[k] -= c[d] * t.stride[d][k];
+      c[d] = 0;
+    }
+  }
+}
+
+// Moving values needs their size only: kernels that copy are compiled for 1, 4 and 8 bytes.
+template <class F> FN void by_size(DType t, const F& f) {
+  switch (itemsize(t)) {
+    case 1: return f(uint8_t(0));
+    case 4: return f(uint32_t(0));
+    default: return f(uint64_t(0));
+  }
+}
+template <class F> FN void by_type(DType t, const F& f) {
+  switch (t) {
+    case DType::f32: return f(float(0));
+    case DType::f64: return f(double(0));
+    case DType::i64: return f(int64_t(0));
+    case DType::i32: return f(int32_t(0));
+    case DType::u8: return f(uint8_t(0));
+    case DType::b8: return f(bool(0));
+  }
+}
+
+// n neighbours. Short runs are cheaper as two moves that may overlap than as a call or a loop: 7 floats are 16 bytes
+// from the front and 16 from the end.
+template <int BYTES> FN void ends(char* y, const char* x, int64_t n) {
+  char first[BYTES], last[BYTES];
+  __builtin_memcpy(first, x, BYTES);
+  __builtin_memcpy(last, x + n - BYTES, BYTES);
+  __builtin_memcpy(y, first, BYTES);
+  __builtin_memcpy(y + n - BYTES, last, BYTES);
+}
+template <class T> FN void copy_run(T* to, const T* from, int64_t count) {
+  const int64_t n = count * int64_t(sizeof(T));
+  char* y = reinterpret_cast<char*>(to);
+  const char* x = reinterpret_cast<const char*>(from);
+  if (n > 128) __builtin_memcpy(y, x, size_t(n));
+  else if (n >= 64) ends<64>(y, x, n);
+  else if (n >= 32) ends<32>(y, x, n);
+  else if (n >= 16) ends<16>(y, x, n);
+  else if (n >= 8) ends<8>(y, x, n);
+  else
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+}
+
+}  // namespace fastnn::FN_ISA
