@@ -84,11 +84,13 @@ static inline Plan make_plan(const View& y, const View& x, const Ints& axes, boo
   Plan p;
   bool is_reduced[MAX_DIMS] = {};
   for (int64_t i = 0; i < axes.n; ++i) is_reduced[axes[i]] = true;
-  const bool keepdim = y.ndim == x.ndim;
+  // y has all of x's axes, or only those kept, or lacks leading axes and has the rest (a gradient summed back)
+  const bool only_kept = y.ndim == x.ndim - axes.n;
+  const int lead = x.ndim - y.ndim;
   int at = 0;
   for (int d = 0; d < x.ndim; ++d) {
     const bool r = is_reduced[d];
-    Axis a = {x.shape[d], x.strides[d], r ? 0 : y.strides[keepdim ? d : at]};
+    Axis a = {x.shape[d], x.strides[d], r ? 0 : y.strides[only_kept ? at : d - lead]};
     at += !r;
     (r ? p.length : p.outputs) *= a.size;
     if (a.size == 1) continue;
