@@ -301,6 +301,29 @@ def test_inplace_with_gradients():
     np.testing.assert_allclose(x.grad.numpy(), [np.exp(v) / np.cosh(np.exp(v)) ** 2 for v in (1, 2, 3)], rtol=1e-4, atol=1e-6)
 
 
+def test_results_from_before_an_inplace_change_keep_their_history():
+    w = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    h = w * 2
+    before = h + 1  # reads no values: h may change
+    h.mul_(3)
+    h.mul_(h)
+    (g,) = fastnn.autograd.grad(before.sum(), w, retain_graph=True)
+    np.testing.assert_array_equal(g.numpy(), [2, 2])
+    (g,) = fastnn.autograd.grad(h.sum(), w)  # (6 w)²
+    np.testing.assert_array_equal(g.numpy(), [72, 144])
+    h = w * 2
+    before = h + 1
+    h.zero_()
+    (g,) = fastnn.autograd.grad(before.sum(), w)
+    np.testing.assert_array_equal(g.numpy(), [2, 2])
+    out = fastnn.zeros(2)
+    before = out + w
+    out[0] = w[1] * 5
+    out[1] += w[0]
+    (g,) = fastnn.autograd.grad(before.sum() + out.sum(), w)
+    np.testing.assert_array_equal(g.numpy(), [2, 6])
+
+
 def test_view_of_something_changed_in_place_is_refused():
     x = fastnn.ones(4, requires_grad=True)
     h = x * 1
