@@ -153,6 +153,10 @@ template <class F> FN void for_bands(int64_t planes, int64_t rows, int64_t row_c
   int64_t bands = ceil_div(rows, band);
   parallel_for(planes * bands, bands > 1 ? 1 : grain / (band * row_cost + 1) + 1, [&](int64_t begin, int64_t end) {
     work([&](const auto& f) {
+      if (bands == 1) {  // two 64-bit divisions cost as much as a small plane
+        for (int64_t k = begin; k < end; ++k) f(k, int64_t(0), rows);
+        return;
+      }
       for (int64_t k = begin; k < end; ++k) {
         int64_t first = k % bands * band;
         f(k / bands, first, first + band < rows ? first + band : rows);
