@@ -139,5 +139,6 @@ def samples(rng):
     yield Sample(ew.lerp, (x(3, 7), x(7), np.abs(x(3, 1))), ref=ref.lerp)
     yield Sample(ew.lerp, (x(7), x(7), 0.3), ref=ref.lerp)
     yield Sample(ew.addcmul, (x(3, 7), x(7), x(3, 1)), {"value": 0.5}, ref=ref.addcmul)
+    yield Sample(ew.addcmul, (x(1), x(5, 5, 1), x(1, 5)), ref=ref.addcmul)
     yield Sample(ew.addcdiv, (x(3, 7), x(7), np.abs(x(3, 1)) + 0.5), {"value": 0.5}, ref=ref.addcdiv)
     yield Sample(ew.nan_to_num, (np.resize(special, 20), 1.0, 2.0, -3.0), ref=ref.nan_to_num, grad=False)

@@ -29,6 +29,7 @@ FORMULA(SeluDx, Costly, (V g, V x),
 
 FORMULA(Tanh, Costly, (V x), tanh(x))
 FORMULA(TanhDx, Cheap, (V g, V y), g * (one<V>() - y * y))
+FORMULA(TanhDxDy, Cheap, (V h, V g, V y), scalar<V>(-2) * h * g * y)
 FORMULA(Sigmoid, Costly, (V x), sigmoid(x))
 FORMULA(SigmoidDx, Cheap, (V g, V y), g * (y - y * y))
 FORMULA(Logsigmoid, Costly, (V x), logsigmoid(x))

@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 
 from .. import _cpu
-from ..autodiff import inplace
+from ..autodiff import inplace, record
 from ..errors import ShapeError
 from ..tensor import Tensor, normalize_dim
-from .elementwise import _times, clamp, erf, exp, minimum, maximum, nothing, pointwise, sign, square, unary, where  # noqa: F401
+from .elementwise import _times, exp, nothing, pointwise, sign, square, unary, where
 from .elementwise import abs as absolute
 from .shape import _slice, reshape
 
 # -- saturating -----------------------------------------------------------------------------------------------------------------
 
-_tanh_dx = _times("tanh_dx", "gx", lambda h, y, g, x: h * g * x * -2)  # these two read the function's result
+_tanh_dx = _times("tanh_dx", "gx", lambda h, y, g, x: _tanh_dx_dy(h, g, x))  # these read the function's result
+_tanh_dx_dy = pointwise(  # -2 a b c: linear in each of its arguments, so its partials are itself
+    "tanh_dx_dy", "abc",
+    lambda g, y, a, b, c: _tanh_dx_dy(g, b, c), lambda g, y, a, b, c: _tanh_dx_dy(a, g, c), lambda g, y, a, b, c: _tanh_dx_dy(a, b, g),
+)  # fmt: skip
 _sigmoid_dx = _times("sigmoid_dx", "gx", lambda h, y, g, x: h * g * (1 - 2 * x))
 tanh = unary("tanh", "Hyperbolic tangent.", "y", lambda g, y, x: _tanh_dx(g, y))
 sigmoid = unary("sigmoid", "1 / (1 + exp(-input)).", "y", lambda g, y, x: _sigmoid_dx(g, y))
@@ -105,9 +109,12 @@ _selu_dx = _times("selu_dx", "gx", lambda h, y, g, x: where(_cpu.gt(x, 0), 0, _s
 _selu = pointwise("selu", "x", lambda g, y, x: _selu_dx(g, x))
 
 
+_relu_kernel = _cpu.relu
+
+
 def relu(input, inplace=False):
     """max(x, 0); derivative 0 at 0."""
-    return _done(_relu, input, inplace)
+    return _done(_relu, input, inplace) if inplace else record(_relu_kernel(input), _relu, (input,))
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):

@@ -26,9 +26,12 @@ _ARITY = {
 
 def pointwise(name, saves, *rules, kernel=None):
     """The Op of a kernel with one rule per argument. saves: the arguments (x; a, b; a, b, c; or y) that the rules read."""
-    forward = _ARITY[len(rules)](getattr(_cpu, kernel or name))
+    kernel = getattr(_cpu, kernel or name)
+    forward = _ARITY[len(rules)](kernel)
     forward.__name__ = name
-    return Op(forward, saves).partials(*rules)
+    op = Op(forward, saves).partials(*rules)
+    op.forward = kernel  # without the detour through Python
+    return op
 
 
 def unary(name, doc, saves, rule):
@@ -62,6 +65,7 @@ def _times(name, saves, *rules):
     forward = {2: lambda g, x: kernel(g, x), 3: lambda g, x, a: kernel(g, x, a)}[arity]
     forward.__name__ = name
     op = Op(forward, saves)
+    op.forward = kernel
     return op.partials(lambda h, y, g, *rest: op(h, *rest), *rules)
 
 
@@ -389,6 +393,9 @@ def isneginf(input):
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether |input - other| <= atol + rtol * |other|; infinities match themselves."""
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance:g}")
     input, other = input.detach(), other.detach()
     near = (input - other).abs() <= atol + rtol * other.abs()
     y = (input == other) | (near & isfinite(input) & isfinite(other))
@@ -574,6 +581,7 @@ def _operators():
         method.__name__ = method.__qualname__ = f"__{f.__name__}__"
         setattr(Tensor, method.__name__, method)
     Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = neg, positive, abs, bitwise_not
+    Tensor.where = lambda input, condition, other: where(condition, input, other)
     Tensor.__pow__ = lambda a, b: pow(a, b)
     Tensor.__rpow__ = lambda a, b: _pow(b, a)
     Tensor.__ipow__ = inplace(pow)
