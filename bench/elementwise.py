@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from functools import partial
 
 import fastnn
+import numpy as np
 from fastnn import _cpu
 from fastnn.ops import activation as F
 from fastnn.ops import elementwise as E
@@ -54,13 +54,37 @@ QUICK = ("relu", "exp", "tanh", "gelu")
 EXACT = {"gelu": ref.gelu, "erf": ref.erf}
 
 
+def exact(name, v):
+    return EXACT.get(name, UNARY[name][1])(v.astype(np.float64))
+
+
 def rivals(numpy_run, torch_run):
     found = {"numpy": numpy_run}
     try:
-        import torch  # noqa: F401
+        import torch
     except ImportError:
         return found
     return found | ({"torch": torch_run(torch)} if torch_run else {})
+
+
+def on_torch(f, *arrays, needs_grad=False):
+    """f(torch, *tensors on the same memory)"""
+
+    def make(torch):
+        tensors = [torch.from_numpy(a) for a in arrays]
+        if needs_grad:
+            tensors[0] = tensors[0].clone().requires_grad_()
+        return lambda: f(torch, *tensors)
+
+    return make
+
+
+def add(a, b):
+    return a + b
+
+
+def less(a, b):
+    return a < b
 
 
 def torch_unary(name, x):
@@ -106,7 +130,7 @@ def cases(quick):
                 yield Case(
                     case=name, direction="forward", dtype=dtype, shape=shape, bytes=2 * size * n,
                     run=lambda f=f, t=t: f(t), rivals=rivals(lambda f=numpy_f, v=v: f(v), torch_unary(name, v)),
-                    reference=(lambda f=EXACT.get(name, numpy_f), v=v: f(v.astype(np.float64))) if n == 1000 else None,
+                    reference=partial(exact, name, v) if n == 1000 else None,
                 )  # fmt: skip
                 if dx is None:
                     continue
@@ -119,48 +143,38 @@ def cases(quick):
                 )  # fmt: skip
             a, b = fastnn.from_numpy(z), fastnn.from_numpy(g)
             yield Case(
-                case="add", direction="forward", dtype=dtype, shape=shape, bytes=3 * size * n, flops=n, run=lambda a=a, b=b: a + b,
-                rivals=rivals(lambda a=z, b=g: a + b, lambda t, a=z, b=g: (lambda a=t.from_numpy(a), b=t.from_numpy(b): a + b)),
+                case="add", direction="forward", dtype=dtype, shape=shape, bytes=3 * size * n, flops=n,
+                run=partial(add, a, b), rivals=rivals(partial(add, z, g), on_torch(lambda t, a, b: a + b, z, g)),
             )  # fmt: skip
             if n == 1000:
                 continue
-            rows, cols = n // 1024, 1024
-            m, row, col = z.reshape(rows, cols), g[:cols], g[:rows].reshape(rows, 1)
-            for name, other in (("add row", row), ("add column", col), ("add transposed", None)):
-                if other is None:
-                    m = z[: 1 << 20].reshape(1024, 1024)
-                    other = m.T
-                    if n > 1 << 20:
-                        continue
-                a, b = fastnn.from_numpy(m), fastnn.from_numpy(np.ascontiguousarray(other)) if name != "add transposed" else None
-                b = a.T if b is None else b
+            m = z.reshape(-1, 1024)
+            square = z[: 1 << 20].reshape(1024, 1024)
+            for name, p, q in (
+                ("add row", m, g[:1024]), ("add column", m, g[: len(m)].reshape(-1, 1)), ("add transposed", square, square.T),
+            ):  # fmt: skip
+                if n > 1 << 20 and p is square:
+                    continue
                 yield Case(
-                    case=name, direction="forward", dtype=dtype, shape=shape, bytes=2 * size * n, run=lambda a=a, b=b: a + b,
-                    rivals=rivals(
-                        lambda a=m, b=other: a + b, lambda t, a=m, b=other: (lambda a=t.from_numpy(a), b=t.from_numpy(b): a + b)
-                    ),
+                    case=name, direction="forward", dtype=dtype, shape=shape, bytes=2 * size * n,
+                    run=partial(add, fastnn.from_numpy(p), fastnn.from_numpy(q)),
+                    rivals=rivals(partial(add, p, q), on_torch(lambda t, a, b: a + b, p, q)),
                 )  # fmt: skip
             c = z > 0
             args = [fastnn.from_numpy(v) for v in (c, z, g)]
             yield Case(
                 case="where", direction="forward", dtype=dtype, shape=shape, bytes=(3 * size + 1) * n,
-                run=lambda p=args: fastnn.where(*p),
-                rivals=rivals(
-                    lambda p=(c, z, g): np.where(*p), lambda t, p=(c, z, g): (lambda p=[t.from_numpy(v) for v in p]: t.where(*p))
-                ),
+                run=partial(fastnn.where, *args),
+                rivals=rivals(partial(np.where, c, z, g), on_torch(lambda t, c, a, b: t.where(c, a, b), c, z, g)),
             )  # fmt: skip
             yield Case(
                 case="less than", direction="forward", dtype=dtype, shape=shape, bytes=(2 * size + 1) * n,
-                run=lambda a=args[1], b=args[2]: a < b,
-                rivals=rivals(lambda a=z, b=g: a < b, lambda t, a=z, b=g: (lambda a=t.from_numpy(a), b=t.from_numpy(b): a < b)),
+                run=partial(less, *args[1:]), rivals=rivals(partial(less, z, g), on_torch(lambda t, a, b: a < b, z, g)),
             )  # fmt: skip
     z, g = (rng.standard_normal(1000).astype(np.float32) for _ in range(2))
-    for name, needs in (("small op a+b", False), ("small op a+b, with gradients", True)):
-        a, b = fastnn.tensor(z, requires_grad=needs), fastnn.from_numpy(g)
+    for name, needs_grad in (("small op a+b", False), ("small op a+b, with gradients", True)):
+        a, b = fastnn.tensor(z, requires_grad=needs_grad), fastnn.from_numpy(g)
         yield Case(
-            case=name, direction="forward", dtype="float32", shape="1000", bytes=12000, run=lambda a=a, b=b: a + b,
-            rivals=rivals(
-                lambda a=z, b=g: a + b,
-                lambda t, needs=needs: (lambda a=t.tensor(z, requires_grad=needs), b=t.from_numpy(g): a + b),
-            ),
+            case=name, direction="forward", dtype="float32", shape="1000", bytes=12000, run=partial(add, a, b),
+            rivals=rivals(partial(add, z, g), on_torch(lambda t, a, b: a + b, z, g, needs_grad=needs_grad)),
         )  # fmt: skip

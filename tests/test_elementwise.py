@@ -2,12 +2,11 @@
 
 import math
 
+import fastnn
 import numpy as np
 import pytest
-
-import fastnn
-from fastnn.ops import activation as F
 from fastnn.ops import activation, elementwise
+from fastnn.ops import activation as F
 from fastnn.reference import elementwise as ref
 
 ISAS = [name for name, _, supported in fastnn._cpu.isas() if supported]
@@ -341,7 +340,7 @@ def test_in_place():
     a = fastnn.tensor([1.0, 2.0], requires_grad=True)
     b = fastnn.exp(a)
     b += 1
-    with pytest.raises(RuntimeError, match="exp.*modified by an inplace operation"):
+    with pytest.raises(RuntimeError, match=r"exp.*modified by an inplace operation"):
         b.sum().backward()
     y = F.relu(a * 1, inplace=True)
     y.sum().backward()

@@ -64,15 +64,15 @@ def fit(f, w, a, b, powers, T):
     done, rest, left = [], list(powers), list(fs)
     if a < 0 < b and len(rest) > 9:  # what is left after c0 all vanishes at 0: no exchange; well scaled, so round at once
         done = [rounded(v, T) for v in remez(xs, fs, ws, rest)[0]]
-        left = [v - mp.polyval(done[::-1], x) for v, x in zip(fs, xs)]
+        left = [v - mp.polyval(done[::-1], x) for v, x in zip(fs, xs, strict=True)]
         rest = []
     while rest:
-        c, worst = remez(xs, left, ws, rest)
+        c, _ = remez(xs, left, ws, rest)
         c0 = rounded(c[0], T)
         done.append(c0)
-        left = [v - c0 * x ** rest[0] for v, x in zip(left, xs)]
+        left = [v - c0 * x ** rest[0] for v, x in zip(left, xs, strict=True)]
         rest.pop(0)
-    return done, max(abs(v * w) for v, w in zip(left, ws))
+    return done, max(abs(v * w) for v, w in zip(left, ws, strict=True))
 
 
 def rational(f, w, a, b, p, q):
@@ -150,7 +150,11 @@ K = mp.mpf("3.75")
 q4 = mp.pi / 4 * mp.mpf("1.0005")
 t8 = mp.mpf("0.41425")
 lo, hi = sq(mp.mpf(1) / 2) - 1 - mp.mpf("1e-4"), sq(mp.mpf(2)) - 1 + mp.mpf("1e-4")
-one = lambda x: mp.mpf(1)
+
+
+def one(x):
+    return mp.mpf(1)
+
 
 
 def exp_q(x):

@@ -1,8 +1,7 @@
 """Samples of arithmetic, comparisons and elementary functions."""
 
+import fastnn as ew
 import numpy as np
-
-from fastnn.ops import elementwise as ew
 from fastnn.reference import elementwise as ref
 
 from . import Sample

@@ -11,25 +11,26 @@ from .. import _cpu
 from ..autodiff import inplace, record
 from ..errors import ShapeError
 from ..tensor import Tensor, normalize_dim
-from .elementwise import _times, exp, nothing, pointwise, sign, square, unary, where
 from .elementwise import abs as absolute
+from .elementwise import exp, sign, square, where
+from .pointwise import linear, nothing, pointwise, unary
 from .shape import _slice, reshape
 
 # -- saturating -----------------------------------------------------------------------------------------------------------------
 
-_tanh_dx = _times("tanh_dx", "gx", lambda h, y, g, x: _tanh_dx_dy(h, g, x))  # these read the function's result
+_tanh_dx = linear("tanh_dx", "gx", lambda h, y, g, x: _tanh_dx_dy(h, g, x))  # these read the function's result
 _tanh_dx_dy = pointwise(  # -2 a b c: linear in each of its arguments, so its partials are itself
     "tanh_dx_dy", "abc",
     lambda g, y, a, b, c: _tanh_dx_dy(g, b, c), lambda g, y, a, b, c: _tanh_dx_dy(a, g, c), lambda g, y, a, b, c: _tanh_dx_dy(a, b, g),
 )  # fmt: skip
-_sigmoid_dx = _times("sigmoid_dx", "gx", lambda h, y, g, x: h * g * (1 - 2 * x))
+_sigmoid_dx = linear("sigmoid_dx", "gx", lambda h, y, g, x: h * g * (1 - 2 * x))
 tanh = unary("tanh", "Hyperbolic tangent.", "y", lambda g, y, x: _tanh_dx(g, y))
 sigmoid = unary("sigmoid", "1 / (1 + exp(-input)).", "y", lambda g, y, x: _sigmoid_dx(g, y))
 
-_logsigmoid_dx = _times("logsigmoid_dx", "gx", lambda h, y, g, x: -_sigmoid_dx(h * g, sigmoid(-x)))
+_logsigmoid_dx = linear("logsigmoid_dx", "gx", lambda h, y, g, x: -_sigmoid_dx(h * g, sigmoid(-x)))
 logsigmoid = unary("logsigmoid", "log(sigmoid(input)), without overflow.", "x", lambda g, y, x: _logsigmoid_dx(g, x))
 
-_softsign_dx = _times("softsign_dx", "gx", lambda h, y, g, x: _softsign_dx(h * g * sign(x) * -2, x) / (1 + absolute(x)))
+_softsign_dx = linear("softsign_dx", "gx", lambda h, y, g, x: _softsign_dx(h * g * sign(x) * -2, x) / (1 + absolute(x)))
 softsign = unary("softsign", "x / (1 + |x|).", "x", lambda g, y, x: _softsign_dx(g, x))
 tanhshrink = unary("tanhshrink", "x - tanh(x).", "x", lambda g, y, x: g * square(tanh(x)))
 
@@ -57,11 +58,11 @@ def _mish_dx_dx(h, y, g, x):
     return h * g * s * (1 - square(t)) * (2 + x * (1 - s - 2 * s * t))
 
 
-_gelu_dx = _times("gelu_dx", "gx", _gelu_dx_dx)
-_gelu_tanh_dx = _times("gelu_tanh_dx", "gx", _gelu_tanh_dx_dx)
-_silu_dx = _times("silu_dx", "gx", _silu_dx_dx)
-_mish_dx = _times("mish_dx", "gx", _mish_dx_dx)
-_softplus_dx = _times("softplus_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, a), 0, _sigmoid_dx(h * g, sigmoid(x))), None)
+_gelu_dx = linear("gelu_dx", "gx", _gelu_dx_dx)
+_gelu_tanh_dx = linear("gelu_tanh_dx", "gx", _gelu_tanh_dx_dx)
+_silu_dx = linear("silu_dx", "gx", _silu_dx_dx)
+_mish_dx = linear("mish_dx", "gx", _mish_dx_dx)
+_softplus_dx = linear("softplus_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, a), 0, _sigmoid_dx(h * g, sigmoid(x))), None)
 _softplus = pointwise("softplus", "ab", lambda g, y, a, b: _softplus_dx(g, a, b), None)
 _gelu = pointwise("gelu", "x", lambda g, y, x: _gelu_dx(g, x))
 _gelu_tanh = pointwise("gelu_tanh", "x", lambda g, y, x: _gelu_tanh_dx(g, x))
@@ -95,17 +96,17 @@ def softplus(input, beta=1, threshold=20):
 
 # -- one-sided, with a kink -----------------------------------------------------------------------------------------------------------
 
-_relu_dx = _times("relu_dx", "x", nothing)
+_relu_dx = linear("relu_dx", "x", nothing)
 _relu = pointwise("relu", "y", lambda g, y, x: _relu_dx(g, y))
-_leaky_relu_dx = _times("leaky_relu_dx", "gxa", nothing, lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, h * g))
+_leaky_relu_dx = linear("leaky_relu_dx", "gxa", nothing, lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, h * g))
 _leaky_relu = pointwise(
     "leaky_relu", "ab", lambda g, y, a, b: _leaky_relu_dx(g, a, b), lambda g, y, a, b: where(_cpu.gt(a, 0), 0, g * a)
 )
-_elu_dx = _times("elu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _elu_dx(h * g, x, a)), None)
+_elu_dx = linear("elu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _elu_dx(h * g, x, a)), None)
 _elu = pointwise("elu", "ab", lambda g, y, a, b: _elu_dx(g, a, b), None)
-_celu_dx = _times("celu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _celu_dx(h * g, x, a) / a), None)
+_celu_dx = linear("celu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _celu_dx(h * g, x, a) / a), None)
 _celu = pointwise("celu", "ab", lambda g, y, a, b: _celu_dx(g, a, b), None)
-_selu_dx = _times("selu_dx", "gx", lambda h, y, g, x: where(_cpu.gt(x, 0), 0, _selu_dx(h * g, x)))
+_selu_dx = linear("selu_dx", "gx", lambda h, y, g, x: where(_cpu.gt(x, 0), 0, _selu_dx(h * g, x)))
 _selu = pointwise("selu", "x", lambda g, y, x: _selu_dx(g, x))
 
 
@@ -156,14 +157,14 @@ def selu(input, inplace=False):
 
 # -- piecewise linear -------------------------------------------------------------------------------------------------------------------
 
-_hardsigmoid_dx = _times("hardsigmoid_dx", "x", nothing)
+_hardsigmoid_dx = linear("hardsigmoid_dx", "x", nothing)
 _hardsigmoid = pointwise("hardsigmoid", "x", lambda g, y, x: _hardsigmoid_dx(g, x))
-_hardswish_dx = _times("hardswish_dx", "gx", lambda h, y, g, x: where(_cpu.between(x, -3, 3), h * g * (1 / 3), 0))
+_hardswish_dx = linear("hardswish_dx", "gx", lambda h, y, g, x: where(_cpu.between(x, -3, 3), h * g * (1 / 3), 0))
 _hardswish = pointwise("hardswish", "x", lambda g, y, x: _hardswish_dx(g, x))
 _relu6 = pointwise("relu6", "x", lambda g, y, x: where(_cpu.between(x, 0, 6), g, 0))
 _hardtanh = pointwise("hardtanh", "abc", lambda g, y, a, b, c: where(_cpu.between(a, b, c), g, 0), None, None, kernel="clamp")
 _threshold = pointwise("threshold", "ab", lambda g, y, a, b, c: where(_cpu.gt(a, b), g, 0), None, None)
-_shrink_dx = _times("shrink_dx", "xa", nothing, None)
+_shrink_dx = linear("shrink_dx", "xa", nothing, None)
 _hardshrink = pointwise("hardshrink", "ab", lambda g, y, a, b: _shrink_dx(g, a, b), None)
 _softshrink = pointwise("softshrink", "ab", lambda g, y, a, b: _shrink_dx(g, a, b), None)
 
@@ -223,8 +224,7 @@ def _done(op, x, in_place, *args):
     return inplace(op)(x, *args) if in_place else op(x, *args)
 
 
-for _f in (relu, leaky_relu, elu, celu, selu, relu6, hardtanh, hardsigmoid, hardswish, silu, mish, threshold):
-    _f.__globals__[f"{_f.__name__}_"] = inplace(_f)
+relu_, elu_, leaky_relu_, hardtanh_, threshold_ = map(inplace, (relu, elu, leaky_relu, hardtanh, threshold))
 Tensor.relu_, Tensor.sigmoid_, Tensor.tanh_ = inplace(relu), inplace(sigmoid, _cpu.sigmoid), inplace(tanh, _cpu.tanh)
 
 __all__ = "celu hardshrink prelu relu relu_ selu sigmoid tanh threshold".split()

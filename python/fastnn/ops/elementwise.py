@@ -13,70 +13,10 @@ import math
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import Op, inplace, record
+from ..autodiff import Op, record
 from ..errors import DTypeError
-from ..tensor import Tensor, as_tensor, full_like, zeros_like
-
-_ARITY = {
-    1: lambda k: lambda x: k(x),
-    2: lambda k: lambda a, b: k(a, b),
-    3: lambda k: lambda a, b, c: k(a, b, c),
-}
-
-
-def pointwise(name, saves, *rules, kernel=None):
-    """The Op of a kernel with one rule per argument. saves: the arguments (x; a, b; a, b, c; or y) that the rules read."""
-    kernel = getattr(_cpu, kernel or name)
-    forward = _ARITY[len(rules)](kernel)
-    forward.__name__ = name
-    op = Op(forward, saves).partials(*rules)
-    op.forward = kernel  # without the detour through Python
-    return op
-
-
-def unary(name, doc, saves, rule):
-    """The public function of one argument, and (as `.op`) its Op."""
-    kernel, op = getattr(_cpu, name), pointwise(name, saves, rule)
-
-    def f(input):
-        return record(kernel(input), op, (input,))
-
-    f.__name__ = f.__qualname__ = name
-    f.__doc__, f.op = doc, op
-    return f
-
-
-def binary(name, doc, saves, da, db):
-    """The public function of two arguments (tensors or numbers), and (as `.op`) its Op."""
-    kernel, op = getattr(_cpu, name), pointwise(name, saves, da, db)
-
-    def f(input, other):
-        return record(kernel(input, other), op, (input, other))
-
-    f.__name__ = f.__qualname__ = name
-    f.__doc__, f.op = doc, op
-    return f
-
-
-def _times(name, saves, *rules):
-    """An f_dx op: linear in g, so its first rule is itself."""
-    arity = len(rules) + 1
-    kernel = getattr(_cpu, name)
-    forward = {2: lambda g, x: kernel(g, x), 3: lambda g, x, a: kernel(g, x, a)}[arity]
-    forward.__name__ = name
-    op = Op(forward, saves)
-    op.forward = kernel
-    return op.partials(lambda h, y, g, *rest: op(h, *rest), *rules)
-
-
-def nothing(*args, **params):
-    """The partial derivative of something that does not depend on the argument, or only in steps."""
-
-
-def zero(g, y, *args):
-    """A derivative that exists and is 0."""
-    return zeros_like(g)
-
+from ..tensor import Tensor, zeros_like
+from .pointwise import binary, linear, nothing, pointwise, unary, zero
 
 # -- sums and products --------------------------------------------------------------------------------------------------------
 
@@ -141,7 +81,7 @@ fmod = binary(
 )  # fmt: skip
 
 neg = unary("neg", "-input.", "", lambda g, y, x: -g)
-_square_dx = _times("square_dx", "gx", lambda h, y, g, x: _square_dx(h, g))
+_square_dx = linear("square_dx", "gx", lambda h, y, g, x: _square_dx(h, g))
 square = unary("square", "input ** 2.", "x", lambda g, y, x: _square_dx(g, x))
 _cube = pointwise("cube", "x", lambda g, y, x: 3 * g * _square(x))
 _square = square.op
@@ -233,7 +173,7 @@ def float_power(input, exponent):
 
 # -- parts, signs, rounding ------------------------------------------------------------------------------------------------------
 
-_abs_dx = _times("abs_dx", "x", nothing)
+_abs_dx = linear("abs_dx", "x", nothing)
 abs = unary("abs", "|input|; derivative 0 at 0.", "x", lambda g, y, x: _abs_dx(g, x))
 sign = unary("sign", "-1, 0 or 1.", "", zero)
 floor = unary("floor", "The largest integer <= input.", "", zero)
@@ -419,12 +359,12 @@ LN2, LN10 = math.log(2), math.log(10)
 
 exp = unary("exp", "e ** input.", "y", lambda g, y, x: g * y)
 exp2 = unary("exp2", "2 ** input.", "y", lambda g, y, x: g * y * LN2)
-_expm1_dx = _times("expm1_dx", "gx", lambda h, y, g, x: h * g)  # reads expm1's result
+_expm1_dx = linear("expm1_dx", "gx", lambda h, y, g, x: h * g)  # reads expm1's result
 expm1 = unary("expm1", "e ** input - 1, exact near 0.", "y", lambda g, y, x: _expm1_dx(g, y))
 log = unary("log", "The natural logarithm; NaN below 0.", "x", lambda g, y, x: g / x)
 log2 = unary("log2", "The logarithm to base 2.", "x", lambda g, y, x: g / (x * LN2))
 log10 = unary("log10", "The logarithm to base 10.", "x", lambda g, y, x: g / (x * LN10))
-_log1p_dx = _times("log1p_dx", "gx", lambda h, y, g, x: -_log1p_dx(_log1p_dx(h * g, x), x))
+_log1p_dx = linear("log1p_dx", "gx", lambda h, y, g, x: -_log1p_dx(_log1p_dx(h * g, x), x))
 log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda g, y, x: _log1p_dx(g, x))
 logaddexp = binary(
     "logaddexp", "log(exp(input) + exp(other)), without overflow.", "ab",
@@ -441,9 +381,9 @@ xlogy = binary("xlogy", "input * log(other); 0 where input is 0.", "ab", _xlogy_
 
 # -- roots ----------------------------------------------------------------------------------------------------------------------------
 
-_sqrt_dx = _times("sqrt_dx", "gx", lambda h, y, g, x: -(h * _sqrt_dx(g, x) / x))  # these three read the function's result
-_rsqrt_dx = _times("rsqrt_dx", "gx", lambda h, y, g, x: h * g * square(x) * -1.5)
-_reciprocal_dx = _times("reciprocal_dx", "gx", lambda h, y, g, x: h * g * x * -2)
+_sqrt_dx = linear("sqrt_dx", "gx", lambda h, y, g, x: -(h * _sqrt_dx(g, x) / x))  # these three read the function's result
+_rsqrt_dx = linear("rsqrt_dx", "gx", lambda h, y, g, x: h * g * square(x) * -1.5)
+_reciprocal_dx = linear("reciprocal_dx", "gx", lambda h, y, g, x: h * g * x * -2)
 sqrt = unary("sqrt", "The square root; NaN below 0.", "y", lambda g, y, x: _sqrt_dx(g, y))
 rsqrt = unary("rsqrt", "1 / sqrt(input).", "y", lambda g, y, x: _rsqrt_dx(g, y))
 reciprocal = unary("reciprocal", "1 / input.", "y", lambda g, y, x: _reciprocal_dx(g, y))
@@ -453,17 +393,17 @@ hypot = binary(
 
 # -- trigonometry and its hyperbolic sister ----------------------------------------------------------------------------------------------
 
-_sin_dx = _times("sin_dx", "gx", lambda h, y, g, x: _cos_dx(h * g, x))
-_cos_dx = _times("cos_dx", "gx", lambda h, y, g, x: -_sin_dx(h * g, x))
-_tan_dx = _times("tan_dx", "gx", lambda h, y, g, x: h * g * x * 2)  # reads tan's result
-_asin_dx = _times("asin_dx", "gx", lambda h, y, g, x: _asin_dx(h * g * x, x) / (1 - square(x)))
-_atan_dx = _times("atan_dx", "gx", lambda h, y, g, x: _atan_dx(_atan_dx(h * g * x * -2, x), x))
-_sinh_dx = _times("sinh_dx", "gx", lambda h, y, g, x: _cosh_dx(h * g, x))
-_cosh_dx = _times("cosh_dx", "gx", lambda h, y, g, x: _sinh_dx(h * g, x))
-_asinh_dx = _times("asinh_dx", "gx", lambda h, y, g, x: -_asinh_dx(h * g * x, x) / (1 + square(x)))
-_acosh_dx = _times("acosh_dx", "gx", lambda h, y, g, x: -_acosh_dx(h * g * x, x) / (square(x) - 1))
-_atanh_dx = _times("atanh_dx", "gx", lambda h, y, g, x: _atanh_dx(_atanh_dx(h * g * x * 2, x), x))
-_erf_dx = _times("erf_dx", "gx", lambda h, y, g, x: _erf_dx(h * g * x * -2, x))
+_sin_dx = linear("sin_dx", "gx", lambda h, y, g, x: _cos_dx(h * g, x))
+_cos_dx = linear("cos_dx", "gx", lambda h, y, g, x: -_sin_dx(h * g, x))
+_tan_dx = linear("tan_dx", "gx", lambda h, y, g, x: h * g * x * 2)  # reads tan's result
+_asin_dx = linear("asin_dx", "gx", lambda h, y, g, x: _asin_dx(h * g * x, x) / (1 - square(x)))
+_atan_dx = linear("atan_dx", "gx", lambda h, y, g, x: _atan_dx(_atan_dx(h * g * x * -2, x), x))
+_sinh_dx = linear("sinh_dx", "gx", lambda h, y, g, x: _cosh_dx(h * g, x))
+_cosh_dx = linear("cosh_dx", "gx", lambda h, y, g, x: _sinh_dx(h * g, x))
+_asinh_dx = linear("asinh_dx", "gx", lambda h, y, g, x: -_asinh_dx(h * g * x, x) / (1 + square(x)))
+_acosh_dx = linear("acosh_dx", "gx", lambda h, y, g, x: -_acosh_dx(h * g * x, x) / (square(x) - 1))
+_atanh_dx = linear("atanh_dx", "gx", lambda h, y, g, x: _atanh_dx(_atanh_dx(h * g * x * 2, x), x))
+_erf_dx = linear("erf_dx", "gx", lambda h, y, g, x: _erf_dx(h * g * x * -2, x))
 
 sin = unary("sin", "Sine of radians.", "x", lambda g, y, x: _sin_dx(g, x))
 cos = unary("cos", "Cosine of radians.", "x", lambda g, y, x: _cos_dx(g, x))
@@ -518,114 +458,3 @@ _BOTH = (
 __all__ = [*_BOTH, "rsub", "where"]
 METHODS = _BOTH
 FUNCTIONAL = ()
-
-# -- Tensor's operators ----------------------------------------------------------------------------------------------------------------
-
-
-def _operand(f, a, b):
-    """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, anything else is not ours."""
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return f(as_tensor(a), as_tensor(b))
-    return NotImplemented
-
-
-def _operator(f, op, kernel, swapped):
-    if op is None:
-
-        def method(a, b):
-            try:
-                return kernel(b, a) if swapped else kernel(a, b)
-            except TypeError as e:
-                if type(e) is not TypeError:
-                    raise
-                return _operand(f, b, a) if swapped else _operand(f, a, b)
-    elif swapped:
-
-        def method(a, b):
-            try:
-                return record(kernel(b, a), op, (b, a))
-            except TypeError as e:
-                if type(e) is not TypeError:
-                    raise
-                return _operand(f, b, a)
-    else:
-
-        def method(a, b):
-            try:
-                return record(kernel(a, b), op, (a, b))
-            except TypeError as e:
-                if type(e) is not TypeError:
-                    raise
-                return _operand(f, a, b)
-
-    return method
-
-
-def _operators():
-    for symbol, f, op in (
-        ("add", add, _add), ("sub", sub, _sub), ("mul", mul, _mul), ("truediv", div, _div),
-        ("floordiv", floor_divide, floor_divide.op), ("mod", remainder, remainder.op), ("and", bitwise_and, None),
-        ("or", bitwise_or, None), ("xor", bitwise_xor, None), ("lshift", bitwise_left_shift, None),
-        ("rshift", bitwise_right_shift, None),
-    ):  # fmt: skip
-        kernel = getattr(_cpu, f.__name__)
-        for prefix in ("", "r"):
-            method = _operator(f, op, kernel, prefix == "r")
-            method.__name__ = method.__qualname__ = f"__{prefix}{symbol}__"
-            setattr(Tensor, method.__name__, method)
-        update = inplace(f, kernel)
-        update.__name__ = f"__i{symbol}__"
-        setattr(Tensor, update.__name__, update)
-    for f in (eq, ne, lt, le, gt, ge):
-        method = _operator(f, None, getattr(_cpu, f.__name__), False)
-        method.__name__ = method.__qualname__ = f"__{f.__name__}__"
-        setattr(Tensor, method.__name__, method)
-    Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = neg, positive, abs, bitwise_not
-    Tensor.where = lambda input, condition, other: where(condition, input, other)
-    Tensor.__pow__ = lambda a, b: pow(a, b)
-    Tensor.__rpow__ = lambda a, b: _pow(b, a)
-    Tensor.__ipow__ = inplace(pow)
-    Tensor.__round__ = lambda x, n=0: round(x, decimals=n)
-    Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
-
-
-def _fill(input, value):
-    """A tensor like input with one value; the derivative goes to value, if that is a tensor."""
-    if isinstance(value, Tensor):
-        if value.ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return add(zeros_like(input), value.to(input.dtype))
-    return full_like(input, value)
-
-
-def _zero(input):
-    return zeros_like(input)
-
-
-def _copy(input, src, non_blocking=False):
-    """src in input's shape and dtype."""
-    if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
-    y = src.to(input.dtype) if src.dtype is not input.dtype else src
-    return y.expand(input._shape) if y._shape != input._shape else y.clone()
-
-
-def _inplace_forms():
-    _fill.__name__, _zero.__name__, _copy.__name__ = "fill", "zero", "copy"
-    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero), inplace(_copy)
-    direct = (add, sub, mul, div, floor_divide, remainder, fmod, neg, abs, sqrt, rsqrt, reciprocal, exp, log, sin, cos, floor, ceil,
-              trunc, square, erf, expm1, log1p, bitwise_and, bitwise_or, bitwise_xor, bitwise_not)  # fmt: skip
-    for f in direct:
-        setattr(Tensor, f.__name__ + "_", inplace(f, getattr(_cpu, f.__name__)))
-    for f in (
-        pow, round, frac, sign, clamp, clamp_min, clamp_max, nan_to_num, lerp, addcmul, addcdiv, tan, asin, acos, atan, sinh, cosh,
-        asinh, acosh, atanh, exp2, log2, log10, erfc, atan2, hypot, copysign, xlogy, logit, eq, ne, lt, le, gt, ge, logical_and,
-        logical_or, logical_xor, logical_not,
-    ):  # fmt: skip
-        setattr(Tensor, f.__name__ + "_", inplace(f))
-    Tensor.subtract_, Tensor.multiply_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.div_
-    Tensor.clip_, Tensor.absolute_, Tensor.negative_ = Tensor.clamp_, Tensor.abs_, Tensor.neg_
-
-
-_operators()
-_inplace_forms()

@@ -1,0 +1,122 @@
+"""Tensor's operators (`a + b`) and in-place forms (`a.add_(b)`), from the functions of elementwise.py and activation.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _cpu
+from ..autodiff import inplace, record
+from ..tensor import Tensor, as_tensor, full_like, zeros_like
+from . import elementwise as ew
+from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
+
+
+def _operand(f, a, b):
+    """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, anything else is not ours."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return f(as_tensor(a), as_tensor(b))
+    return NotImplemented
+
+
+def _operator(f, op, kernel, swapped):
+    if op is None:
+
+        def method(a, b):
+            try:
+                return kernel(b, a) if swapped else kernel(a, b)
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, b, a) if swapped else _operand(f, a, b)
+    elif swapped:
+
+        def method(a, b):
+            try:
+                return record(kernel(b, a), op, (b, a))
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, b, a)
+    else:
+
+        def method(a, b):
+            try:
+                return record(kernel(a, b), op, (a, b))
+            except TypeError as e:
+                if type(e) is not TypeError:
+                    raise
+                return _operand(f, a, b)
+
+    return method
+
+
+def _operators():
+    for symbol, f, op in (
+        ("add", add, ew._add), ("sub", ew.sub, ew._sub), ("mul", ew.mul, ew._mul), ("truediv", ew.div, ew._div),
+        ("floordiv", floor_divide, floor_divide.op), ("mod", remainder, remainder.op), ("and", ew.bitwise_and, None),
+        ("or", ew.bitwise_or, None), ("xor", ew.bitwise_xor, None), ("lshift", ew.bitwise_left_shift, None),
+        ("rshift", ew.bitwise_right_shift, None),
+    ):  # fmt: skip
+        kernel = getattr(_cpu, f.__name__)
+        for prefix in ("", "r"):
+            method = _operator(f, op, kernel, prefix == "r")
+            method.__name__ = method.__qualname__ = f"__{prefix}{symbol}__"
+            setattr(Tensor, method.__name__, method)
+        update = inplace(f, kernel)
+        update.__name__ = f"__i{symbol}__"
+        setattr(Tensor, update.__name__, update)
+    for f in (ew.eq, ew.ne, ew.lt, ew.le, ew.gt, ew.ge):
+        method = _operator(f, None, getattr(_cpu, f.__name__), False)
+        method.__name__ = method.__qualname__ = f"__{f.__name__}__"
+        setattr(Tensor, method.__name__, method)
+    Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = ew.neg, positive, ew.abs, bitwise_not
+    Tensor.where = lambda input, condition, other: where(condition, input, other)
+    Tensor.__pow__ = lambda a, b: pow(a, b)
+    Tensor.__rpow__ = lambda a, b: ew._pow(b, a)
+    Tensor.__ipow__ = inplace(pow)
+    Tensor.__round__ = lambda x, n=0: ew.round(x, decimals=n)
+    Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
+
+
+def _fill(input, value):
+    """A tensor like input with one value; the derivative goes to value, if that is a tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return add(zeros_like(input), value.to(input.dtype))
+    return full_like(input, value)
+
+
+def _zero(input):
+    return zeros_like(input)
+
+
+def _copy(input, src, non_blocking=False):
+    """src in input's shape and dtype."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
+    y = src.to(input.dtype) if src.dtype is not input.dtype else src
+    return y.expand(input._shape) if y._shape != input._shape else y.clone()
+
+
+def _inplace_forms():
+    _fill.__name__, _zero.__name__, _copy.__name__ = "fill", "zero", "copy"
+    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero), inplace(_copy)
+    direct = (
+        "add sub mul div floor_divide remainder fmod neg abs sqrt rsqrt reciprocal exp log sin cos floor ceil trunc square erf expm1 "
+        "log1p bitwise_and bitwise_or bitwise_xor bitwise_not"
+    )
+    through_a_result = (
+        "pow round frac sign clamp clamp_min clamp_max nan_to_num lerp addcmul addcdiv tan asin acos atan sinh cosh asinh acosh atanh "
+        "exp2 log2 log10 erfc atan2 hypot copysign xlogy logit eq ne lt le gt ge logical_and logical_or logical_xor logical_not"
+    )
+    for name in direct.split():
+        setattr(Tensor, name + "_", inplace(getattr(ew, name), getattr(_cpu, name)))
+    for name in through_a_result.split():
+        setattr(Tensor, name + "_", inplace(getattr(ew, name)))
+    Tensor.subtract_, Tensor.multiply_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.div_
+    Tensor.clip_, Tensor.absolute_, Tensor.negative_ = Tensor.clamp_, Tensor.abs_, Tensor.neg_
+
+
+_operators()
+_inplace_forms()
