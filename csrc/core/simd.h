@@ -185,7 +185,32 @@ FN vec<int64_t> mul_low32(vec<int64_t> a, vec<int64_t> b) {
 }
 
 // Reductions across lanes, in a fixed order: the upper half is folded onto the lower until one lane is left.
-template <class T, class F> FN T fold_lanes(vec<T> v, const F& f) {
+template <class T, int B> struct FoldedVec { typedef T value __attribute__((vector_size(B))); };
+template <class T, class F, class V> FN T fold_halves(V v, const F& f) {
+  if constexpr (sizeof(V) == 64) {
+    typename FoldedVec<T, 32>::value a, b;
+    if constexpr (sizeof(T) == 4) {
+      a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), b = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    } else {
+      a = __builtin_shufflevector(v, v, 0, 1, 2, 3), b = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    }
+    return fold_halves<T>(f(a, b), f);
+  } else if constexpr (sizeof(V) == 32) {
+    typename FoldedVec<T, 16>::value a, b;
+    if constexpr (sizeof(T) == 4) {
+      a = __builtin_shufflevector(v, v, 0, 1, 2, 3), b = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    } else {
+      a = __builtin_shufflevector(v, v, 0, 1), b = __builtin_shufflevector(v, v, 2, 3);
+    }
+    return fold_halves<T>(f(a, b), f);
+  } else if constexpr (sizeof(T) == 4) {
+    V w = f(v, __builtin_shufflevector(v, v, 2, 3, 2, 3));
+    return f(w, __builtin_shufflevector(w, w, 1, 1, 1, 1))[0];
+  } else {
+    return f(v, __builtin_shufflevector(v, v, 1, 1))[0];
+  }
+}
+template <class T, class F> FN T fold_lanes(vec<T> v, const F& f) {  // for an f of scalars only: slower, same order
   T a[lanes<T>];
   store(a, v);
 #pragma GCC unroll 8
@@ -194,8 +219,8 @@ template <class T, class F> FN T fold_lanes(vec<T> v, const F& f) {
     for (int i = 0; i < half; ++i) a[i] = f(a[i], a[i + half]);
   return a[0];
 }
-template <class T> FN T sum_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a + b; }); }
-template <class T> FN T max_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a > b ? a : b; }); }
-template <class T> FN T min_lanes(vec<T> v) { return fold_lanes<T>(v, [](T a, T b) __attribute__((always_inline)) { return a < b ? a : b; }); }
+template <class T> FN T sum_lanes(vec<T> v) { return fold_halves<T>(v, [](auto a, auto b) __attribute__((always_inline)) { return a + b; }); }
+template <class T> FN T max_lanes(vec<T> v) { return fold_halves<T>(v, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; }); }
+template <class T> FN T min_lanes(vec<T> v) { return fold_halves<T>(v, [](auto a, auto b) __attribute__((always_inline)) { return a < b ? a : b; }); }
 
 }  // namespace fastnn::FN_ISA
