@@ -27,7 +27,7 @@ template <class T> static void forward(PackedOut y, PackedIn x, PackedIn w, Pack
     add_tap(s, i / w.shape[3] * geometry.dilation[0] - geometry.padding[0],
             i % w.shape[3] * geometry.dilation[1] - geometry.padding[1], i);
   Gather<T> p;
-  p.in = x.ptr<T>(), p.out = y.ptr<T>(), p.w = w.ptr<T>(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<T>();
+  p.in = x.ptr<T>(), p.in_end = p.in + x.numel(), p.out = y.ptr<T>(), p.w = w.ptr<T>(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<T>();
   p.groups = groups, p.m = w.shape[0] / groups, p.channels = w.shape[1];
   p.in_channel = x.shape[2] * x.shape[3], p.in_image = x.shape[1] * p.in_channel;
   p.out_row = y.shape[3], p.out_col = 1, p.out_channel = y.shape[2] * y.shape[3], p.out_image = y.shape[1] * p.out_channel;
@@ -42,7 +42,7 @@ template <class T> static void input_gradient(PackedOut dx, PackedIn g, PackedIn
   const int64_t *stride = geometry.stride, *padding = geometry.padding, *dilation = geometry.dilation;
   Scratch<int64_t> row(taps), col(taps), index(taps);
   Gather<T> p;
-  p.in = g.ptr<T>(), p.w = w.ptr<T>(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<T>();
+  p.in = g.ptr<T>(), p.in_end = p.in + g.numel(), p.w = w.ptr<T>(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<T>();
   p.groups = geometry.groups, p.m = w.shape[1], p.channels = w.shape[0] / p.groups;
   p.in_channel = g.shape[2] * g.shape[3], p.in_image = g.shape[1] * p.in_channel;
   p.out_row = stride[0] * W, p.out_col = stride[1], p.out_channel = H * W, p.out_image = dx.shape[1] * H * W;
@@ -68,7 +68,7 @@ template <class T> static void weight_gradient(PackedOut dw, PackedIn g, PackedI
   for (int64_t i = 0; i < taps; ++i)
     add_tap(s, i / Q * geometry.dilation[0] - geometry.padding[0], i % Q * geometry.dilation[1] - geometry.padding[1], i);
   Weights<T> p;
-  p.g = g.ptr<T>(), p.x = x.ptr<T>(), p.dw = dw.ptr<T>();
+  p.g = g.ptr<T>(), p.x = x.ptr<T>(), p.x_end = p.x + x.numel(), p.dw = dw.ptr<T>();
   p.groups = geometry.groups, p.m = dw.shape[0] / p.groups, p.channels = dw.shape[1], p.filter = taps;
   p.g_channel = g.shape[2] * g.shape[3], p.g_image = g.shape[1] * p.g_channel;
   p.x_channel = x.shape[2] * x.shape[3], p.x_image = x.shape[1] * p.x_channel;

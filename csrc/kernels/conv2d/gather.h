@@ -19,7 +19,7 @@
 namespace fastnn::FN_ISA {
 
 template <class T> struct Gather {
-  const T* in;
+  const T *in, *in_end;
   T* out;
   const T* w;
   const T* bias;                                       // [groups·m] or null
@@ -82,13 +82,15 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   // Tasks of 2 MFLOP to 2 GFLOP (Ctrl-C is answered between them), of several panels each so that A is read from L2 often.
   const int64_t all = s.images * s.rows * s.cols, work = p.m * p.channels * s.taps, busy = 32;
   const int64_t tasks = most(1, least(busy, work * p.groups * all >> 20));
-  const int64_t positions = least(most(6 * NR, all * p.groups / tasks), most(2 * NR, (int64_t(1) << 30) / work));
-  const Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
+  const int64_t positions = least(most(12 * NR, all * p.groups / tasks), most(2 * NR, (int64_t(1) << 30) / work));
+  Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
   const Even mc = {mb.parts, most(1, least(tasks / (p.groups * b.count()), mb.parts / 8))};
 
   // Cycles per K step and NR positions: a row of A costs NR/L/2, copying a piece about 1.
   int64_t pieces = NR / L + NR / b.cols + 1;
-  const bool in_place = p.m * NR * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
+  const bool direct = is_slab(s, b) && p.m > MR_FLAT;
+  const bool in_place = !direct && p.m * NR * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
+  if (direct) use_as_slab(b, p.in_image, p.in_channel);
 
   Scratch<T> packed(p.groups * p.m * p.channels * s.taps);
   pack_weights<T>(packed, p, s, mb, kb);
@@ -96,70 +98,74 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   slab_offsets(s, b, slab_offset);
   for (int64_t i = 0; i < kmax; ++i) panel_offset[i] = i * NR;
 
+  const int64_t m_max = most(mb.size(0) * mc.size(0), MR_MAX);
+
   parallel_for(p.groups * b.count() * mc.parts, 1, [&](int64_t begin, int64_t end) {
-    Scratch<T> slab(slab_size<T>(b)), panel(in_place ? 0 : kmax * NR + L), results(MR_MAX * NR);
-    Scratch<int64_t> places(4 * NR);
-    int64_t *from = places, *to = from + NR, *length = to + NR, *where = length + NR;
+    const int64_t stretch_max = ceil_div((b.rows - 1) * b.width + b.cols, NR) * NR, pitch = stretch_max * b.images + L;
+    Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place ? 0 : kmax * NR + L);
+    Scratch<T> results(in_place ? m_max * pitch : MR_MAX * NR);
+    Scratch<Piece> places(NR);
+    Scratch<int64_t> lists(3 * NR);
+    int64_t *from = lists, *length = from + NR, *where = length + NR;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t m_part = i % mc.parts, group = i / mc.parts / b.count();
       const int64_t first_m = mc.begin(m_part), last_m = first_m + mc.size(m_part);
       const Block block = block_at(s, b, i / mc.parts % b.count());
       const T* in = p.in + group * p.channels * p.in_channel;
-      T* out = p.out + group * p.m * p.out_channel;
+      T* out = p.out + group * p.m * p.out_channel + block.n * p.out_image + block.t * p.out_row + block.u * p.out_col;
+      const int64_t stretch = (block.rows - 1) * b.width + block.cols, all = block.images * block.rows * block.cols;
       for (int64_t kblock = 0; kblock < kb.parts; ++kblock) {
         const int64_t c0 = kb.begin(kblock), k = kb.size(kblock) * s.taps;
         const bool add = kblock > 0;
-        fill_slab<T>(slab, in + c0 * p.in_channel, p.in_image, p.in_channel, kb.size(kblock), s, b, block);
+        const T* slab = filled;
+        if (direct) slab = in + c0 * p.in_channel + block.n * p.in_image + block.t * s.width;
+        else fill_slab<T>(filled, {in + c0 * p.in_channel, p.in_end, p.in_image, p.in_channel}, kb.size(kblock), s, b, block);
         const T* a = packed + (group * p.channels + c0) * p.m * s.taps;
-        // Stretches of positions: the whole block, or in place an image with the borders between its rows.
-        int64_t stretches = in_place ? block.images : 1;
-        int64_t stretch = in_place ? (block.rows - 1) * b.width + block.cols : block.images * block.rows * block.cols;
-        for (int64_t image = 0; image < stretches; ++image)
-          for (int64_t at = 0; at < stretch; at += NR) {
-            const int64_t n = least(NR, stretch - at);
-            int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
-            auto run = [&](int64_t column, int64_t image, int64_t row, int64_t col, int64_t count)
-                           __attribute__((always_inline)) {
-              int64_t place = (block.n + image) * p.out_image + (block.t + row) * p.out_row + (block.u + col) * p.out_col;
-              if (runs && where[runs - 1] + length[runs - 1] * p.out_col == place &&
-                  from[runs - 1] + length[runs - 1] == column)
-                length[runs - 1] += count;
-              else
-                from[runs] = column, length[runs] = count, where[runs++] = place;
-            };
-            if (in_place) {
-              for (int64_t column = 0, row = at / b.width, col = at % b.width; column < n; ++row, col = 0) {
-                int64_t count = least(n - column, block.cols - col);
-                if (count > 0) run(column, image, row, col, count);
-                column += b.width - col;
+        if (in_place) {
+          for (int64_t image = 0; image < block.images; ++image)
+            for (int64_t at = 0; at < stretch; at += NR)
+              for (int64_t part = first_m; part < last_m; ++part) {
+                const int64_t m0 = mb.begin(part);
+                T* c = results + (m0 - mb.begin(first_m)) * pitch + image * stretch_max + at;
+                tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + m0 * k, slab + image * b.image + at, slab_offset, c, pitch, add,
+                                                     p.bias && !add ? p.bias + group * p.m + m0 : nullptr);
               }
-            } else {
-              pack_panel<T>(panel, NR, slab, slab_offset, k, b, block, at, n, from, to);
-              Walk w = walk(block, at, n);
-              for (int64_t column = 0; w.left;) {
-                Run r = next(w, block);
-                run(column, r.image, r.row, r.col, r.length);
-                column += r.length;
-              }
-            }
-            const T* base = in_place ? slab + image * b.image + at : panel.data;
-            const int64_t* offset = in_place ? slab_offset : panel_offset;
-            const bool straight = runs == 1 && length[0] == NR && p.out_col == 1;
-            for (int64_t block_m = first_m; block_m < last_m; ++block_m) {
-              const int64_t m0 = mb.begin(block_m), rows = mb.size(block_m);
-              const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
-              Tile<T> run_tile = tile_of<T>(int(rows), wide);
-              if (straight) {
-                run_tile(k, a + m0 * k, base, offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
-                continue;
-              }
-              run_tile(k, a + m0 * k, base, offset, results, NR, false, bias);
-              for (int64_t r = 0; r < rows; ++r)
-                for (int64_t j = 0; j < runs; ++j)
-                  put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * NR + from[j], length[j], add);
-            }
+          continue;
+        }
+        for (int64_t at = 0; at < all; at += NR) {
+          const int64_t n = least(NR, all - at);
+          pack_panel<T>(panel, NR, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
+          int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
+          Walk w = walk(block, at, n);
+          for (int64_t column = 0; w.left;) {
+            Run r = next(w, block);
+            int64_t place = r.image * p.out_image + r.row * p.out_row + r.col * p.out_col;
+            if (runs && where[runs - 1] + length[runs - 1] * p.out_col == place) length[runs - 1] += r.length;
+            else from[runs] = column, length[runs] = r.length, where[runs++] = place;
+            column += r.length;
           }
+          const bool straight = runs == 1 && n == NR && p.out_col == 1;
+          for (int64_t part = first_m; part < last_m; ++part) {
+            const int64_t m0 = mb.begin(part), rows = mb.size(part);
+            const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
+            Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV);
+            if (straight) {
+              run_tile(k, a + m0 * k, panel, panel_offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
+              continue;
+            }
+            run_tile(k, a + m0 * k, panel, panel_offset, results, NR, false, bias);
+            for (int64_t r = 0; r < rows; ++r)
+              for (int64_t j = 0; j < runs; ++j)
+                put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * NR + from[j], length[j], add);
+          }
+        }
       }
+      if (in_place)  // the sums are complete: leave the borders behind
+        for (int64_t m = mb.begin(first_m); m < mb.begin(last_m - 1) + mb.size(last_m - 1); ++m)
+          for (int64_t image = 0; image < block.images; ++image)
+            for (int64_t row = 0; row < block.rows; ++row)
+              put<T>(out + m * p.out_channel + image * p.out_image + row * p.out_row, p.out_col,
+                     results + (m - mb.begin(first_m)) * pitch + image * stretch_max + row * b.width, block.cols, false);
     }
   });
 }

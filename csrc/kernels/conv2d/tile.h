@@ -22,11 +22,10 @@ template <class T, int MR, int V>
 static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T* c, int64_t pitch, bool add,
                  const T* bias) {
   vec<T> acc[MR][V];
-  T* line = c;
 #pragma GCC unroll 14
-  for (int r = 0; r < MR; ++r, line += pitch)
+  for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) acc[r][v] = add ? load(line + v * lanes<T>) : bias ? splat(bias[r]) : vec<T>{};
+    for (int v = 0; v < V; ++v) acc[r][v] = bias ? splat(bias[r]) : vec<T>{};
   for (int64_t i = 0; i < k; ++i, a += MR) {
     const T* row = base + offset[i];
     vec<T> b[V];
@@ -40,42 +39,47 @@ static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T*
 #pragma GCC unroll 14
   for (int r = 0; r < MR; ++r, c += pitch)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store(c + v * lanes<T>, acc[r][v]);
+    for (int v = 0; v < V; ++v) {  // each block of K starts from zero: shorter chains of sums, smaller errors
+      T* to = c + v * lanes<T>;
+      store(to, add ? load(to) + acc[r][v] : acc[r][v]);
+    }
 }
 
 template <class T> using Tile = void (*)(int64_t, const T*, const T*, const int64_t*, T*, int64_t, bool, const T*);
 
-template <class T> static Tile<T> tile_of(int rows, bool wide) {
-  if (wide) switch (rows) {
-      case 1: return tile<T, 1, NV_WIDE>;
-      case 2: return tile<T, 2, NV_WIDE>;
-#if defined(__AVX512F__) || defined(__aarch64__)
-      case 3: return tile<T, 3, NV_WIDE>;
-      case 4: return tile<T, 4, NV_WIDE>;
-      case 5: return tile<T, 5, NV_WIDE>;
-      default: return tile<T, 6, NV_WIDE>;
-#endif
-    }
+template <class T, int V> static Tile<T> tile_high(int rows) {
   switch (rows) {
-    case 1: return tile<T, 1, NV>;
-    case 2: return tile<T, 2, NV>;
-    case 3: return tile<T, 3, NV>;
-    case 4: return tile<T, 4, NV>;
-    case 5: return tile<T, 5, NV>;
-    case 6: return tile<T, 6, NV>;
+    case 1: return tile<T, 1, V>;
+    case 2: return tile<T, 2, V>;
 #if defined(__AVX512F__) || defined(__aarch64__)
-    case 7: return tile<T, 7, NV>;
-    case 8: return tile<T, 8, NV>;
-    case 9: return tile<T, 9, NV>;
-    case 10: return tile<T, 10, NV>;
-    case 11: return tile<T, 11, NV>;
-    case 12: return tile<T, 12, NV>;
-    case 13: return tile<T, 13, NV>;
-    default: return tile<T, 14, NV>;
-#else
-    default: return tile<T, 6, NV>;
-#endif
+    case 3: return tile<T, 3, V>;
+    case 4: return tile<T, 4, V>;
+    case 5: return tile<T, 5, V>;
+    case 6: return tile<T, 6, V>;
   }
+  if constexpr (V <= NV) switch (rows) {
+      case 7: return tile<T, 7, V>;
+      case 8: return tile<T, 8, V>;
+      case 9: return tile<T, 9, V>;
+      case 10: return tile<T, 10, V>;
+      case 11: return tile<T, 11, V>;
+      case 12: return tile<T, 12, V>;
+      case 13: return tile<T, 13, V>;
+      case 14: return tile<T, 14, V>;
+    }
+#else
+  }
+  if constexpr (V <= NV) switch (rows) {
+      case 3: return tile<T, 3, V>;
+      case 4: return tile<T, 4, V>;
+      case 5: return tile<T, 5, V>;
+      case 6: return tile<T, 6, V>;
+    }
+#endif
+  return nullptr;
+}
+template <class T> static Tile<T> tile_of(int rows, int vectors) {
+  return vectors == 1 ? tile_high<T, 1>(rows) : vectors == NV ? tile_high<T, NV>(rows) : tile_high<T, NV_WIDE>(rows);
 }
 
 // Rows of M are cut evenly: 64 is 13 13 13 13 12, never 14 14 14 14 8.

@@ -27,6 +27,7 @@ template <class T> struct Weights {
   T* dw;
   int64_t groups, m, channels;  // of each group: filters, input channels
   int64_t g_image, g_channel, x_image, x_channel;
+  const T* x_end;
   int64_t filter;  // elements of dw for one (o, c): P·Q
 };
 
@@ -35,12 +36,6 @@ template <class T> struct Rows {  // stretches of n positions each, as rows of g
   const T *g, *x;
   int64_t g_row, g_next, x_next;
   bool surplus;  // whether a stretch runs on over the borders between its rows, where g is zero but x may be infinite
-};
-
-template <int... I> struct Indices {};
-template <int N, int... I> struct CountTo : CountTo<N - 1, N - 1, I...> {};
-template <int... I> struct CountTo<0, I...> {
-  using type = Indices<I...>;
 };
 
 // a and b hold segments of S lanes, each to be summed to one number: fold the segments to S / 2 lanes, a's before b's.
@@ -169,7 +164,7 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
   const int64_t channels = ceil_div(p.channels, cb.parts), filters = ceil_div(p.m, ob.parts), k_full = channels * s.taps;
   const int64_t parts = p.groups * cb.parts * ob.parts;
   const int64_t share = s.images * s.rows * s.cols / ceil_div(32, parts);
-  const Blocks b = cut(s, channels, budget, least(most(share, 256), packed ? 512 : 1024));
+  Blocks b = cut(s, channels, budget, least(most(share, 256), packed ? 400 : 1024));
 
   // Chunks: enough for every machine's threads, few enough that their sums stay small; never a function of the threads.
   int64_t chunks = least(b.count(), most(1, least(ceil_div(32, parts), (int64_t(16) << 20) / (size * int64_t(sizeof(T))))));
@@ -180,22 +175,27 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
   const int64_t wave =
       most(1, (int64_t(1) << 28) / most(1, filters * k_full * b.images * b.rows * b.cols));
 
+  const int64_t group_k = packed ? 2 : k_full;  // packed rows of x share nothing: a few stay in L1 while g passes by
+  const bool direct = is_slab(s, b);
+  if (direct) use_as_slab(b, p.x_image, p.x_channel);
+  const bool g_direct = !packed && b.cols == s.cols && b.extra[1] == 0;  // rows of g lie as x's rows do
+
   Scratch<T> sums(chunks > 1 ? chunks * size : 0);
   Scratch<int64_t> offset(k_full), place(k_full), panel_offset(k_full);
   slab_offsets(s, b, offset);
   const int64_t pitch = packed ? (ceil_div(b.images * b.rows * b.cols, L) + 1) * L : 0;
   for (int64_t k = 0; k < k_full; ++k)
     place[k] = k / s.taps * p.filter + s.index[k % s.taps], panel_offset[k] = k * pitch;
-  const int64_t g_width = packed ? b.cols : b.width;
-  const int64_t g_image = b.rows * g_width, g_row = (ceil_div(b.images * g_image, L) | 1) * L;
+  const int64_t g_width = packed ? b.cols : b.width, g_image = b.rows * g_width, g_row = (ceil_div(b.images * g_image, L) | 1) * L;
 
   T* first = chunks > 1 ? sums.data : p.dw;
   parallel_for(most(1, chunks) * size, 1 << 16, [&](int64_t begin, int64_t end) { zero_run(first + begin, end - begin); });
 
   for (int64_t from = 0; from < per_chunk; from += wave)
     parallel_for(parts * chunks, 1, [&](int64_t begin, int64_t end) {
-      Scratch<T> slab(slab_size<T>(b)), panel(packed ? k_full * pitch + L : 0), gradient(filters * g_row + L);
-      Scratch<int64_t> pieces(packed ? 2 * b.images * b.rows * b.cols : 0);
+      Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(packed ? k_full * pitch + L : 0);
+      Scratch<T> gradient(g_direct ? 0 : filters * g_row + L);
+      Scratch<Piece> pieces(packed ? b.images * b.rows * b.cols : 0);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t chunk = i / parts, o_block = i % ob.parts, c_block = i / ob.parts % cb.parts;
         const int64_t group = i / ob.parts / cb.parts % p.groups;
@@ -207,27 +207,34 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
         const int64_t last = least(b.count(), least(per_chunk, from + wave) + chunk * per_chunk);
         for (int64_t j = chunk * per_chunk + from; j < last; ++j) {
           const Block block = block_at(s, b, j);
-          fill_slab<T>(slab, x, p.x_image, p.x_channel, cb.size(c_block), s, b, block);
-          const bool borders = !packed && b.extra[1] > 0;
-          Rows<T> rows = {block.images, (block.rows - 1) * b.width + block.cols, gradient, slab, g_row, g_image, b.image,
-                          borders};
-          int64_t width = b.width, image = g_image;
-          if (packed) {
-            const int64_t n = block.images * block.rows * block.cols;
-            pack_panel<T>(panel, pitch, slab, offset, k, b, block, 0, n, pieces, pieces + b.images * b.rows * b.cols);
-            rows = {1, n, gradient, panel, g_row, 0, 0, false};
-            width = block.cols, image = block.rows * block.cols;
+          const int64_t n = block.rows * block.cols;
+          const T* slab = filled;
+          if (direct) slab = x + block.n * p.x_image + block.t * s.width;
+          else fill_slab<T>(filled, {x, p.x_end, p.x_image, p.x_channel}, cb.size(c_block), s, b, block);
+          Rows<T> rows;
+          if (g_direct) {
+            rows = {block.images, n, g + block.n * p.g_image + block.t * s.cols, slab, p.g_channel, p.g_image, b.image, false};
+          } else {
+            const int64_t image = packed ? n : g_image;
+            fill_gradient<T>(gradient, g_row, image, packed ? block.cols : b.width, g, p, m, s, block);
+            rows = {block.images, (block.rows - 1) * b.width + block.cols, gradient, slab, g_row, g_image, b.image,
+                    b.extra[1] > 0};
           }
-          fill_gradient<T>(gradient, g_row, image, width, g, p, m, s, block);
+          if (packed) {
+            pack_panel<T>(panel, pitch, slab, slab + slab_size<T>(b), offset, k, b, block, 0, block.images * n, pieces);
+            rows = {1, block.images * n, gradient, panel, g_row, 0, 0, false};
+          }
+          const T* first_g = rows.g;
+          for (int64_t q0 = 0; q0 < km.parts; q0 += group_k)
           for (int64_t o = 0; o < om.parts; ++o) {
-            rows.g = gradient + om.begin(o) * g_row;
-            for (int64_t q = 0; q < km.parts; ++q) {
+            rows.g = first_g + om.begin(o) * rows.g_row;
+            for (int64_t q = q0; q < least(q0 + group_k, km.parts); ++q) {
               Dots<T> run = dots_of<T>(int(om.size(o)), int(km.size(q)));
-              const int64_t* columns = (packed ? panel_offset : offset) + km.begin(q);
+              const int64_t* columns = (packed ? panel_offset.data : offset.data) + km.begin(q);
               T* to = dw + om.begin(o) * p.channels * p.filter;
               if (run(rows, columns, to, p.channels * p.filter, place + km.begin(q))) continue;
               for (int64_t n = 0; n < block.images; ++n)  // again, row by row, without the borders
-                run({block.rows, block.cols, rows.g + n * g_image, slab + n * b.image, g_row, b.width, b.width, false}, columns,
+                run({block.rows, block.cols, rows.g + n * rows.g_next, slab + n * b.image, rows.g_row, b.width, b.width, false}, columns,
                     to, p.channels * p.filter, place + km.begin(q));
             }
           }

@@ -22,6 +22,12 @@
 
 namespace fastnn::FN_ISA {
 
+template <int... I> struct Indices {};
+template <int N, int... I> struct CountTo : CountTo<N - 1, N - 1, I...> {};
+template <int... I> struct CountTo<0, I...> {
+  using type = Indices<I...>;
+};
+
 FN int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 FN int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 FN int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
@@ -57,7 +63,7 @@ struct Blocks {
   int64_t count() const { return along_n * along_r * along_c; }
 };
 
-template <class T> FN int64_t slab_size(const Blocks& b) { return b.channels * b.channel + b.width + 4 * lanes<T>; }
+template <class T> FN int64_t slab_size(const Blocks& b) { return b.channels * b.channel + b.width + 5 * lanes<T>; }
 
 FN void lay_out(Blocks& b) {
   b.height = b.rows + b.extra[0], b.width = b.cols + b.extra[1];
@@ -95,6 +101,13 @@ FN Blocks cut(const Window& s, int64_t channels, int64_t budget, int64_t positio
   return b;
 }
 
+// Whether the input already lies as a slab would: whole rows, no border, no stride (1×1 filters). Then none is filled.
+FN bool is_slab(const Window& s, const Blocks& b) {
+  return s.taps == 1 && s.stride[0] == 1 && s.stride[1] == 1 && s.row[0] == 0 && s.col[0] == 0 && s.rows == s.height &&
+         s.cols == s.width && b.cols == s.cols;
+}
+FN void use_as_slab(Blocks& b, int64_t image, int64_t channel) { b.image = image, b.channel = channel; }
+
 // Offsets of (channel, tap) in the slab, channel by channel.
 FN void slab_offsets(const Window& s, const Blocks& b, int64_t* offset) {
   for (int64_t c = 0, k = 0; c < b.channels; ++c)
@@ -130,34 +143,51 @@ template <class T> FN void zero_run(T* to, int64_t n) {
   if (i < n) store_n(to + i, vec<T>{}, n - i);
 }
 
-// Copy `channels` channels of a block, from in[n, c], into the slab.
+// Every second element: the column phases of stride 2.
+template <class T, int... I> FN vec<T> evens(vec<T> a, vec<T> b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...);
+}
+template <class T> FN void copy_every(T* to, const T* from, int64_t step, int64_t n) {
+  int64_t i = 0;
+  if (step == 2)
+    for (; i + lanes<T> < n; i += lanes<T>)  // stays inside: n more elements follow only up to 2n - 1
+      store(to + i, evens<T>(load(from + 2 * i), load(from + 2 * i + lanes<T>), typename CountTo<lanes<T>>::type{}));
+  for (; i < n; ++i) to[i] = from[i * step];
+}
+
+template <class T> struct Source {  // a batch of images to fill slabs from
+  const T *data, *end;
+  int64_t image, channel;  // strides
+};
+
+// Copy `channels` channels of a block into the slab. Whole vectors are written: what hangs over the end of a row is written
+// again by the next, and the slab has slack after its last. Reading over a row's end is allowed up to the end of the data.
 template <class T>
-static void fill_slab(T* slab, const T* in, int64_t in_image, int64_t in_channel, int64_t channels, const Window& s,
-                      const Blocks& b, const Block& block) {
-  int64_t height = block.rows + b.extra[0], width = block.cols + b.extra[1];
+static void fill_slab(T* slab, const Source<T>& in, int64_t channels, const Window& s, const Blocks& b, const Block& block) {
+  constexpr int L = lanes<T>;
+  const int64_t height = block.rows + b.extra[0], width = block.cols + b.extra[1], step = s.stride[1];
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t n = 0; n < block.images; ++n)
-      for (int64_t phase_h = 0; phase_h < b.phases[0]; ++phase_h)
-        for (int64_t phase_w = 0; phase_w < b.phases[1]; ++phase_w) {
-          const T* image = in + (block.n + n) * in_image + c * in_channel;
-          T* to = slab + c * b.channel + n * b.image + (phase_h * b.phases[1] + phase_w) * b.plane;
-          int64_t x0 = block.u * s.stride[1] + b.col0 + phase_w;  // input column of slab column 0
-          int64_t first = least(width, x0 >= 0 ? 0 : ceil_div(-x0, s.stride[1]));
-          int64_t last = most(first, least(width, x0 < s.width ? ceil_div(s.width - x0, s.stride[1]) : 0));
-          int64_t y = block.t * s.stride[0] + b.row0 + phase_h;
-          for (int64_t r = 0; r < height; ++r, y += s.stride[0], to += b.width) {
-            if (y < 0 || y >= s.height) {
-              zero_run(to, width);
-              continue;
-            }
-            const T* from = image + y * s.width + x0;
-            zero_run(to, first);
-            if (s.stride[1] == 1) copy_run(to + first, from + first, last - first);
-            else
-              for (int64_t i = first; i < last; ++i) to[i] = from[i * s.stride[1]];
-            zero_run(to + last, width - last);
-          }
+      for (int64_t phase = 0; phase < b.phases[0] * b.phases[1]; ++phase) {
+        const T* image = in.data + (block.n + n) * in.image + c * in.channel;
+        T* to = slab + c * b.channel + n * b.image + phase * b.plane;
+        const int64_t x0 = block.u * step + b.col0 + phase % b.phases[1];  // input column of slab column 0
+        const int64_t first = least(width, x0 >= 0 ? 0 : ceil_div(-x0, step));
+        const int64_t count = most(0, least(width, x0 < s.width ? ceil_div(s.width - x0, step) : 0) - first);
+        const int64_t x = x0 + first * step, after = first + count;
+        int64_t y = block.t * s.stride[0] + b.row0 + phase / b.phases[1];
+        for (int64_t r = 0; r < height; ++r, y += s.stride[0], to += b.width) {
+          const bool inside = y >= 0 && y < s.height;
+          const T* from = image + y * s.width + x;
+          for (int64_t i = 0; i < (inside ? first : width); i += L) store(to + i, vec<T>{});
+          if (!inside) continue;
+          if (step != 1) copy_every(to + first, from, step, count);
+          else if (in.end - from >= count + L)
+            for (int64_t i = 0; i < count; i += L) store(to + first + i, load(from + i));
+          else copy_run(to + first, from, count);
+          for (int64_t i = after; i < width; i += L) store(to + i, vec<T>{});
         }
+      }
 }
 
 // Positions [at, at + n) of a block, in order of n, t, u, as runs that are contiguous in the slab.
@@ -178,23 +208,53 @@ FN Run next(Walk& w, const Block& b) {
   return r;
 }
 
+struct Piece {  // at most a vector of neighbouring positions: from the slab to a panel
+  int64_t from, to, length;
+};
+
+template <class T, int P>
+FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Piece* piece) {
+  for (int64_t i = 0; i < k; ++i, panel += pitch) {
+    const T* tap = slab + offset[i];
+#pragma GCC unroll 8
+    for (int j = 0; j < P; ++j) store(panel + piece[j].to, load(tap + piece[j].from));
+  }
+}
+
 // Copy positions [at, at + n) of each of k taps into rows of `panel`, `pitch` apart. Rows are written in order, each as
-// whole vectors whose overhang the next run or row overwrites: the panel needs a vector of slack at its end.
+// whole vectors whose overhang the next piece or row overwrites: the panel needs a vector of slack at its end. `end`: where
+// reading must stop.
 template <class T>
-static void pack_panel(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Blocks& b,
-                       const Block& block, int64_t at, int64_t n, int64_t* from, int64_t* to) {
+static void pack_panel(T* panel, int64_t pitch, const T* slab, const T* end, const int64_t* offset, int64_t k,
+                       const Blocks& b, const Block& block, int64_t at, int64_t n, Piece* piece) {
   constexpr int L = lanes<T>;
-  int64_t pieces = 0;
-  Walk w = walk(block, at, n);
+  int64_t pieces = 0, reach = 0;
+  Block rows = block;
+  if (b.width == block.cols) rows.cols *= rows.rows, rows.rows = 1;  // no border between rows: one long row
+  Walk w = walk(rows, at, n);
   for (int64_t column = 0; w.left;) {
-    Run r = next(w, block);
+    Run r = next(w, rows);
     int64_t place = r.image * b.image + r.row * b.width + r.col;
-    for (int64_t i = 0; i < r.length; i += L) from[pieces] = place + i, to[pieces++] = column + i;
-    column += r.length;
+    for (int64_t i = 0; i < r.length; i += L) piece[pieces++] = {place + i, column + i, least(L, r.length - i)};
+    column += r.length, reach = place + r.length;
+  }
+  if (end - slab < offset[k - 1] + reach + L) {
+    for (int64_t i = 0; i < k; ++i, panel += pitch)
+      for (int64_t j = 0; j < pieces; ++j)
+        copy_run(panel + piece[j].to, slab + offset[i] + piece[j].from, piece[j].length);
+    return;
+  }
+  switch (pieces) {
+    case 1: return pack_pieces<T, 1>(panel, pitch, slab, offset, k, piece);
+    case 2: return pack_pieces<T, 2>(panel, pitch, slab, offset, k, piece);
+    case 3: return pack_pieces<T, 3>(panel, pitch, slab, offset, k, piece);
+    case 4: return pack_pieces<T, 4>(panel, pitch, slab, offset, k, piece);
+    case 5: return pack_pieces<T, 5>(panel, pitch, slab, offset, k, piece);
+    case 6: return pack_pieces<T, 6>(panel, pitch, slab, offset, k, piece);
   }
   for (int64_t i = 0; i < k; ++i, panel += pitch) {
     const T* tap = slab + offset[i];
-    for (int64_t j = 0; j < pieces; ++j) store(panel + to[j], load(tap + from[j]));
+    for (int64_t j = 0; j < pieces; ++j) store(panel + piece[j].to, load(tap + piece[j].from));
   }
 }
 
