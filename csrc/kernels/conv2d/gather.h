@@ -31,14 +31,19 @@ template <class T> struct Gather {
 
 constexpr int64_t KC = 256, SLAB_BYTES = 256 << 10;
 
-// A as [group][K block][M block][k][MR]
-template <class T> static void pack_weights(T* packed, const Gather<T>& p, const Window& s, Even mb, Even kb) {
+// A as [group][K block][M block][k][MR], blocks `size` apart (with slack: the last vector of a block hangs over).
+template <class T>
+static void pack_weights(T* packed, int64_t size, const Gather<T>& p, const Window& s, Even mb, Even kb) {
   parallel_for(p.groups * kb.parts * mb.parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t b = i % mb.parts, c0 = kb.begin(i / mb.parts % kb.parts), group = i / mb.parts / kb.parts;
       int64_t channels = kb.size(i / mb.parts % kb.parts), rows = mb.size(b);
-      T* to = packed + ((group * p.channels + c0) * p.m + mb.begin(b) * channels) * s.taps;
+      T* to = packed + i * size;
       const T* from = p.w + group * p.w_group + mb.begin(b) * p.w_m + c0 * p.w_channel;
+      if (p.w_channel == s.taps && s.index[s.taps - 1] == s.taps - 1) {  // one run of taps for each row
+        pack_panel<T>(to, rows, Matrix<T>{from, p.w_m, 1}, rows, channels * s.taps);
+        continue;
+      }
       for (int64_t c = 0; c < channels; ++c, from += p.w_channel)
         for (int64_t t = 0; t < s.taps; ++t, to += rows)
           for (int64_t r = 0; r < rows; ++r) to[r] = from[r * p.w_m + s.index[t]];
@@ -75,38 +80,39 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   if (s.images * s.rows * s.cols * p.groups * p.m == 0) return;
   if (s.taps == 0 || p.channels == 0) return fill_bias(p, s);
   const bool wide = p.m <= MR_FLAT;
-  const int64_t NR = (wide ? NV_WIDE : NV) * L;
-  const Even mb = evenly(p.m, wide ? MR_FLAT : MR_MAX), kb = evenly(p.channels, most(1, KC / s.taps));
+  const int64_t columns = (wide ? NV_WIDE : NV) * L;
+  const Even mb = evenly(p.m, wide ? MR_FLAT : MR), kb = evenly(p.channels, most(1, KC / s.taps));
   const int64_t channels = ceil_div(p.channels, kb.parts), kmax = channels * s.taps;
 
   // Tasks of 2 MFLOP to 2 GFLOP (Ctrl-C is answered between them), of several panels each so that A is read from L2 often.
   const int64_t all = s.images * s.rows * s.cols, work = p.m * p.channels * s.taps, busy = 32;
   const int64_t tasks = most(1, least(busy, work * p.groups * all >> 20));
-  const int64_t positions = least(most(12 * NR, all * p.groups / tasks), most(2 * NR, (int64_t(1) << 30) / work));
+  const int64_t positions = least(most(12 * columns, all * p.groups / tasks), most(2 * columns, (int64_t(1) << 30) / work));
   Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
   const Even mc = {mb.parts, most(1, least(tasks / (p.groups * b.count()), mb.parts / 8))};
 
-  // Cycles per K step and NR positions: a row of A costs NR/L/2, copying a piece about 1.
-  int64_t pieces = NR / L + NR / b.cols + 1;
+  // Cycles per K step and columns positions: a row of A costs columns/L/2, copying a piece about 1.
+  int64_t pieces = columns / L + columns / b.cols + 1;
   const bool direct = is_slab(s, b) && p.m > MR_FLAT;
-  const bool in_place = !direct && p.m * NR * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
+  const bool in_place = !direct && p.m * columns * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
   if (direct) use_as_slab(b, p.in_image, p.in_channel);
 
-  Scratch<T> packed(p.groups * p.m * p.channels * s.taps);
-  pack_weights<T>(packed, p, s, mb, kb);
+  const int64_t a_block = mb.size(0) * kmax + L;
+  Scratch<T> packed(p.groups * kb.parts * mb.parts * a_block);
+  pack_weights<T>(packed, a_block, p, s, mb, kb);
   Scratch<int64_t> slab_offset(kmax), panel_offset(kmax);
   slab_offsets(s, b, slab_offset);
-  for (int64_t i = 0; i < kmax; ++i) panel_offset[i] = i * NR;
+  for (int64_t i = 0; i < kmax; ++i) panel_offset[i] = i * columns;
 
-  const int64_t m_max = most(mb.size(0) * mc.size(0), MR_MAX);
+  const int64_t m_max = most(mb.size(0) * mc.size(0), MR);
 
   parallel_for(p.groups * b.count() * mc.parts, 1, [&](int64_t begin, int64_t end) {
-    const int64_t stretch_max = ceil_div((b.rows - 1) * b.width + b.cols, NR) * NR, pitch = stretch_max * b.images + L;
-    Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place ? 0 : kmax * NR + L);
-    Scratch<T> results(in_place ? m_max * pitch : MR_MAX * NR);
-    Scratch<Piece> places(NR);
-    Scratch<int64_t> lists(3 * NR);
-    int64_t *from = lists, *length = from + NR, *where = length + NR;
+    const int64_t stretch_max = ceil_div((b.rows - 1) * b.width + b.cols, columns) * columns, pitch = stretch_max * b.images + L;
+    Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place ? 0 : kmax * columns + L);
+    Scratch<T> results(in_place ? m_max * pitch : MR * columns);
+    Scratch<Piece> places(columns);
+    Scratch<int64_t> lists(3 * columns);
+    int64_t *from = lists, *length = from + columns, *where = length + columns;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t m_part = i % mc.parts, group = i / mc.parts / b.count();
       const int64_t first_m = mc.begin(m_part), last_m = first_m + mc.size(m_part);
@@ -120,21 +126,21 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
         const T* slab = filled;
         if (direct) slab = in + c0 * p.in_channel + block.n * p.in_image + block.t * s.width;
         else fill_slab<T>(filled, {in + c0 * p.in_channel, p.in_end, p.in_image, p.in_channel}, kb.size(kblock), s, b, block);
-        const T* a = packed + (group * p.channels + c0) * p.m * s.taps;
+        const T* a = packed + (group * kb.parts + kblock) * mb.parts * a_block;
         if (in_place) {
           for (int64_t image = 0; image < block.images; ++image)
-            for (int64_t at = 0; at < stretch; at += NR)
+            for (int64_t at = 0; at < stretch; at += columns)
               for (int64_t part = first_m; part < last_m; ++part) {
                 const int64_t m0 = mb.begin(part);
                 T* c = results + (m0 - mb.begin(first_m)) * pitch + image * stretch_max + at;
-                tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + m0 * k, slab + image * b.image + at, slab_offset, c, pitch, add,
+                tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + part * a_block, slab + image * b.image + at, slab_offset, c, pitch, add,
                                                      p.bias && !add ? p.bias + group * p.m + m0 : nullptr);
               }
           continue;
         }
-        for (int64_t at = 0; at < all; at += NR) {
-          const int64_t n = least(NR, all - at);
-          pack_panel<T>(panel, NR, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
+        for (int64_t at = 0; at < all; at += columns) {
+          const int64_t n = least(columns, all - at);
+          pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
           Walk w = walk(block, at, n);
           for (int64_t column = 0; w.left;) {
@@ -144,19 +150,19 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             else from[runs] = column, length[runs] = r.length, where[runs++] = place;
             column += r.length;
           }
-          const bool straight = runs == 1 && n == NR && p.out_col == 1;
+          const bool straight = runs == 1 && n == columns && p.out_col == 1;
           for (int64_t part = first_m; part < last_m; ++part) {
             const int64_t m0 = mb.begin(part), rows = mb.size(part);
             const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
             Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV);
             if (straight) {
-              run_tile(k, a + m0 * k, panel, panel_offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
+              run_tile(k, a + part * a_block, panel, panel_offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
               continue;
             }
-            run_tile(k, a + m0 * k, panel, panel_offset, results, NR, false, bias);
+            run_tile(k, a + part * a_block, panel, panel_offset, results, columns, false, bias);
             for (int64_t r = 0; r < rows; ++r)
               for (int64_t j = 0; j < runs; ++j)
-                put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * NR + from[j], length[j], add);
+                put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * columns + from[j], length[j], add);
           }
         }
       }

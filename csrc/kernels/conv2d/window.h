@@ -19,14 +19,9 @@
 #include "../../core/parallel.h"
 #include "../../core/simd.h"
 #include "../geometry.h"
+#include "../matmul/pack.h"
 
 namespace fastnn::FN_ISA {
-
-template <int... I> struct Indices {};
-template <int N, int... I> struct CountTo : CountTo<N - 1, N - 1, I...> {};
-template <int... I> struct CountTo<0, I...> {
-  using type = Indices<I...>;
-};
 
 FN int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 FN int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -144,14 +139,14 @@ template <class T> FN void zero_run(T* to, int64_t n) {
 }
 
 // Every second element: the column phases of stride 2.
-template <class T, int... I> FN vec<T> evens(vec<T> a, vec<T> b, Indices<I...>) {
+template <class T, int... I> FN vec<T> evens(vec<T> a, vec<T> b, Sequence<I...>) {
   return __builtin_shufflevector(a, b, (2 * I)...);
 }
 template <class T> FN void copy_every(T* to, const T* from, int64_t step, int64_t n) {
   int64_t i = 0;
   if (step == 2)
     for (; i + lanes<T> < n; i += lanes<T>)  // stays inside: n more elements follow only up to 2n - 1
-      store(to + i, evens<T>(load(from + 2 * i), load(from + 2 * i + lanes<T>), typename CountTo<lanes<T>>::type{}));
+      store(to + i, evens<T>(load(from + 2 * i), load(from + 2 * i + lanes<T>), typename MakeSequence<lanes<T>>::type{}));
   for (; i < n; ++i) to[i] = from[i * step];
 }
 
@@ -225,8 +220,8 @@ FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offse
 // whole vectors whose overhang the next piece or row overwrites: the panel needs a vector of slack at its end. `end`: where
 // reading must stop.
 template <class T>
-static void pack_panel(T* panel, int64_t pitch, const T* slab, const T* end, const int64_t* offset, int64_t k,
-                       const Blocks& b, const Block& block, int64_t at, int64_t n, Piece* piece) {
+static void pack_positions(T* panel, int64_t pitch, const T* slab, const T* end, const int64_t* offset, int64_t k,
+                           const Blocks& b, const Block& block, int64_t at, int64_t n, Piece* piece) {
   constexpr int L = lanes<T>;
   int64_t pieces = 0, reach = 0;
   Block rows = block;
