@@ -25,10 +25,11 @@ static Runs inside(int64_t offset, int64_t stride, int64_t positions, int64_t si
 }
 
 struct Columns {
-  int64_t H, W, P, Q, rows, cols;  // image, window, positions
   Pool2d g;
-  Columns(const View& x, const Pool2d& g)
-      : H(x.shape[2]), W(x.shape[3]), P(g.kernel[0]), Q(g.kernel[1]), rows(positions(0, H)), cols(positions(1, W)), g(g) {}
+  int64_t H, W, P, Q, rows, cols;  // image, window, positions
+  Columns(const View& x, const Pool2d& geometry)
+      : g(geometry), H(x.shape[2]), W(x.shape[3]), P(g.kernel[0]), Q(g.kernel[1]), rows(positions(0, H)),
+        cols(positions(1, W)) {}
   FN int64_t positions(int axis, int64_t size) const {
     return (size + 2 * g.padding[axis] - g.dilation[axis] * (g.kernel[axis] - 1) - 1) / g.stride[axis] + 1;
   }
