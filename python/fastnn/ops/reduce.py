@@ -180,7 +180,7 @@ def _prod(x, *, dims, shape):
 def _prod_dx(g, y, x, dims, shape):
     rest = tuple([d for d in range(x.ndim) if d not in dims])
     order = rest + dims
-    line = _reshape(_permute(x, dims=order), shape=(*[x._shape[d] for d in rest], x._size // max(y._size, 1)))
+    line = _reshape(_permute(x, dims=order), shape=(*[x._shape[d] for d in rest], x._size // builtins.max(y._size, 1)))
     dim = len(rest)
     others = _cumprod(line, dim=dim, reverse=False, exclusive=True) * _cumprod(line, dim=dim, reverse=True, exclusive=True)
     others = _reshape(others, shape=tuple([x._shape[d] for d in order]))
