@@ -153,7 +153,10 @@ template <class S, bool MAX> void arg(const View& index_view, const View& y_view
     parallel_for(units, task_units, [&](int64_t begin, int64_t end) {
       S value[TILE];
       int64_t place[TILE];
-      for (int64_t u = begin; u < end; ++u) {
+      Walk unit(p.kept, p.nk, begin);
+      for (int64_t u = begin; u < end && !p.down; ++u, unit.next())
+        best_across<Op>(x + unit.x, r.x, 0, p.length, y[unit.y], index[unit.y]);
+      for (int64_t u = begin; u < end && p.down; ++u) {
         find(u, 0, value, place);
         put(u, value, place);
       }

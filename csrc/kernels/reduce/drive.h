@@ -70,11 +70,13 @@ struct Part {
 };
 
 // rows × columns elements, `rs` and `cs` apart, copied to adjacent columns, `pitch` apart.
+// Vectorised, the strided loads become chains of inserts, three times slower (Cascade Lake): plain loads and stores win.
 template <class T>
-static void pack(char* to, const char* from, int64_t rows, int64_t columns, int64_t rs, int64_t cs, int64_t pitch) {
+__attribute__((optimize("no-tree-vectorize"))) static void pack(char* to, const char* from, int64_t rows, int64_t columns, int64_t rs, int64_t cs, int64_t pitch) {
   for (int64_t r = 0; r < rows; ++r) {
     T* row = reinterpret_cast<T*>(to) + r * pitch;
     const T* source = reinterpret_cast<const T*>(from) + r * rs;
+#pragma GCC unroll 4
     for (int64_t c = 0; c < columns; ++c) row[c] = source[c * cs];
   }
 }

@@ -195,6 +195,36 @@ template <class T> void recurrence(const View& y_view, const View& a_view, const
   });
 }
 
+// dx[i] = g · (product before i) · (product after i), rows of n with `inner` columns.
+template <class T> void others(const View& dx_view, const View& g_view, const View& x_view, int64_t axis) {
+  int64_t outer = 1, inner = 1, n = 1;
+  for (int d = 0; d < x_view.ndim; ++d) (d < axis ? outer : d > axis ? inner : n) *= x_view.shape[d];
+  if (outer * inner * n == 0) return;
+  const T *x = x_view.ptr<T>(), *g = g_view.ptr<T>();
+  T* dx = dx_view.ptr<T>();
+  parallel_for(outer, ceil_div(32768, n * inner), [&](int64_t begin, int64_t end) {
+    Scratch<T> after(inner == 1 ? n : inner);
+    for (int64_t o = begin; o < end; ++o) {
+      const T* row = x + o * n * inner;
+      T* out = dx + o * n * inner;
+      if (inner == 1) {
+        scan_row<T, Times>(row, 1, out, 1, n, true);
+        scan_row<T, Times>(row + n - 1, -1, after + n - 1, -1, n, true);
+        for (int64_t i = 0; i < n; ++i) out[i] *= g[o] * after[i];
+        continue;
+      }
+      for (int64_t c = 0; c < inner; ++c) out[c] = 1, after[c] = g[o * inner + c];
+      for (int64_t i = 1; i < n; ++i)
+        for (int64_t c = 0; c < inner; ++c) out[i * inner + c] = out[(i - 1) * inner + c] * row[(i - 1) * inner + c];
+      for (int64_t i = n; i-- > 0;)
+        for (int64_t c = 0; c < inner; ++c) {
+          out[i * inner + c] *= after[c];
+          after[c] *= row[i * inner + c];
+        }
+    }
+  });
+}
+
 }  // namespace
 
 void cumsum(Out y, In x, int64_t axis, bool reverse, bool exclusive) { scan_of<Plus>(y, x, axis, reverse, exclusive); }
@@ -204,6 +234,12 @@ void linear_scan(PackedOut y, PackedIn a, PackedIn b, int64_t axis, bool reverse
   if (b.dtype == DType::f32) recurrence<float>(y, a, b, axis, reverse, lag);
   else if (b.dtype == DType::f64) recurrence<double>(y, a, b, axis, reverse, lag);
   else raise_error("linear_scan: expected a floating point tensor");
+}
+
+void prod_dx(PackedOut dx, PackedIn g, PackedIn x, int64_t axis) {
+  if (x.dtype == DType::f32) others<float>(dx, g, x, axis);
+  else if (x.dtype == DType::f64) others<double>(dx, g, x, axis);
+  else raise_error("prod_dx: expected a floating point tensor");
 }
 
 }  // namespace fastnn::FN_ISA

@@ -13,6 +13,7 @@ namespace fastnn::FN_ISA {
 namespace {
 
 constexpr int64_t ROW_TASK = 8192, KEY_BLOCK = 512;
+constexpr int64_t INSERT_UP_TO = 32;  // topk: so few are kept in order one by one
 
 struct Rows {  // the rows along `axis`: row (o, c) starts at o, c in the other axes
   const View& x;
@@ -37,7 +38,10 @@ struct Rows {  // the rows along `axis`: row (o, c) starts at o, c in the other 
 template <class S> FN void make_items(Item<typename KeyOf<S>::type>* a, const S* x, int64_t step, int64_t begin, int64_t end, bool descending) {
   using K = typename KeyOf<S>::type;
   const K flip = descending ? K(~K(0)) : K(0);
-  for (int64_t i = begin; i < end; ++i) a[i] = Item<K>::make(key_of(x[i * step]) ^ flip, i);
+  if (step == 1)
+    for (int64_t i = begin; i < end; ++i) a[i] = Item<K>::make(key_of(x[i]) ^ flip, i);
+  else
+    for (int64_t i = begin; i < end; ++i) a[i] = Item<K>::make(key_of(x[i * step]) ^ flip, i);
 }
 
 // One whole row in order, by all threads when it is long.
@@ -94,12 +98,25 @@ int64_t select(I* kept, I* spare, const S* x, int64_t step, int64_t begin, int64
   bool full = false;
   for (int64_t at = begin; at < end; at += KEY_BLOCK) {
     const int64_t n = end - at < KEY_BLOCK ? end - at : KEY_BLOCK;
+    if (step == 1)
+      for (int64_t i = 0; i < n; ++i) keys[i] = key_of(x[at + i]) ^ flip;
+    else
+      for (int64_t i = 0; i < n; ++i) keys[i] = key_of(x[(at + i) * step]) ^ flip;
     K least = ~K(0);
-    for (int64_t i = 0; i < n; ++i) {
-      keys[i] = key_of(x[(at + i) * step]) ^ flip;
-      least = keys[i] < least ? keys[i] : least;
-    }
+    for (int64_t i = 0; i < n; ++i) least = keys[i] < least ? keys[i] : least;
     if (full && least >= limit) continue;  // an equal key further on comes later
+    if (k <= INSERT_UP_TO) {
+      for (int64_t i = 0; i < n; ++i) {
+        if (full && keys[i] >= limit) continue;
+        const I item = I::make(keys[i], at + i);
+        int64_t j = full ? k - 1 : held++;
+        for (; j > 0 && item.before(kept[j - 1]); --j) kept[j] = kept[j - 1];
+        kept[j] = item;
+        full = held == k;
+        limit = kept[held - 1].key();
+      }
+      continue;
+    }
     for (int64_t i = 0; i < n; ++i)
       if (!full || keys[i] < limit) kept[held++] = I::make(keys[i], at + i);
     if (held < 2 * k && !(held >= k && !full)) continue;
@@ -207,19 +224,30 @@ template <class S> void unique_of(S* y, int64_t* inverse, int64_t* counts, int64
   *found = groups;
 }
 
+// The position of key among n keys in order, keys(i) giving them; branches would be mispredicted half the time.
+template <class K, class F> FN int64_t position(K key, int64_t n, bool right, const F& keys) {
+  int64_t low = 0;
+  for (int64_t length = n; length > 0;) {
+    const int64_t half = length / 2;
+    const K middle = keys(low + half);
+    const bool up = right ? middle <= key : middle < key;
+    low = up ? low + half + 1 : low;
+    length = up ? length - half - 1 : half;
+  }
+  return low;
+}
+
 template <class S> void search(int64_t* y, const S* edges, const S* v, int64_t rows, int64_t n, int64_t m, bool right, bool shared) {
+  using K = typename KeyOf<S>::type;
+  const bool ready = shared && rows * m > n / 4;  // many look-ups in one table: turn it into keys once
+  Scratch<K> table(ready ? n : 1);
+  for (int64_t i = 0; ready && i < n; ++i) table[i] = key_of(edges[i]);
   parallel_for(rows * m, 2048, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const S* e = edges + (shared ? 0 : i / m * n);
-      const auto key = key_of(v[i]);
-      int64_t low = 0, length = n;
-      while (length > 0) {
-        const int64_t half = length / 2;
-        const bool up = right ? key_of(e[low + half]) <= key : key_of(e[low + half]) < key;
-        low = up ? low + half + 1 : low;
-        length = up ? length - half - 1 : half;
-      }
-      y[i] = low;
+      const K key = key_of(v[i]);
+      y[i] = ready ? position(key, n, right, [&](int64_t j) __attribute__((always_inline)) { return table.data[j]; })
+                   : position(key, n, right, [&](int64_t j) __attribute__((always_inline)) { return key_of(e[j]); });
     }
   });
 }

@@ -107,23 +107,25 @@ _sum.partials(lambda g, y, x, dims, shape: _spread(g, x, dims))
 
 @op(saves="")
 def _mean(x, *, dims, shape):
-    return _run(kernels(x).mean, x, dims, shape, x.dtype)
+    y = _cpu.empty(shape, x.dtype)
+    kernels(x).mean(y, x, dims)
+    return y
 
 
 _mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / x._size), x, dims))
 
 
-@_numpy_names
-def sum(input, dim=None, keepdim=False, *, dtype=None):
+def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """The sum over dim; 0 where there are no elements. float32 is summed in blocks: the error does not grow with length."""
     if dtype is not None:
         input = input.to(dtype)
-    dims = _dims(input, dim)
-    return _sum(input, dims=dims, shape=_shape(input, dims, keepdim))
+    if dim is None and axis is None and not (keepdim or keepdims):
+        return _sum(input, dims=_ALL[input.ndim], shape=())
+    dims = _dims(input, dim if axis is None else axis)
+    return _sum(input, dims=dims, shape=_shape(input, dims, keepdim or keepdims))
 
 
-@_numpy_names
-def mean(input, dim=None, keepdim=False, *, dtype=None):
+def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """The mean over dim; NaN where there are no elements. RuntimeError for integers, unless dtype says otherwise."""
     if dtype is not None:
         input = input.to(dtype)
@@ -132,8 +134,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {input.dtype.name}"
         )
-    dims = _dims(input, dim)
-    return _mean(input, dims=dims, shape=_shape(input, dims, keepdim))
+    dims = _dims(input, dim if axis is None else axis)
+    return _mean(input, dims=dims, shape=_shape(input, dims, keepdim or keepdims))
 
 
 def sum_to(x, shape):
@@ -187,7 +189,19 @@ def _prod_dx(g, y, x, dims, shape):
     return _spread(g, x, dims) * _permute(others, dims=tuple([order.index(d) for d in range(x.ndim)]))
 
 
-_prod.partials(_prod_dx)
+def _prod_dx_in_one_pass(g, y, x, needs, dims, shape):
+    if len(dims) != 1 or not x._size:
+        if len(dims) != x.ndim or not x._packed or not x._size:
+            return (_prod_dx(g, y, x, dims, shape),)
+        flat = _cpu.empty((x._size,), x.dtype)
+        kernels(x).prod_dx(flat, _packed(g._reshape((1,)) or g), x._reshape((x._size,)), 0)
+        return (flat._reshape(x._shape),)
+    dx = _cpu.empty(x._shape, x.dtype)
+    kernels(x).prod_dx(dx, _packed(g), _packed(x), dims[0])
+    return (dx,)
+
+
+_prod.partials(_prod_dx).joint(_prod_dx_in_one_pass)
 
 
 @op(saves="")
@@ -295,10 +309,12 @@ def cumprod(input, dim, *, dtype=None):
 
 def _shared(g, y, x, dims):
     """g at the elements of x that equal y, in equal shares among them."""
-    with no_grad():
-        ties = (x.detach() == _kept(y.detach(), x, dims)).to(x.dtype)
-        share = ties / sum(ties, dims or None, True)
-    return _spread(g, x, dims) * share
+    from .elementwise import where
+
+    k = kernels(x)
+    ties = k.eq(x, _kept(y, x, dims))
+    count = _run(k.count_nonzero, ties, dims, _shape(x, dims, True), dtypes.int64)
+    return where(ties, _kept(g, x, dims) / count.to(g.dtype), 0.0)
 
 
 def _extremum(kernel):
