@@ -23,9 +23,7 @@ template <class T, class F, class Join> FN double fold(const T* g, int64_t n, co
     for (int w = 0; w < WAYS; ++w) sum[w] = join(sum[w], f(widen(g + i + w * L)));
   for (; i < n; ++i) sum[0] = join(sum[0], f(vec<double>{double(g[i])}));  // the other lanes are 0: no part of any norm
   vec<double> all = join(join(sum[0], sum[1]), join(sum[2], sum[3]));
-  return fold_lanes<double>(all, [&](double a, double b) __attribute__((always_inline)) {
-    return join(vec<double>{a}, vec<double>{b})[0];
-  });
+  return fold_lanes<double>(all, join);
 }
 
 // norm of all gradients as one long vector: (sum |g|^p)^(1/p), or max |g| for infinite p.
@@ -35,8 +33,8 @@ void grad_norm(Out norm, Ins grads, double p) {
   if (!is_float(norm.dtype) || norm.numel() != 1) raise_error("grad_norm: the norm is one floating point number");
   using V = vec<double>;
   const bool largest = __builtin_isinf(p);
-  const auto add = [](V a, V b) __attribute__((always_inline)) { return a + b; };
-  const auto max = [](V a, V b) __attribute__((always_inline)) { return max_nan(a, b); };
+  const auto add = [](auto a, auto b) __attribute__((always_inline)) { return a + b; };
+  const auto max = [](auto a, auto b) __attribute__((always_inline)) { return max_nan(a, b); };
   auto reduce = [&](auto* g, int64_t n) __attribute__((always_inline)) {
     if (largest) return fold(g, n, [](V a) __attribute__((always_inline)) { return abs(a); }, max);
     if (p == 2) return fold(g, n, [](V a) __attribute__((always_inline)) { return a * a; }, add);
@@ -45,7 +43,7 @@ void grad_norm(Out norm, Ins grads, double p) {
     for (int64_t i = 0; i < n; ++i) sum += __builtin_pow(__builtin_fabs(double(g[i])), p);
     return sum;
   };
-  auto join = [&](double a, double b) __attribute__((always_inline)) { return largest ? max(V{a}, V{b})[0] : a + b; };
+  auto join = [&](double a, double b) __attribute__((always_inline)) { return largest ? max(a, b) : a + b; };
   const int64_t chunks = count_chunks(grads);
   Scratch<double> scratch(chunks + 1);
   double* partial = scratch;
