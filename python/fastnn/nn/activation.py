@@ -133,11 +133,17 @@ class Hardshrink(Stateless):
 
     function, options = "hardshrink", dict(lambd=0.5)
 
+    def extra_repr(self):
+        return str(self.lambd)
+
 
 class Softshrink(Stateless):
     """x moved towards 0 by lambd"""
 
     function, options = "softshrink", dict(lambd=0.5)
+
+    def extra_repr(self):
+        return str(self.lambd)
 
 
 class Threshold(Stateless):

@@ -67,7 +67,7 @@ class AvgPool2d(_Pool):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class _LPPool(_Pool):
+class _LPPool(Stateless):
     options = dict(norm_type=REQUIRED, kernel_size=REQUIRED, stride=None, ceil_mode=False)
 
 
