@@ -1,0 +1,177 @@
+"""Data sets: what comes with the package, what is found, and what is refused."""
+
+import gzip
+import io
+import os
+import struct
+import tarfile
+
+import fastnn
+import numpy as np
+import pytest
+from fastnn import datasets
+from fastnn.datasets import read_idx
+
+DATA = os.environ.get("FASTNN_DATA", "")
+needs_mnist = pytest.mark.skipif(not os.path.isdir(os.path.join(DATA, "mnist")), reason="FASTNN_DATA has no MNIST")
+needs_housing = pytest.mark.skipif(not os.path.isdir(os.path.join(DATA, "housing")), reason="FASTNN_DATA has no housing")
+
+
+def test_digits():
+    train, test, every = datasets.Digits(), datasets.Digits(train=False), datasets.Digits(train=None)
+    assert (len(train), len(test), len(every)) == (1438, 359, 1797)
+    assert train.data.dtype is fastnn.uint8 and tuple(train.data.shape) == (1438, 8, 8)
+    assert every.data.numpy().max() == 16 and set(every.targets.tolist()) == set(range(10))
+    assert every.targets.tolist()[:10] == list(range(10))
+    image, target = every[0]
+    assert image.tolist()[0] == [0, 0, 5, 13, 9, 1, 0, 0] and target == 0
+    assert (test.data.numpy() == every.data.numpy()[4::5]).all()
+    assert datasets.Digits(transform=lambda x: "seen", target_transform=lambda y: -y)[5] == ("seen", -int(train.targets[5]))
+    assert "1438 images of 8x8" in repr(train)
+
+
+@needs_mnist
+def test_mnist():
+    for kind, count, seven in ((True, 60000, 5), (False, 10000, 7)):
+        data = datasets.MNIST(train=kind)
+        assert tuple(data.data.shape) == (count, 28, 28) and data.data.dtype is fastnn.uint8
+        assert len(data) == count and data[0][1] == seven and data.targets.dtype is fastnn.int64
+    assert (datasets.MNIST(os.path.join(DATA, "mnist"), train=False).data.numpy() == data.data.numpy()).all()
+
+
+@needs_mnist
+def test_mnist_by_content_not_by_wrapper(tmp_path, monkeypatch):
+    monkeypatch.delenv("FASTNN_DATA")
+    for part in ("images-idx3", "labels-idx1"):
+        content = gzip.open(os.path.join(DATA, "mnist", f"t10k-{part}-ubyte.gz")).read()
+        (tmp_path / f"t10k-{part}-ubyte").write_bytes(content)
+    assert datasets.MNIST(tmp_path, train=False)[0][1] == 7
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(content[:-1] + b"\0")
+    with pytest.raises(ValueError, match="sha256"):
+        datasets.MNIST(tmp_path, train=False)
+
+
+def test_mnist_not_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="FASTNN_DATA"):
+        datasets.MNIST(tmp_path, download=False)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8bnonsense")
+    with pytest.raises(ValueError, match="damaged gzip"):
+        datasets.MNIST(tmp_path, download=False)
+    with pytest.raises(ValueError, match="md5"):
+        datasets.FashionMNIST(tmp_path, download=False)
+
+
+# ---- IDX ----------------------------------------------------------------------------------------------------------------
+
+
+def idx(kind, shape, data):
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, kind, len(shape), *shape) + data
+
+
+@pytest.mark.parametrize("kind,dtype", [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress])
+def test_idx(tmp_path, rng, kind, dtype, wrap):
+    for shape in [(), (0,), (5,), (2, 3, 4)]:
+        values = np.asarray(rng.standard_normal(shape) * 50, dtype=dtype)
+        (tmp_path / "f").write_bytes(wrap(idx(kind, shape, values.tobytes())))
+        got = read_idx(tmp_path / "f")
+        assert got.dtype == np.dtype(dtype).newbyteorder("=") and got.shape == shape
+        np.testing.assert_array_equal(got, values)
+
+
+GOOD = idx(8, (2, 3), bytes(6))
+HOSTILE = {
+    "empty": b"", "text": b"hello, world", "bad zeros": b"\1\0\x08\1\0\0\0\0", "bad type": b"\0\0\x0a\1\0\0\0\0",
+    "cut in the header": GOOD[:7], "cut in the data": GOOD[:-1], "too long": GOOD + b"\0",
+    "promises 4 GB": idx(8, (2**32 - 1,), b"123"), "promises more than memory": idx(14, (2**32 - 1,) * 3, b""),
+    "promises 2**64": idx(8, (2**32 - 1,) * 8, b""), "255 axes": idx(8, (1,) * 255, b"\0"), "9 axes": idx(8, (1,) * 9, b"\0"),
+    "gzip cut": gzip.compress(GOOD)[:-5], "gzip garbage": b"\x1f\x8b\x08\0garbage", "gzip bad sum": gzip.compress(GOOD)[:-8] + bytes(8),
+    "gzip of nothing": gzip.compress(b""), "gzip promises 4 GB": gzip.compress(idx(8, (2**32 - 1,), b"123")),
+    "gzip too long": gzip.compress(GOOD + bytes(100)), "gzip flipped": gzip.compress(GOOD)[:12] + b"\xff\xff\xff" + gzip.compress(GOOD)[15:],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_idx(tmp_path, name):
+    (tmp_path / "hostile").write_bytes(HOSTILE[name])
+    with pytest.raises(ValueError, match="hostile"):
+        read_idx(tmp_path / "hostile")
+
+
+# ---- CSV ----------------------------------------------------------------------------------------------------------------
+
+
+def table(text, **options):
+    return datasets.csv(io.StringIO(text, newline=""), **options)
+
+
+def test_csv_types_and_missing_values():
+    t = table('id,x,y,kind,"a, b"\n1,0.5,3,red,1\n2,?,4,"dark ""blue""",\n\n3,-1e3, 5 ,,2\n')
+    assert list(t) == ["id", "x", "y", "kind", "a, b"] and len(t) == 3
+    assert t["id"].dtype == np.int64 and t["y"].tolist() == [3, 4, 5]
+    np.testing.assert_array_equal(t["x"], [0.5, np.nan, -1000])
+    assert t["kind"].tolist() == ["red", 'dark "blue"', ""]
+    np.testing.assert_array_equal(t["a, b"], [1, np.nan, 2])
+    np.testing.assert_array_equal(t.matrix(["id", "y"]), [[1, 3], [2, 4], [3, 5]])
+    assert t.matrix().shape == (3, 4)
+    with pytest.raises(ValueError, match="text"):
+        t.matrix(["kind"])
+    codes, values = t.codes("kind")
+    assert values == ["", 'dark "blue"', "red"] and codes.tolist() == [2, 1, 0]
+    assert t.one_hot("kind")[0].tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
+
+
+def test_csv_headers_and_options(tmp_path):
+    assert list(table("1,2\n3,4\n")) == ["0", "1"]
+    assert table("1,2\n3,4\n", header=True)["1"].tolist() == [3]
+    assert table("a,b\nc,d\n", header=False)["0"].tolist() == ["a", "c"]
+    assert table("a;b\n1;2\n", delimiter=";", columns=["b"])["b"].tolist() == [2]
+    big = table("a\n99999999999999999999\n")["a"]
+    assert big.dtype == np.float64 and big[0] == 1e20
+    (tmp_path / "f.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r\n")
+    assert datasets.csv(tmp_path / "f.csv")["a"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("", "no rows"), ("\n\n", "no rows"), ("a,b\n1,2\n3\n", "line 3: 1 fields, where the first row has 2"),
+        ("a,b\n1,2,3\n", "line 2: 3 fields"), ('a,b\n1,"2\n', "line 2"), ('a,b\n1,"2"x\n', "line 2"), ("a,a\n1,2\n", "twice"),
+        ("a\n" + "x" * 2_000_000 + "\n", "line 2"),
+    ],
+)  # fmt: skip
+def test_bad_csv(text, message):
+    with pytest.raises(ValueError, match=message):
+        table(text)
+
+
+def test_bad_csv_files(tmp_path):
+    (tmp_path / "f.csv").write_bytes(b"a,b\n1,2\n\xff,3\n")
+    with pytest.raises(ValueError, match="line 3: not utf-8"):
+        datasets.csv(tmp_path / "f.csv")
+    with pytest.raises(ValueError, match="no column 'z'"):
+        table("a,b\n1,2\n", columns=["z"])
+    with pytest.raises(FileNotFoundError):
+        datasets.csv(tmp_path / "missing.csv")
+
+
+@needs_housing
+def test_housing():
+    x, y, names = datasets.house_prices()
+    assert x.shape == (1000, 7) and y.shape == (1000,) and names[0] == "Square_Footage" and x[0, 0] == 1360
+    x, y, names = datasets.california_housing()
+    assert x.shape == (20640, 13) and y[0] == 452600 and np.isfinite(x).all() and names[-5:] == sorted(names[-5:])
+
+
+def test_housing_refuses(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="FASTNN_DATA"):
+        datasets.california_housing()
+    (tmp_path / "housing.tgz").write_bytes(b"not a tar file")
+    with pytest.raises(ValueError, match=r"no housing\.csv"):
+        datasets.california_housing()
+    with tarfile.open(tmp_path / "housing.tgz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("other.csv"))
+    with pytest.raises(ValueError, match=r"no housing\.csv"):
+        datasets.california_housing()
