@@ -1,0 +1,591 @@
+"""Modules against PyTorch: names, state dicts, defaults, reprs, outputs; hooks, containers, initial values, errors."""
+
+import copy
+import math
+import pickle
+import re
+from collections import OrderedDict
+
+import fastnn
+import fastnn.nn.functional as F
+import numpy as np
+import pytest
+from fastnn import nn
+
+torch = pytest.importorskip("torch")
+tnn = torch.nn
+
+# name, arguments, options, shapes of the inputs (floats unless given as (kind, shape))
+LAYERS = [
+    ("Identity", (1, 2), {}, [(3,)]),
+    ("Linear", (5, 3), {}, [(2, 4, 5)]),
+    ("Linear", (5, 3), dict(bias=False), [(5,)]),
+    ("Bilinear", (3, 4, 5), {}, [(2, 3), (2, 4)]),
+    ("Conv1d", (4, 6, 3), dict(stride=2, padding=1, dilation=2, groups=2), [(2, 4, 11)]),
+    ("Conv1d", (2, 3, 4), dict(padding="same", padding_mode="reflect"), [(2, 2, 9)]),
+    ("Conv2d", (4, 6, (3, 2)), dict(stride=(1, 2), padding=(2, 0), groups=2, bias=False), [(2, 4, 8, 7)]),
+    ("Conv2d", (1, 2, 3), dict(padding=1, padding_mode="circular"), [(1, 5, 6)]),
+    ("Conv2d", (1, 2, 3), dict(padding=2, padding_mode="replicate"), [(2, 1, 5, 6)]),
+    ("Conv2d", (2, 2, 4), dict(padding="same", dilation=(1, 2)), [(2, 2, 7, 9)]),
+    ("Conv2d", (2, 2, 3), dict(padding="valid"), [(2, 2, 7, 9)]),
+    ("ConvTranspose1d", (4, 6, 3), dict(stride=2, padding=1, output_padding=1, groups=2), [(2, 4, 5)]),
+    ("ConvTranspose2d", (3, 2, 3), dict(stride=2, output_padding=(1, 0), dilation=2), [(2, 3, 4, 5)]),
+    ("MaxPool1d", (3,), dict(stride=2, padding=1), [(2, 3, 10)]),
+    ("MaxPool2d", (2,), {}, [(2, 3, 6, 7)]),
+    ("MaxPool2d", ((3, 2),), dict(stride=1, dilation=2, ceil_mode=True), [(2, 3, 8, 7)]),
+    ("AvgPool1d", (3,), dict(stride=2, padding=1), [(2, 3, 10)]),
+    ("AvgPool2d", (2,), dict(padding=1, count_include_pad=False), [(2, 3, 6, 7)]),
+    ("AvgPool2d", ((3, 2),), dict(divisor_override=5), [(2, 3, 6, 7)]),
+    ("LPPool2d", (2, 2), {}, [(2, 3, 6, 7)]),
+    ("AdaptiveAvgPool1d", (4,), {}, [(2, 3, 10)]),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, [(2, 3, 7, 5)]),
+    ("AdaptiveMaxPool1d", (4,), {}, [(2, 3, 10)]),
+    ("AdaptiveMaxPool2d", (3,), {}, [(2, 3, 7, 5)]),
+    ("BatchNorm1d", (3,), {}, [(6, 3)]),
+    ("BatchNorm1d", (3,), dict(momentum=None, eps=1e-2), [(4, 3, 5)]),
+    ("BatchNorm2d", (3,), dict(momentum=0.3), [(4, 3, 5, 2)]),
+    ("BatchNorm2d", (3,), dict(affine=False, track_running_stats=False), [(4, 3, 5, 2)]),
+    ("InstanceNorm1d", (3,), {}, [(4, 3, 5)]),
+    ("InstanceNorm2d", (3,), dict(affine=True, track_running_stats=True), [(4, 3, 5, 4)]),
+    ("InstanceNorm2d", (3,), {}, [(3, 5, 4)]),
+    ("LayerNorm", (5,), {}, [(4, 3, 5)]),
+    ("LayerNorm", ((3, 5),), dict(bias=False, eps=1e-3), [(4, 3, 5)]),
+    ("LayerNorm", (5,), dict(elementwise_affine=False), [(5,)]),
+    ("RMSNorm", (5,), {}, [(4, 5)]),
+    ("RMSNorm", ((3, 5),), dict(eps=1e-2, elementwise_affine=False), [(4, 3, 5)]),
+    ("GroupNorm", (2, 6), {}, [(3, 6, 5)]),
+    ("GroupNorm", (3, 6), dict(affine=False), [(3, 6, 2, 2)]),
+    ("GroupNorm", (3, 6), dict(bias=False), [(3, 6, 2, 2)]), ("BatchNorm1d", (3,), dict(bias=False), [(4, 3)]),
+    ("Embedding", (7, 4), dict(padding_idx=2), [("index", (3, 5))]),
+    ("Embedding", (7, 4), {}, [("index", ())]),
+    ("Flatten", (), {}, [(2, 3, 4)]),
+    ("Flatten", (0, 1), {}, [(2, 3, 4)]),
+    ("Unflatten", (1, (2, -1)), {}, [(2, 6, 3)]),
+    ("Upsample", (), dict(scale_factor=2), [(2, 3, 4)]),
+    ("Upsample", (), dict(size=(5, 7), mode="bilinear"), [(2, 3, 4, 3)]),
+    ("UpsamplingNearest2d", (), dict(scale_factor=2), [(2, 3, 4, 3)]),
+    ("UpsamplingBilinear2d", (), dict(size=5), [(2, 3, 4, 3)]),
+    ("PixelShuffle", (2,), {}, [(2, 8, 3, 4)]),
+    ("PixelUnshuffle", (2,), {}, [(2, 3, 4, 6)]),
+    ("Unfold", (2,), dict(stride=2, padding=1), [(2, 3, 4, 5)]),
+    ("Fold", ((4, 5), 2), {}, [(2, 12, 12)]),
+    ("ZeroPad2d", ((1, 2, 0, 3),), {}, [(2, 3, 4)]),
+    ("ConstantPad1d", (2, 3.5), {}, [(2, 3, 4)]),
+    ("ReflectionPad2d", (2,), {}, [(2, 3, 4, 5)]),
+    ("ReplicationPad1d", ((1, 3),), {}, [(2, 3, 4)]),
+    ("CircularPad2d", (1,), {}, [(2, 3, 4, 5)]),
+    ("PReLU", (), {}, [(3, 4)]),
+    ("PReLU", (4,), dict(init=0.1), [(3, 4, 2)]),
+    ("Dropout", (0.3,), {}, []), ("Dropout1d", (), {}, []), ("Dropout2d", (0.1,), {}, []), ("AlphaDropout", (), {}, []),
+    ("CosineSimilarity", (), dict(dim=1), [(3, 4), (3, 4)]),
+    ("PairwiseDistance", (), dict(p=3.0, keepdim=True), [(3, 4), (3, 4)]),
+    ("MaxUnpool2d", (2,), {}, []), ("MaxUnpool1d", (2, 3), {}, []),
+]  # fmt: skip
+ACTIVATIONS = [
+    ("ReLU", {}), ("ReLU", dict(inplace=True)), ("ReLU6", {}), ("LeakyReLU", {}), ("LeakyReLU", dict(negative_slope=0.3)), ("ELU", dict(alpha=0.5)), ("CELU", {}),
+    ("SELU", {}), ("GELU", {}), ("GELU", dict(approximate="tanh")), ("SiLU", {}), ("Mish", {}), ("Softplus", {}),
+    ("Softplus", dict(beta=2.0, threshold=1.0)), ("Sigmoid", {}), ("LogSigmoid", {}), ("Tanh", {}), ("Tanhshrink", {}),
+    ("Softsign", {}), ("Hardtanh", {}), ("Hardtanh", dict(min_val=-0.5, max_val=2.0)), ("Hardsigmoid", {}), ("Hardswish", {}),
+    ("Hardshrink", {}), ("Softshrink", dict(lambd=0.2)), ("Threshold", dict(threshold=0.1, value=20.0)), ("GLU", {}),
+    ("Softmax", dict(dim=1)), ("LogSoftmax", dict(dim=-1)), ("Softmin", dict(dim=0)), ("Softmax2d", {}),
+]  # fmt: skip
+LAYERS += [(name, (), options, [(2, 4, 3, 6)]) for name, options in ACTIVATIONS]
+LOSSES = [
+    ("L1Loss", {}, "ff"), ("MSELoss", dict(reduction="none"), "ff"), ("SmoothL1Loss", dict(beta=0.5), "ff"),
+    ("HuberLoss", dict(delta=0.7, reduction="sum"), "ff"), ("CrossEntropyLoss", {}, "fc"),
+    ("CrossEntropyLoss", dict(ignore_index=1, label_smoothing=0.1), "fc"), ("NLLLoss", dict(reduction="none"), "fc"),
+    ("PoissonNLLLoss", {}, "fp"), ("GaussianNLLLoss", {}, "ffp"), ("KLDivLoss", dict(reduction="batchmean"), "fp"),
+    ("BCELoss", {}, "pp"), ("BCEWithLogitsLoss", {}, "fp"), ("MultiMarginLoss", dict(p=2, margin=0.5), "fc"),
+    ("MultiLabelSoftMarginLoss", {}, "fp"), ("SoftMarginLoss", {}, "fs"), ("HingeEmbeddingLoss", {}, "fs"),
+    ("MarginRankingLoss", dict(margin=0.1), "ffs"), ("CosineEmbeddingLoss", {}, "ffn"), ("TripletMarginLoss", dict(swap=True), "fff"),
+]  # fmt: skip
+
+
+def shown(module):
+    """The repr; older versions of PyTorch do not show whether a normalisation has a bias."""
+    return re.sub(r", bias=(True|False)", "", repr(module)) if "Norm" in repr(module) else repr(module)
+
+
+def names(case):
+    return f"{case[0]}-{','.join(map(str, case[1]))}"
+
+
+def inputs(shapes, rng):
+    for shape in shapes:
+        if shape and shape[0] == "index":
+            yield np.asarray(rng.integers(0, 7, shape[1]))
+        else:
+            yield rng.standard_normal(shape)
+
+
+def twins(name, args, options):
+    """Our module and PyTorch's, in float64 and with the same weights."""
+    theirs = getattr(tnn, name)(*args, **options).double()
+    ours = getattr(nn, name)(*args, **options).double()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("case", LAYERS, ids=names)
+def test_layers_equal_torch(rng, case):
+    name, args, options, shapes = case
+    ours, theirs = twins(name, args, options)
+    assert shown(ours) == shown(theirs)
+    for mode in (True, False):
+        ours.train(mode), theirs.train(mode)
+        for _ in range(2 if shapes else 0):
+            arrays = list(inputs(shapes, rng))
+            xs = [fastnn.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+            zs = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+            x, z = ours(*xs), theirs(*[z.clone() for z in zs])
+            np.testing.assert_allclose(x.detach().numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-12)
+            rtol = 1e-7 if name == "Hardsigmoid" else 1e-9  # PyTorch's derivative holds 1/6 in float32
+            if z.requires_grad:
+                (x * x).sum().backward()
+                (z * z).sum().backward()
+                for a, b in zip([*xs, *ours.parameters()], [*zs, *theirs.parameters()], strict=True):
+                    assert (a.grad is None) == (b.grad is None)
+                    if b.grad is not None:
+                        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=rtol, atol=1e-10)
+                ours.zero_grad(), theirs.zero_grad()
+        for key, value in theirs.state_dict().items():  # running statistics
+            np.testing.assert_allclose(ours.state_dict()[key].numpy(), value.numpy(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name,options,kinds", LOSSES, ids=lambda v: v if isinstance(v, str) else ",".join(v))
+def test_losses_equal_torch(rng, name, options, kinds):
+    ours, theirs = getattr(nn, name)(**options), getattr(tnn, name)(**options)
+    assert repr(ours) == repr(theirs)
+    make = {
+        "f": lambda: rng.standard_normal((4, 5)), "p": lambda: rng.random((4, 5)) * 0.9 + 0.05,
+        "c": lambda: rng.integers(0, 5, 4), "s": lambda: rng.choice([-1.0, 1.0], (4, 5)), "n": lambda: rng.choice([-1.0, 1.0], 4),
+    }  # fmt: skip
+    arrays = [make[k]() for k in kinds]
+    got, want = ours(*map(fastnn.tensor, arrays)), theirs(*map(torch.tensor, arrays))
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-12)
+
+
+def test_weighted_losses_keep_their_weight(rng):
+    w = rng.random(5)
+    ours, theirs = nn.CrossEntropyLoss(fastnn.tensor(w)), tnn.CrossEntropyLoss(torch.tensor(w))
+    assert list(ours.state_dict()) == list(theirs.state_dict()) == ["weight"]
+    assert list(ours.parameters()) == []
+    x, y = rng.standard_normal((4, 5)), rng.integers(0, 5, 4)
+    np.testing.assert_allclose(float(ours(fastnn.tensor(x), fastnn.tensor(y))), float(theirs(torch.tensor(x), torch.tensor(y))))
+    ours = nn.BCEWithLogitsLoss(pos_weight=fastnn.tensor(w))
+    theirs = tnn.BCEWithLogitsLoss(pos_weight=torch.tensor(w))
+    y = rng.random((4, 5))
+    np.testing.assert_allclose(float(ours(fastnn.tensor(x), fastnn.tensor(y))), float(theirs(torch.tensor(x), torch.tensor(y))))
+    with pytest.raises(TypeError):
+        nn.CrossEntropyLoss(None, -100)  # in PyTorch the second one is size_average
+    for make in (lambda: nn.MSELoss(reduction="median"), lambda: nn.MultiMarginLoss(p=3), lambda: nn.TripletMarginLoss(margin=0)):
+        with pytest.raises(ValueError):
+            make()
+
+
+def test_max_unpool(rng):
+    x = rng.standard_normal((2, 3, 6, 8))
+    ours, indices = nn.MaxPool2d(2, return_indices=True)(fastnn.tensor(x))
+    theirs, their_indices = tnn.MaxPool2d(2, return_indices=True)(torch.tensor(x))
+    np.testing.assert_array_equal(indices.numpy(), their_indices.numpy())
+    for size in (None, (6, 8)):
+        a = nn.MaxUnpool2d(2)(ours, indices, output_size=size)
+        b = tnn.MaxUnpool2d(2)(theirs, their_indices, output_size=size)
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_conv_transpose_output_size(rng):
+    ours, theirs = twins("ConvTranspose2d", (2, 3, 3), dict(stride=3, padding=1))
+    x = rng.standard_normal((2, 2, 4, 5))
+    for size in [(10, 14), (2, 3, 12, 13), (11, 15)]:
+        a = ours(fastnn.tensor(x), output_size=size)
+        b = theirs(torch.tensor(x), output_size=size)
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-10, atol=1e-12)
+    for size in [(9, 13), (13, 13), (10,)]:
+        with pytest.raises(ValueError, match=r"output_size|output size"):
+            ours(fastnn.tensor(x), output_size=size)
+
+
+def test_dropout(rng):
+    fastnn.manual_seed(3)
+    x = fastnn.ones(100, 100)
+    layer = nn.Dropout(0.25)
+    y = layer(x).numpy()
+    assert set(np.unique(y)) == {0, np.float32(1 / 0.75)} and abs((y == 0).mean() - 0.25) < 0.02
+    assert (layer.eval()(x).numpy() == 1).all()
+    z = nn.Dropout2d(0.5)(fastnn.ones(20, 20, 3, 3)).numpy().reshape(400, 9)
+    assert (z == z[:, :1]).all() and {0.0, 2.0} == set(np.unique(z))
+    for p in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="dropout probability"):
+            nn.Dropout(p)
+
+
+# ---- the tree -----------------------------------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 2)))
+        self.scale = nn.Parameter(fastnn.ones(2))
+        self.register_buffer("count", fastnn.zeros(()))
+        self.register_buffer("cache", fastnn.zeros(3), persistent=False)
+        self.shared = self.layers[0]
+        self.nothing = None
+
+    def forward(self, x):
+        return self.layers(x) * self.scale
+
+
+def test_names_and_walks():
+    net = Net()
+    assert list(net.state_dict()) == ["scale", "count", "layers.0.weight", "layers.0.bias", "layers.2.0.weight", "layers.2.0.bias",
+                                      "shared.weight", "shared.bias"]  # fmt: skip
+    assert [n for n, _ in net.named_parameters()] == ["scale", "layers.0.weight", "layers.0.bias", "layers.2.0.weight", "layers.2.0.bias"]
+    assert [n for n, _ in net.named_buffers()] == ["count", "cache"]
+    assert [n for n, _ in net.named_children()] == ["layers", "shared"]
+    assert [n for n, _ in net.named_modules()] == ["", "layers", "layers.0", "layers.1", "layers.2", "layers.2.0"]
+    assert len(list(net.parameters(recurse=False))) == 1 and len(list(net.buffers())) == 2
+    assert net.get_parameter("layers.2.0.bias") is net.layers[2][0].bias
+    assert net.get_buffer("count") is net.count and net.get_submodule("layers.2") is net.layers[2]
+    for call in (lambda: net.get_parameter("layers.9.bias"), lambda: net.get_parameter("layers"), lambda: net.get_submodule("scale"),
+                 lambda: net.get_buffer("scale"), lambda: net.unknown):  # fmt: skip
+        with pytest.raises(AttributeError):
+            call()
+    seen = []
+    net.apply(lambda m: seen.append(type(m).__name__))
+    assert seen[-1] == "Net" and seen[0] == "Linear"
+    assert "scale" in dir(net)
+    del net.scale
+    assert not hasattr(net, "scale")
+
+
+def test_modes_dtypes_gradients():
+    net = Net()
+    assert net.eval() is net and not net.layers[2][0].training and net.train().layers.training
+    weight = net.layers[0].weight
+    net.double()
+    assert net.layers[0].weight is weight and weight.dtype is fastnn.float64 and net.count.dtype is fastnn.float64
+    net.to(fastnn.float32).to("cpu").to(fastnn.ones(1, dtype=fastnn.float64))
+    assert weight.dtype is fastnn.float64
+    net(fastnn.ones(2, 3, dtype=fastnn.float64)).sum().backward()
+    assert weight.grad.dtype is fastnn.float64
+    net.float()
+    assert weight.grad.dtype is fastnn.float32 and weight.requires_grad and weight.is_leaf
+    net.zero_grad(set_to_none=False)
+    assert weight.grad.abs().sum().item() == 0
+    net.zero_grad()
+    assert weight.grad is None
+    net.requires_grad_(False)
+    assert not net(fastnn.ones(2, 3)).requires_grad
+    with pytest.raises(TypeError, match="floating point"):
+        net.to(fastnn.int64)
+    with pytest.raises(RuntimeError):
+        net.to("cuda")
+    with pytest.raises(ValueError):
+        net.train("yes")
+
+
+def test_attributes():
+    net = Net()
+    with pytest.raises(TypeError, match="cannot assign 'Tensor' as parameter 'scale'"):
+        net.scale = fastnn.ones(2)
+    with pytest.raises(TypeError, match="as child module 'layers'"):
+        net.layers = 3
+    with pytest.raises(TypeError, match="as buffer 'count'"):
+        net.count = 3
+    net.count = fastnn.ones(1)
+    assert net.state_dict()["count"].tolist() == [1]
+    net.scale = None
+    assert net.scale is None and "scale" not in net.state_dict()
+    net.scale = nn.Parameter(fastnn.zeros(2))
+    net.count = nn.Parameter(fastnn.zeros(2))  # a buffer becomes a parameter
+    assert "count" in dict(net.named_parameters()) and "count" not in dict(net.named_buffers())
+    net.state = nn.Buffer(fastnn.zeros(2), persistent=False)
+    assert "state" in dict(net.named_buffers()) and "state" not in net.state_dict()
+    for call, error in [
+        (lambda: net.register_buffer("a.b", None), KeyError), (lambda: net.register_buffer("", None), KeyError),
+        (lambda: net.register_buffer("forward", None), KeyError), (lambda: net.register_buffer("x", 3), TypeError),
+        (lambda: net.register_parameter("x", fastnn.ones(1)), TypeError), (lambda: net.add_module("x", 3), TypeError),
+        (lambda: net.add_module("train", nn.ReLU()), KeyError), (lambda: net.register_parameter(3, None), TypeError),
+    ]:  # fmt: skip
+        with pytest.raises(error):
+            call()
+
+    class Early(nn.Module):
+        def __init__(self):
+            self.layer = nn.ReLU()
+
+    with pytest.raises(AttributeError, match=r"before Module.__init__\(\) call"):
+        Early()
+    with pytest.raises(RuntimeError, match='missing the required "forward"'):
+        nn.Module()(1)
+
+
+def test_hooks():
+    layer, log = nn.ReLU(), []
+    x = fastnn.tensor([-1.0, 2.0])
+    a = layer.register_forward_pre_hook(lambda m, args: (log.append("pre"), (args[0] + 1,))[1])
+    b = layer.register_forward_hook(lambda m, args, y: (log.append("post"), y * 10)[1])
+    c = layer.register_forward_hook(lambda m, args, kwargs, y: log.append("first"), prepend=True, with_kwargs=True)
+    assert layer(x).tolist() == [0, 30] and log == ["pre", "first", "post"]
+    a.remove(), b.remove(), c.remove(), c.remove()
+    assert layer(x).tolist() == [0, 2]
+    with layer.register_forward_hook(lambda m, args, y: y + 1):
+        assert layer(x).tolist() == [1, 3]
+    assert layer(x).tolist() == [0, 2]
+
+
+def test_load_state_dict_errors_read_like_torch():
+    ours, theirs = nn.Sequential(nn.Linear(3, 2)), tnn.Sequential(tnn.Linear(3, 2))
+    broken = {"0.weight": np.zeros((2, 4), np.float32), "1.weight": np.zeros(1, np.float32)}
+    with pytest.raises(RuntimeError) as mine:
+        ours.load_state_dict(broken)
+    with pytest.raises(RuntimeError) as other:
+        theirs.load_state_dict({k: torch.tensor(v) for k, v in broken.items()})
+    other = str(other.value).replace("torch.Size([", "[").replace("])", "]")
+    assert sorted(str(mine.value).split("\n\t")) == sorted(other.split("\n\t"))
+    result = ours.load_state_dict({"0.weight": np.ones((2, 3), np.float32), "x": 3}, strict=False)
+    assert result.missing_keys == ["0.bias"] and result.unexpected_keys == ["x"] and "missing_keys=['0.bias']" in repr(result)
+    assert (ours[0].weight.detach().numpy() == 1).all()
+    with pytest.raises(TypeError):
+        ours.load_state_dict([1])
+    new = fastnn.full((2, 3), 7.0)
+    ours.load_state_dict({"0.weight": new, "0.bias": fastnn.zeros(2)}, assign=True)
+    new.fill_(8.0)
+    assert (ours[0].weight.detach().numpy() == 8).all()
+
+
+def test_copies_and_pickles():
+    net = Net()
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert twin.shared is twin.layers[0]
+        twin.layers[0].weight.data.fill_(3.0)
+        assert not (net.layers[0].weight.detach().numpy() == 3).any()
+        assert type(twin.scale) is nn.Parameter and twin.scale.requires_grad
+        assert list(twin.state_dict()) == list(net.state_dict())
+    shared = net.state_dict()["scale"]
+    net.scale.data.fill_(5.0)
+    assert shared.tolist() == [5, 5]
+
+
+def test_repr_of_trees():
+    ours = nn.Sequential(OrderedDict(first=nn.Linear(2, 3, bias=False), second=nn.ModuleList([nn.ReLU(), nn.Dropout()])))
+    theirs = tnn.Sequential(OrderedDict(first=tnn.Linear(2, 3, bias=False), second=tnn.ModuleList([tnn.ReLU(), tnn.Dropout()])))
+    assert repr(ours) == repr(theirs).replace("(0-1): 2 x", "")
+    assert repr(nn.Module()) == "Module()"
+    assert repr(nn.Parameter(fastnn.ones(1))).startswith("Parameter containing:\ntensor([1.]")
+
+
+# ---- containers ---------------------------------------------------------------------------------------------------------
+
+
+def test_sequential_and_lists():
+    a, b, c = nn.Linear(2, 2), nn.ReLU(), nn.Tanh()
+    s = nn.Sequential(a, b, c)
+    assert len(s) == 3 and s[-1] is c and list(s[:2]) == [a, b] and list(s + nn.Sequential(a)) == [a, b, c, a]
+    s[1] = c
+    assert s[1] is c
+    del s[1]
+    assert list(s) == [a, c] and list(s.state_dict()) == ["0.weight", "0.bias"]
+    s.insert(0, b).append(b) if s.insert(0, b) is not None else s.append(b)
+    assert list(s) == [b, a, c, b] and s.pop() is b and s.pop(0) is b
+    s.extend([b, b])
+    assert len(s) == 4
+    for index in (4, -5):
+        with pytest.raises(IndexError):
+            s[index]
+    with pytest.raises(TypeError):
+        nn.Sequential(3)
+    m = nn.ModuleList([a]) + [b]
+    m += [c]
+    assert list(m) == [a, b, c] and [n for n, _ in m.named_children()] == ["0", "1", "2"] and list(m[1:]) == [b, c]
+    del m[:2]
+    assert list(m) == [c]
+    with pytest.raises(RuntimeError):
+        m(1)
+    d = nn.ModuleDict({"a": a, "b": b})
+    d["c"] = c
+    d.update([("e", b)])
+    assert list(d) == ["a", "b", "c", "e"] and d["c"] is c and "a" in d and d.pop("a") is a and len(d) == 3
+    assert list(d.keys()) == ["b", "c", "e"] and dict(d.items())["b"] is b and b in d.values()
+    del d["b"]
+    d.clear()
+    assert len(d) == 0
+
+
+def test_parameter_containers():
+    p = nn.ParameterList([nn.Parameter(fastnn.ones(2)), fastnn.zeros(3)])
+    assert [n for n, _ in p.named_parameters()] == ["0", "1"] and isinstance(p[1], nn.Parameter) and len(p[1:]) == 1
+    p.append(fastnn.ones(1))
+    p += [fastnn.ones(1)]
+    p[0] = fastnn.zeros(4)
+    assert len(p) == 4 and p[-4].shape == (4,)
+    d = nn.ParameterDict({"w": fastnn.ones(2)})
+    d["v"] = nn.Parameter(fastnn.ones(3))
+    assert [n for n, _ in d.named_parameters()] == ["w", "v"] and "w" in d and len(d) == 2
+    for broken in (lambda: p.append(3), lambda: d.update({"x": 3})):
+        with pytest.raises(TypeError):
+            broken()
+    assert "Parameter containing" in repr(p)
+
+
+# ---- initial values -----------------------------------------------------------------------------------------------------
+
+
+def test_default_initial_values_have_torchs_distribution():
+    fastnn.manual_seed(0)
+    for ours, theirs in [
+        (nn.Linear(200, 300), tnn.Linear(200, 300)), (nn.Conv2d(16, 64, 3), tnn.Conv2d(16, 64, 3)),
+        (nn.ConvTranspose2d(16, 64, 3, groups=2), tnn.ConvTranspose2d(16, 64, 3, groups=2)), (nn.Bilinear(20, 30, 40), tnn.Bilinear(20, 30, 40)),
+        (nn.Embedding(300, 100), tnn.Embedding(300, 100)), (nn.PReLU(3), tnn.PReLU(3)), (nn.LayerNorm(9), tnn.LayerNorm(9)),
+    ]:  # fmt: skip
+        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            a, b = p.detach().numpy(), q.detach().numpy()
+            assert a.shape == b.shape
+            error = 4 / math.sqrt(a.size)
+            assert abs(a.std() - b.std()) <= error * max(b.std(), 1e-9), (ours, name)
+            assert abs(a.mean() - b.mean()) <= 2 * error * max(b.std(), 1e-9)
+            if b.std() and not isinstance(ours, nn.Embedding):
+                assert np.abs(a).max() <= np.abs(b).max() * (1 + error)
+
+
+def test_init_functions():
+    fastnn.manual_seed(1)
+    w = fastnn.empty(64, 100, 3)
+    for fill, low, high, std in [
+        (lambda: nn.init.uniform_(w, -2, 3), -2, 3, 5 / math.sqrt(12)), (lambda: nn.init.normal_(w, 1, 2), -12, 14, 2),
+        (lambda: nn.init.constant_(w, 3.5), 3.5, 3.5, 0), (lambda: nn.init.ones_(w), 1, 1, 0), (lambda: nn.init.zeros_(w), 0, 0, 0),
+        (lambda: nn.init.xavier_uniform_(w, 2.0), -0.2209, 0.2209, 2 * math.sqrt(2 / 492)),
+        (lambda: nn.init.xavier_normal_(w), -1, 1, math.sqrt(2 / 492)),
+        (lambda: nn.init.kaiming_uniform_(w, mode="fan_out", nonlinearity="relu"), -0.1768, 0.1768, math.sqrt(2 / 192)),
+        (lambda: nn.init.kaiming_normal_(w, a=1.0), -1, 1, math.sqrt(1 / 300)),
+        (lambda: nn.init.trunc_normal_(w, std=0.5, a=-0.5, b=1.0), -0.5, 1.0, 0.3605),
+    ]:  # fmt: skip
+        assert fill() is w
+        a = w.numpy()
+        assert a.min() >= low - 1e-6 and a.max() <= high + 1e-6 and abs(a.std() - std) <= 0.03 * std + 1e-6
+    for shape in [(5, 5), (3, 7), (7, 3), (4, 2, 3)]:
+        q = nn.init.orthogonal_(fastnn.empty(*shape, dtype=fastnn.float64), gain=2.0).numpy().reshape(shape[0], -1)
+        square = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
+        np.testing.assert_allclose(square, 4 * np.eye(len(square)), atol=1e-12)
+    np.testing.assert_array_equal(nn.init.eye_(fastnn.empty(3, 4)).numpy(), np.eye(3, 4))
+    s = nn.init.sparse_(fastnn.empty(10, 6), 0.3).numpy()
+    assert ((s == 0).sum(0) == 3).all()
+    for shape, groups in [((4, 2, 3), 1), ((4, 2, 3, 5), 2)]:
+        np.testing.assert_array_equal(
+            nn.init.dirac_(fastnn.empty(*shape), groups).numpy(), tnn.init.dirac_(torch.empty(*shape), groups).numpy()
+        )
+    for kind in ("linear", "conv2d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"):
+        assert nn.init.calculate_gain(kind) == tnn.init.calculate_gain(kind)
+    assert nn.init.calculate_gain("leaky_relu", 0.3) == tnn.init.calculate_gain("leaky_relu", 0.3)
+    for broken in (
+        lambda: nn.init.calculate_gain("sin"), lambda: nn.init.xavier_uniform_(fastnn.empty(3)), lambda: nn.init.eye_(fastnn.empty(3)),
+        lambda: nn.init.orthogonal_(fastnn.empty(3)), lambda: nn.init.dirac_(fastnn.empty(3, 3)), lambda: nn.init.sparse_(fastnn.empty(3), 0.5),
+        lambda: nn.init.kaiming_normal_(w, mode="fan"), lambda: nn.init.calculate_gain("leaky_relu", "x"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError):
+            broken()
+    p = nn.Parameter(fastnn.empty(3))
+    assert nn.init.uniform_(p) is p and p.is_leaf and p.requires_grad
+
+
+def test_same_seed_same_weights():
+    def weights(seed):
+        fastnn.manual_seed(seed)
+        return [p.tolist() for p in nn.Sequential(nn.Linear(5, 5), nn.Conv2d(2, 2, 3), nn.Embedding(4, 3)).parameters()]
+
+    assert weights(1) == weights(1) != weights(2)
+
+
+def test_embedding_options(rng):
+    table = rng.standard_normal((7, 4))
+    frozen = nn.Embedding.from_pretrained(fastnn.tensor(table))
+    assert not frozen.weight.requires_grad
+    for norm_type in (1.0, 2.0):
+        ours = nn.Embedding(7, 4, max_norm=1.0, norm_type=norm_type, _weight=fastnn.tensor(table))
+        theirs = tnn.Embedding(7, 4, max_norm=1.0, norm_type=norm_type, _weight=torch.tensor(table.copy()))
+        assert repr(ours) == repr(theirs)
+        index = np.array([[1, 3, 1], [0, 6, 3]])
+        a, b = ours(fastnn.tensor(index)), theirs(torch.tensor(index))
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)
+        np.testing.assert_allclose(ours.weight.detach().numpy(), theirs.weight.detach().numpy(), rtol=1e-12)
+    with pytest.raises(ValueError):
+        nn.Embedding(3, 2, padding_idx=3)
+    with pytest.raises(ValueError):
+        nn.Embedding(3, 2, _weight=fastnn.ones(2, 2))
+    with pytest.raises(IndexError):
+        nn.Embedding(3, 2)(fastnn.tensor([3]))
+
+
+def test_bad_layers():
+    for make, error in [
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError), (lambda: nn.Conv2d(4, 3, 3, groups=2), ValueError),
+        (lambda: nn.Conv2d(4, 4, 3, groups=0), ValueError), (lambda: nn.Conv2d(4, 4, 3, padding="full"), ValueError),
+        (lambda: nn.Conv2d(4, 4, 3, 2, padding="same"), ValueError), (lambda: nn.Conv2d(4, 4, 3, padding_mode="x"), ValueError),
+        (lambda: nn.Conv2d(4, 4, (3, 3, 3)), ValueError), (lambda: nn.ConvTranspose2d(4, 4, 3, padding_mode="reflect"), ValueError),
+        (lambda: nn.Linear(-1, 4), RuntimeError), (lambda: nn.GroupNorm(4, 6), ValueError), (lambda: nn.Hardtanh(1, 0), ValueError),
+        (lambda: nn.Bilinear(0, 1, 1), ValueError), (lambda: nn.Threshold(1), TypeError), (lambda: nn.ReLU(speed=1), TypeError),
+        (lambda: nn.ZeroPad2d((1, 2, 3)), ValueError), (lambda: nn.Unflatten(1, 3), TypeError),
+        (lambda: nn.BatchNorm2d(3)(fastnn.ones(2, 3)), ValueError), (lambda: nn.BatchNorm1d(3)(fastnn.ones(2, 4)), (ValueError, RuntimeError)),
+        (lambda: nn.InstanceNorm2d(3)(fastnn.ones(2)), ValueError), (lambda: nn.Softmax2d()(fastnn.ones(2)), ValueError),
+        (lambda: nn.Unflatten(1, (2, 2))(fastnn.ones(2, 5)), RuntimeError), (lambda: nn.Linear(3, 2)(fastnn.ones(2)), RuntimeError),
+    ]:  # fmt: skip
+        with pytest.raises(error):
+            make()
+
+
+def test_vector_of_parameters(rng):
+    net = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    v = nn.utils.parameters_to_vector(net.parameters())
+    assert tuple(v.shape) == (11,) and v.requires_grad
+    nn.utils.vector_to_parameters(fastnn.arange(11.0), net.parameters())
+    assert net[0].weight.tolist() == [[0, 1, 2], [3, 4, 5]] and net[1].bias.tolist() == [10]
+    assert nn.utils.parameters_to_vector(net.parameters()).tolist() == list(range(11))
+    with pytest.raises(ValueError):
+        nn.utils.vector_to_parameters(fastnn.ones(12), net.parameters())
+
+
+def test_functional_is_the_union_of_the_families():
+    assert len(F.__all__) == len(set(F.__all__)) > 80
+    for name in F.__all__:
+        assert callable(getattr(F, name)) and getattr(F, name).__module__.startswith("fastnn.ops."), name
+
+
+def test_a_graph_that_saw_the_old_value_refuses_backward():
+    p = nn.Parameter(fastnn.ones(3))
+    y = (p * p).sum()
+    p.grad = fastnn.ones(3)
+    fastnn.optim.SGD([p]).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        y.backward()
+    y = (p * p).sum()
+    p.data = fastnn.zeros(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        y.backward()
+
+
+def test_training_equals_torch_for_100_steps(rng):
+    """A small network with every kind of state, in float64: the same loss to the last digits."""
+    theirs = tnn.Sequential(
+        tnn.Conv2d(1, 4, 3, padding=1), tnn.BatchNorm2d(4), tnn.ReLU(), tnn.MaxPool2d(2), tnn.Conv2d(4, 4, 3), tnn.GroupNorm(2, 4),
+        tnn.SiLU(), tnn.Flatten(), tnn.LayerNorm(16), tnn.Linear(16, 3)
+    ).double()  # fmt: skip
+    ours = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4),
+        nn.SiLU(), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 3)
+    ).double()  # fmt: skip
+    ours.load_state_dict(theirs.state_dict())
+    a, b = fastnn.optim.AdamW(ours.parameters(), lr=1e-3), torch.optim.AdamW(theirs.parameters(), lr=1e-3)
+    for _ in range(100):
+        x, y = rng.standard_normal((6, 1, 8, 8)), rng.integers(0, 3, 6)
+        a.zero_grad(), b.zero_grad()
+        mine, other = F.cross_entropy(ours(fastnn.tensor(x)), fastnn.tensor(y)), tnn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(y))
+        mine.backward(), other.backward()
+        a.step(), b.step()
+        assert abs(mine.item() - other.item()) <= 1e-9
+    for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), atol=1e-9, err_msg=name)
