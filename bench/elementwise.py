@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import fastnn
 import numpy as np
+
+import fastnn
 from fastnn import _cpu
 from fastnn.ops import activation as F
 from fastnn.ops import elementwise as E

@@ -1,7 +1,8 @@
 """Products: squares, odd sizes, few rows, transposes, batches, and the derivatives of a linear layer."""
 
-import fastnn
 import numpy as np
+
+import fastnn
 from fastnn.ops import matmul as F
 
 from .case import Case

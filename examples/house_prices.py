@@ -31,7 +31,7 @@ def find(root, name):
 def houses(root):
     """(features, price, name): seven numbers a house."""
     with open(find(root, "house_price_regression_dataset.csv"), newline="") as f:
-        rows = np.array(list(csv.reader(f))[1:], dtype=np.float64)
+        rows = np.array([r for r in list(csv.reader(f))[1:] if all(r)], dtype=np.float64)
     return rows[:, :-1], rows[:, -1], "houses"
 
 

@@ -1,7 +1,7 @@
 """Arrays, memory, threads, autodiff: what every op stands on."""
 
-import importlib
 import gc
+import importlib
 import os
 import signal
 import subprocess

@@ -5,9 +5,10 @@ import gc
 import threading
 import time
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn.utils.data import (
     BatchSampler,
     ChainDataset,

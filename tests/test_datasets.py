@@ -6,9 +6,10 @@ import os
 import struct
 import tarfile
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn import datasets
 from fastnn.datasets import read_idx
 

@@ -2,9 +2,10 @@
 
 import math
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn.ops import activation, elementwise
 from fastnn.ops import activation as F
 from fastnn.reference import elementwise as ref

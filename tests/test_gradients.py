@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from layouts import as_args
-from samples import families, samples
 
 import fastnn
 from fastnn.autograd import gradcheck, gradgradcheck
+from layouts import as_args
+from samples import families, samples
 
 
 def differentiable(family):

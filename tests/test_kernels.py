@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from layouts import as_args, as_arrays, layouts
-from samples import families, samples
 
 import fastnn
+from layouts import as_args, as_arrays, layouts
+from samples import families, samples
 
 ISAS = [name for name, _, supported in fastnn._cpu.isas() if supported]
 LAYOUTS = [name for name, _ in layouts(np.zeros((2, 2)))]

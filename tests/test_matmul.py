@@ -1,8 +1,9 @@
 """What is special about products: error bound, exactness on integers, any strides, errors as PyTorch words them."""
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn import _cpu
 from fastnn.ops import matmul as F
 

@@ -6,10 +6,11 @@ import pickle
 import re
 from collections import OrderedDict
 
-import fastnn
-import fastnn.nn.functional as F
 import numpy as np
 import pytest
+
+import fastnn
+import fastnn.nn.functional as F
 from fastnn import nn
 
 torch = pytest.importorskip("torch")

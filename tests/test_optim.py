@@ -3,9 +3,10 @@
 import copy
 import math
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn import optim
 from fastnn.optim import lr_scheduler as schedules
 

@@ -5,9 +5,10 @@ import json
 import math
 import struct
 
-import fastnn
 import numpy as np
 import pytest
+
+import fastnn
 from fastnn import nn, optim
 from fastnn.serialization import load_file, save_file
 

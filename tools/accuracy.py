@@ -9,9 +9,10 @@ float32 against NumPy's float64; float64 at random arguments against mpmath. On 
 import sys
 from pathlib import Path
 
-import fastnn
 import mpmath as mp
 import numpy as np
+
+import fastnn
 from fastnn.ops import activation, elementwise
 from fastnn.reference import elementwise as ref
 

@@ -200,6 +200,7 @@ def inplace(fn, kernel=None):
         return self
 
     method.__name__ = method.__qualname__ = name
+    method.__module__ = fn.__module__
     method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
     return method
 
@@ -403,7 +404,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
             del node, args, g, y
         for k, x in leaves.items():
             g = pending.pop(k, None)
-            if g is None or not x.requires_grad and (wanted is None or k not in wanted):
+            if g is None or (not x.requires_grad and (wanted is None or k not in wanted)):
                 continue
             if _hooked:
                 g = _run_hooks(x, g)

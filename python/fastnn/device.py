@@ -29,7 +29,7 @@ class device:
         return self.type
 
     def __eq__(self, other):
-        return isinstance(other, device) and other.type == self.type or other == self.type
+        return (isinstance(other, device) and other.type == self.type) or other == self.type
 
     def __hash__(self):
         return hash(self.type)

@@ -8,7 +8,7 @@ torch.manual_seed(0)
 
 class AE(nn.Module):
     def __init__(self):
-        super(AE, self).__init__()
+        super().__init__()
         self.encoder = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
         self.decoder = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 20))
 

@@ -1,6 +1,7 @@
 """Samples of the activations."""
 
 import numpy as np
+
 from fastnn.ops import activation as F
 from fastnn.reference import elementwise as ref
 

@@ -1,7 +1,8 @@
 """Samples of arithmetic, comparisons and elementary functions."""
 
-import fastnn as ew
 import numpy as np
+
+import fastnn as ew
 from fastnn.reference import elementwise as ref
 
 from . import Sample

@@ -1,7 +1,8 @@
 """Samples of the products."""
 
-import fastnn
 import numpy as np
+
+import fastnn
 from fastnn.ops import matmul as ops
 from fastnn.reference import matmul as reference
 

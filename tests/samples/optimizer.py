@@ -2,8 +2,9 @@
 
 import itertools
 
-import fastnn
 import numpy as np
+
+import fastnn
 from fastnn.ops import optimizer as ops
 from fastnn.reference import optimizer as ref
 
