@@ -29,10 +29,12 @@ def find(root, name):
 
 
 def houses(root):
-    """(features, price, name): seven numbers a house."""
+    """(features, price, name): seven numbers a house; a missing one takes the median, a house without a price is left out."""
     with open(find(root, "house_price_regression_dataset.csv"), newline="") as f:
-        rows = np.array([r for r in list(csv.reader(f))[1:] if all(r)], dtype=np.float64)
-    return rows[:, :-1], rows[:, -1], "houses"
+        rows = np.array([[float(v) if v else np.nan for v in r] for r in list(csv.reader(f))[1:]])
+    rows = rows[~np.isnan(rows[:, -1])]
+    x = rows[:, :-1]
+    return np.where(np.isnan(x), np.nanmedian(x, axis=0), x), rows[:, -1], "houses"
 
 
 def california(root):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import _cpu, autodiff, autograd, dtypes, ops  # noqa: F401
-from . import tensor as _tensor
+from . import _cpu, autodiff, autograd, dtypes, ops, tensor as _tensor  # noqa: F401
 from .autodiff import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .device import device, get_num_threads, isa, set_num_threads, threads
 from .dtypes import (
-    bool,
+    bool,  # noqa: A004
     double,
     dtype,
-    float,
+    float,  # noqa: A004
     float32,
     float64,
     get_default_dtype,
-    int,
+    int,  # noqa: A004
     int32,
     int64,
     long,

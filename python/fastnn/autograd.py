@@ -7,12 +7,16 @@ import numpy as np
 from . import dtypes
 from .autodiff import (
     Array,
+    backward,
     enable_grad,
     grad,
+    inference_mode,
+    is_grad_enabled,
     no_grad,
     record,
+    set_grad_enabled,
 )
-from .tensor import from_numpy, tensor
+from .tensor import from_numpy, ones_like, tensor
 
 
 class GradcheckError(RuntimeError):

@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 
 from . import _cpu, dtypes
-from .autodiff import backward, use_hooks
+from .autodiff import backward, is_grad_enabled, use_hooks
 from .device import CPU, device
 from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError

@@ -112,7 +112,7 @@ def _mean(x, *, dims, shape):
     return y
 
 
-_mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / max(x._size, 1)), x, dims))
+_mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / (x._size or 1)), x, dims))
 
 
 def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
