@@ -83,7 +83,7 @@ def cases(quick):
             tx, tw, tb, tg = (fastnn.tensor(a) for a in (x, w, b, g))
             y = fastnn.conv2d(tx.requires_grad_(), tw.requires_grad_(), None, stride, padding, 1, groups)
 
-            def run(a=(tx.detach(), tw.detach(), tb, stride, padding, 1, groups)):  # noqa: B008
+            def run(a=(tx.detach(), tw.detach(), tb, stride, padding, 1, groups)):
                 return fastnn.conv2d(*a)
 
             def back(y=y, tx=tx, tw=tw, tg=tg):
