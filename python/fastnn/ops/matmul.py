@@ -557,7 +557,7 @@ def _contract(a, left, b, right, keep, sizes):
         b = reshape(b, (*b._shape[: len(batch)], *(1 for _ in rows), *b._shape[len(batch) :]))
         return a * b, names
     nb, nr = len(batch), len(rows)
-    for i, n in enumerate(batch):
+    for i in range(nb):
         size = max(a._shape[i], b._shape[i]) if 0 not in (a._shape[i], b._shape[i]) else 0
         a, b = _widen(a, i, size), _widen(b, i, size)
     for i, n in enumerate(inner):
