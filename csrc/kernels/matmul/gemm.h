@@ -9,13 +9,14 @@
 // Functors, so that im2col (or a gather, or a mask) happens while packing. `to` has room for one vector behind the block.
 // Functors run on several threads at once; every store of one tile happens in order of k, `first` marks the first one.
 //
-//    for each NC columns of C:                     B block [KC, NC] is packed once, lies in L2, shared by all threads
-//      for each KC of k:
+//    for each KC of k:
+//      for each NC columns of C:                   B block [KC, NC] is packed once, lies in L2, shared by all threads
 //        for each row block (<= MR rows):          A panel [rows, KC] is packed by its thread just before use, lies in L1
 //          for each NR columns: one tile
 //
 // Row blocks are of nearly equal height (64 rows: 13 13 13 13 12, not 14 14 14 14 8), so no ragged tile wastes a pass.
-// Few row blocks: A is packed up front and threads split the columns too. Blocks depend on m, n, k only and k is
+// A is packed up front instead where several blocks of B meet it, or row blocks are so few that threads split the columns
+// too. Blocks depend on m, n, k only and k is
 // never split between threads: the result is the same for any number of threads.
 #pragma once
 #include "pack.h"
@@ -31,7 +32,16 @@ constexpr int64_t L1_PANEL = 8 * 256 * 4, L2_BLOCK = 256 * 512 * 4;
 #endif
 template <class T> constexpr int64_t KC = VECTOR_BYTES == 64 ? (sizeof(T) == 4 ? 384 : 256) : 256;
 template <class T> constexpr int64_t NC = L2_BLOCK / int64_t(sizeof(T)) / KC<T> / NR<T> * NR<T>;
-constexpr int64_t GRAIN_FLOPS = 3'000'000;  // 20-40 us of work a chunk
+constexpr int64_t GRAIN_FLOPS = 1'000'000;  // about 10 us of work a chunk
+
+// Items a chunk, so that the chunks of a short loop come in fours: 3 equal chunks would keep 2 threads busy 2/3 of the time.
+FN int64_t grain(int64_t items, int64_t flops) {
+  int64_t chunks = items * flops / GRAIN_FLOPS;
+  if (chunks < 2) return items + 1;
+  chunks = ceil_div(chunks, 4) * 4;
+  return chunks < items ? items / chunks : 1;
+}
+constexpr int64_t PACK_FLOPS = 100;  // copying an element costs about as much
 
 // m rows as ceil(m / MR) blocks of nearly equal height.
 struct RowBlocks {
@@ -68,25 +78,25 @@ static void gemm(int64_t m, int64_t n, int64_t k, const PackA& pack_a, const Pac
   RowBlocks blocks(m);
   int64_t depth = k ? ceil_div(k, ceil_div(k, KC<T>)) : 1;
   int64_t width = ceil_div(ceil_div(n, ceil_div(n, NC<T>)), NR<T>) * NR<T>;
-  bool up_front = blocks.count < 8;
+  bool few = blocks.count < 16, up_front = few || (n > width && m * depth * int64_t(sizeof(T)) <= (8 << 20));
   Scratch<T> b((width * depth) + W), a(up_front ? m * depth + W * blocks.count : 0);
 
-  for (int64_t j = 0; j < n; j += width) {
-    int64_t cols = n - j < width ? n - j : width, panels = ceil_div(cols, NR<T>);
-    // Few row blocks: groups of columns make enough chunks.
-    int64_t group = up_front ? ceil_div(panels, ceil_div(8, blocks.count)) : panels, groups = ceil_div(panels, group);
-    for (int64_t p = 0; p == 0 || p < k; p += depth) {
-      int64_t d = k - p < depth ? k - p : depth;
-      int64_t panel_flops = 32 * NR<T> * d + 1;  // copying an element costs about as much as 32 flops
-      parallel_for(panels + (up_front ? blocks.count : 0), ceil_div(GRAIN_FLOPS, panel_flops), [&](int64_t begin, int64_t stop) {
+  for (int64_t p = 0; p == 0 || p < k; p += depth) {
+    int64_t d = k - p < depth ? k - p : depth;
+    for (int64_t j = 0; j < n; j += width) {
+      int64_t cols = n - j < width ? n - j : width, panels = ceil_div(cols, NR<T>);
+      // Few row blocks: groups of columns make enough chunks.
+      int64_t group = few ? ceil_div(panels, ceil_div(16, blocks.count)) : panels, groups = ceil_div(panels, group);
+      int64_t to_pack = panels + (up_front && j == 0 ? blocks.count : 0);
+      parallel_for(to_pack, grain(to_pack, PACK_FLOPS * NR<T> * d), [&](int64_t begin, int64_t stop) {
         for (int64_t q = begin; q < stop; ++q) {
           int64_t r = q - panels, c = q * NR<T>;
           if (q < panels) pack_b(b + q * NR<T> * d, j + c, cols - c < NR<T> ? cols - c : NR<T>, p, d);
           else pack_a(a + blocks.start(r) * d + r * W, blocks.start(r), blocks.rows(r), p, d);
         }
       });
-      int64_t item_flops = 2 * (blocks.height + 1) * group * NR<T> * d + 1;
-      parallel_for(blocks.count * groups, ceil_div(GRAIN_FLOPS, item_flops), [&](int64_t begin, int64_t stop) {
+      int64_t item_flops = 2 * (blocks.height + 1) * group * NR<T> * d;
+      parallel_for(blocks.count * groups, grain(blocks.count * groups, item_flops), [&](int64_t begin, int64_t stop) {
         alignas(64) T lazy[MR * KC<T> + W];
         for (int64_t item = begin; item < stop; ++item) {
           int64_t g = item / blocks.count, r = item % blocks.count, i = blocks.start(r), rows = blocks.rows(r);
@@ -114,8 +124,7 @@ static void gemm_direct(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> 
   int64_t edge = b.cs == 1 ? n / lanes<T> * lanes<T> : 0, panels = ceil_div(n - edge, NR<T>);  // columns from `edge` are packed
   int64_t depth = k ? ceil_div(k, ceil_div(k, KC<T>)) : 1;
   auto run = [&](const T* packed) {
-    int64_t flops = 2 * (blocks.height + 1) * n * k + 1;
-    parallel_for(blocks.count, ceil_div(GRAIN_FLOPS, flops), [&](int64_t begin, int64_t stop) {
+    parallel_for(blocks.count, grain(blocks.count, 2 * (blocks.height + 1) * n * k), [&](int64_t begin, int64_t stop) {
       for (int64_t r = begin; r < stop; ++r) {
         int64_t i = blocks.start(r);
         for (int64_t p = 0; p == 0 || p < k; p += depth) {
@@ -133,7 +142,7 @@ static void gemm_direct(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> 
   };
   if (panels == 0) return run(nullptr);
   Scratch<T> packed(panels * NR<T> * k + lanes<T>);
-  parallel_for(panels, ceil_div(GRAIN_FLOPS, 32 * NR<T> * k + 1), [&](int64_t begin, int64_t stop) {
+  parallel_for(panels, grain(panels, PACK_FLOPS * NR<T> * k), [&](int64_t begin, int64_t stop) {
     for (int64_t q = begin; q < stop; ++q) {
       int64_t j = edge + q * NR<T>, cols = n - j < NR<T> ? n - j : NR<T>;
       pack_panel<T>(packed + q * NR<T> * k, NR<T>, Matrix<T>{b.data + j * b.cs, b.cs, b.rs}, cols, k);

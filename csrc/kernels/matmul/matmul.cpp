@@ -82,7 +82,7 @@ template <class T> void multiply_one(const Problem<T>& p) {
   if constexpr (T(0.5) != T(0)) {
     // A small C and a long k (a weight gradient over many points): pieces of k side by side, summed in order.
     constexpr int64_t PIECE = 8 * KC<T>;
-    if (p.k >= 4 * PIECE && p.m * p.n <= 64 * 64 && (p.m * p.n + 4 * (p.m + p.n)) * p.k >= 2 * GRAIN_FLOPS) {
+    if (p.k >= 4 * PIECE && p.m * p.n <= 64 * 64 && (p.m * p.n + 4 * (p.m + p.n)) * p.k >= 4'000'000) {
       int64_t pieces = p.k / PIECE < 32 ? p.k / PIECE : 32, depth = ceil_div(p.k, pieces), size = p.m * p.n;
       pieces = ceil_div(p.k, depth);
       Scratch<T> sums(pieces * size);
@@ -173,7 +173,7 @@ template <class T> void multiply_batch(const View& c, const View& a, const View&
     }
   };
   int64_t flops = 2 * p.m * p.n * p.k + p.m * p.n + 1;
-  if (count >= 16 || flops < GRAIN_FLOPS) parallel_for(count, ceil_div(GRAIN_FLOPS, flops), run);
+  if (count >= 16 || flops < GRAIN_FLOPS) parallel_for(count, grain(count, flops), run);
   else run(0, count);
 }
 
