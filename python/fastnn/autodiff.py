@@ -309,15 +309,15 @@ def _order(outputs):
     return order
 
 
-def _first_grad(t, shape_of):
+def _first_grad(t):
     from .tensor import ones_like
 
-    if shape_of._size != 1:
+    if t._size != 1:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     return ones_like(t)
 
 
-def _match(g, x, op):
+def _match(g, x):
     """The gradient g of an op's argument x in x's own shape and dtype: broadcasting is undone here and nowhere else."""
     if g._shape != x._shape:
         from .ops.reduce import sum_to
@@ -393,7 +393,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
                 if not need or gx is None:
                     continue
                 if gx._shape != x._shape or gx.dtype is not x.dtype:
-                    gx = _match(gx, x, f)
+                    gx = _match(gx, x)
                 k = id(x)
                 have = pending.get(k)
                 pending[k] = gx if have is None else have + gx
@@ -450,7 +450,7 @@ def _as_grads(outputs, grads):
     out = []
     for t, g in zip(outputs, grads, strict=True):
         if g is None:
-            g = _first_grad(t, t)
+            g = _first_grad(t)
         elif not isinstance(g, Array):
             raise TypeError(f"gradients can be either Tensors, or None, but got {type(g).__name__}")
         elif g._shape != t._shape:
@@ -525,6 +525,6 @@ def grad(
                 "is the desired behavior."
             )
         elif g is not None and g._shape != x._shape:
-            g = _match(g, x, None)
+            g = _match(g, x)
         result.append(g)
     return tuple(result)
