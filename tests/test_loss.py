@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.ops import loss as F
+from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(0)
 SHAPES = ((6, 5), (90, 10), (3, 200), (2, 5, 3, 4))

@@ -19,9 +19,9 @@ import sys
 
 from . import _cpu
 from .errors import ShapeError
+from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: F401
 
 record = _cpu.record  # record(y, op, args, params=None) -> y, remembering the op if a gradient may be asked for
-is_grad_enabled = _cpu.grad_mode
 Array = _cpu.Array
 
 
@@ -93,65 +93,6 @@ def op(forward=None, *, saves=None):
     return Op(forward, saves)
 
 
-class _GradMode:
-    """Context manager and decorator that switches recording on or off for this thread."""
-
-    mode = False
-
-    def __enter__(self):
-        self.before = _cpu.set_grad_mode(self.mode)
-        return self
-
-    def __exit__(self, *exc):
-        _cpu.set_grad_mode(self.before)
-
-    def __call__(self, f):
-        @functools.wraps(f)
-        def wrapped(*args, **kwargs):
-            with type(self)():
-                return f(*args, **kwargs)
-
-        return wrapped
-
-
-class no_grad(_GradMode):
-    """Inside, operations are not recorded: results have requires_grad=False. Also a decorator."""
-
-    def __new__(cls, f=None):
-        return super().__new__(cls) if f is None else super().__new__(cls)(f)
-
-
-class enable_grad(no_grad):
-    """Inside, operations are recorded even within no_grad."""
-
-    mode = True
-
-
-inference_mode = no_grad
-
-
-class set_grad_enabled(_GradMode):
-    """Switches recording on or off, at once and until the end of the block if used as one."""
-
-    def __init__(self, mode: bool):
-        self.mode = bool(mode)
-        self.before = _cpu.set_grad_mode(self.mode)
-
-    def __enter__(self):
-        return self
-
-    def __call__(self, f):
-        _cpu.set_grad_mode(self.before)
-        mode = self.mode
-
-        @functools.wraps(f)
-        def wrapped(*args, **kwargs):
-            with set_grad_enabled(mode):
-                return f(*args, **kwargs)
-
-        return wrapped
-
-
 class _Freed:
     """Takes an op's place in a node after backward has used it."""
 
@@ -176,79 +117,12 @@ def _run_hooks(t, g):
     return g
 
 
-def inplace(fn, kernel=None):
-    """The method `x.fn_(...)`: writes fn(x, ...) into x's memory and returns x.
-
-    kernel(x, ..., out) does it in one pass when nothing is being recorded. When gradients are, x takes over the history of
-    the result, and its value before stays reachable as a tensor of its own (copied only if the derivative reads it).
-    RuntimeError for a leaf that requires grad, and where shape or dtype of the result do not fit.
-    """
-    name = fn.__name__ + "_"
-
-    def method(self, *args, **kwargs):
-        if _cpu.grad_mode():
-            recorded = self.requires_grad
-            if recorded and self._node is None:
-                raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
-            if recorded or any(isinstance(a, Array) and a.requires_grad for a in args):
-                return _inplace_recorded(self, fn, name, args, kwargs)
-        if kernel is not None and not kwargs:
-            kernel(self, *args, self)
-        else:
-            _overwrite(self, fn(self, *args, **kwargs), name)
-        _cpu.mutate(self)
-        return self
-
-    method.__name__ = method.__qualname__ = name
-    method.__module__ = fn.__module__
-    method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
-    return method
-
-
-def _overwrite(x, y, name):
-    if y._shape != x._shape:
-        raise ShapeError(f"{name}: output with shape {list(x._shape)} doesn't match the broadcast shape {list(y._shape)}")
-    if y.dtype.is_floating_point and not x.dtype.is_floating_point:
-        raise ShapeError(f"{name}: result type {y.dtype.name} can't be cast to the desired output type {x.dtype.name}")
-    if 0 in x._strides and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
-        raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
-        )
-    _cpu.copy(x, y)
-
-
 _taken_over = False  # set by the first recorded in-place change: only from then on must `_inputs` look at versions
 
 
-def before_change(x):
-    """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
-    old = x.detach()
-    if x._node is not None:
-        old._node = (*x._node[:6], "before in-place", *x._node[7:])  # still valid, though its memory moves on
-    return old
-
-
-def _apart(a, x, old):
-    """An argument of an in-place change of x that shares its memory: x's old version, or a copy with a's history."""
-    if not isinstance(a, Array) or a._buffer != x._buffer:
-        return a
-    if a is x:
-        return old
-    kept = a.detach().clone()
-    kept._node = before_change(a)._node
-    return kept
-
-
-def take_over(x, node, old):
-    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see `_inputs`."""
+def use_versions():
     global _taken_over
     _taken_over = True
-    if node is None:  # x no longer depends on anything
-        if old._node is None:
-            return
-        node = (_CONSTANT, (), None, 0, None, None)
-    x._node = (*node[:3], x._version, *node[4:6], None, old)
 
 
 def _inputs(node):
@@ -262,32 +136,6 @@ def _inputs(node):
                 x = n[7]
         out.append(x)
     return tuple(out)
-
-
-def _inplace_recorded(x, fn, name, args, kwargs):
-    old = before_change(x)
-    y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
-    node = y._node
-    saved, made = () if node is None else node[0].saved, () if old._node is None else old._node[0].saved
-    if saved is None or made is None or -1 in made or any(a is old for i, a in enumerate(node[1] if node else ()) if i in saved):
-        kept = old.detach().clone()  # its values are read by the derivative of the change, or of what made them
-        kept._node = old._node
-        node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
-        old = kept
-    if y.dtype is not x.dtype:
-        raise RuntimeError(f"{name}: result type {y.dtype.name} can't be cast to {x.dtype.name} while gradients are recorded")
-    _overwrite(x, y.detach(), name)
-    _cpu.mutate(x, True)
-    take_over(x, node, old)
-    return x
-
-
-@op
-def _constant():
-    """Where a history ends: x.zero_() depends on nothing."""
-
-
-_CONSTANT = _constant.partials()
 
 
 def _order(outputs):

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from fastnn.ops import loss as ops
+from fastnn.nn import functional as ops
 from fastnn.reference import loss as ref
 
 from . import Sample

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastnn.ops import reduce as op
+import fastnn as op
+from fastnn.ops.scan import _linear_scan
 from fastnn.reference import reduce as ref
 
 from . import Sample
@@ -96,4 +97,4 @@ def samples(rng):
         for reverse in (False, True):
             for lag in (0, 1):
                 options = {"dim": dim, "reverse": reverse, "lag": lag}
-                yield Sample(op._linear_scan, (x(4, 5), x(4, 5)), options, ref.linear_scan, name="linear_scan")
+                yield Sample(_linear_scan, (x(4, 5), x(4, 5)), options, ref.linear_scan, name="linear_scan")

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 from .. import _cpu
-from ..autodiff import inplace, record
+from ..autodiff import record
 from ..errors import ShapeError
+from ..inplace import inplace
 from ..tensor import Tensor, normalize_dim
 from .elementwise import abs as absolute
 from .elementwise import exp, sign, square, where

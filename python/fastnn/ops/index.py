@@ -16,8 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import Array, before_change, op, record, take_over
+from ..autodiff import Array, op, record
 from ..errors import DTypeError, ShapeError
+from ..inplace import before_change, inplace, take_over
 from ..tensor import Tensor, as_tensor, from_numpy, normalize_dim
 from .shape import _slice, broadcast_shapes, contiguous, expand, reshape, to
 
@@ -839,8 +840,6 @@ def masked_fill_(input, mask, value):
     """In-place version of `masked_fill`."""
     mask, value = _fill_value(input, mask, value)
     if _cpu.grad_mode() and (input.requires_grad or value.requires_grad):
-        from ..autodiff import inplace
-
         return inplace(masked_fill)(input, mask, value)
     if broadcast_shapes(input._shape, mask._shape) != input._shape:
         raise ShapeError(f"masked_fill_: mask of shape {list(mask._shape)} does not broadcast to {list(input._shape)}")
@@ -852,8 +851,6 @@ def masked_fill_(input, mask, value):
 
 def masked_scatter_(input, mask, source):
     """In-place version of `masked_scatter`."""
-    from ..autodiff import inplace
-
     return inplace(masked_scatter)(input, mask, source)
 
 

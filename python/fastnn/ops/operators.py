@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import inplace, record
+from ..autodiff import record
+from ..inplace import inplace
 from ..tensor import Tensor, as_tensor, full_like, zeros_like
 from . import elementwise as ew
 from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where

@@ -12,10 +12,11 @@ import os
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import inplace, is_grad_enabled, op
+from ..autodiff import is_grad_enabled, op
 from ..device import kernels
 from ..dtypes import as_dtype
 from ..errors import DTypeError, ShapeError
+from ..inplace import inplace
 from ..tensor import _made, empty, from_numpy, full, shape_from
 from .shape import contiguous, expand, reshape
 

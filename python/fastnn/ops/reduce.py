@@ -1,4 +1,6 @@
-"""Reductions: sum, mean, max, logsumexp, var, ... over any axes. {sum, expand} are each other's partials.
+"""Reductions: sum, mean, max, logsumexp, any, ... over any axes. {sum, expand} are each other's partials.
+
+var, std and norm are in variance.py, products and running sums in scan.py; both stand on the helpers here.
 
 `dim` is None (all axes), an int or a tuple; `axis` and `keepdims` are accepted as in NumPy. Sums, products and counts of
 integers and bools are int64. Errors: IndexError for an axis that does not exist, RuntimeError for one named twice, and
@@ -12,11 +14,11 @@ import functools
 from collections import namedtuple
 
 from .. import _cpu, dtypes
-from ..autodiff import no_grad, op
+from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, normalize_dim, tensor, zeros
-from .shape import _clone, _expand, _permute, _reshape
+from ..tensor import Tensor, normalize_dim, zeros
+from .shape import _clone, _expand, _reshape
 
 # -- axes and shapes --------------------------------------------------------------------------------------------------------
 
@@ -90,6 +92,10 @@ def _run(kernel, x, dims, shape, dtype, *numbers):
     y = _cpu.empty(shape, dtype)
     kernel(y, x, dims, *numbers)
     return y
+
+
+def _packed(x):
+    return x if x._packed else _clone.forward(x)
 
 
 # -- sum and mean -----------------------------------------------------------------------------------------------------------
@@ -168,140 +174,6 @@ def _without_nan(x):
 
     valid = x == x
     return where(valid, x, 0.0 if x._floating else 0), valid
-
-
-# -- prod, cumprod, cumsum --------------------------------------------------------------------------------------------------
-# No division: a product's derivative is what stands before an element times what stands after it, right with zeros too.
-
-
-@op(saves="x")
-def _prod(x, *, dims, shape):
-    return _run(kernels(x).prod, x, dims, shape, x.dtype if x._floating else dtypes.int64)
-
-
-def _prod_dx(g, y, x, dims, shape):
-    rest = tuple([d for d in range(x.ndim) if d not in dims])
-    order = rest + dims
-    line = _reshape(_permute(x, dims=order), shape=(*[x._shape[d] for d in rest], x._size // builtins.max(y._size, 1)))
-    dim = len(rest)
-    others = _cumprod(line, dim=dim, reverse=False, exclusive=True) * _cumprod(line, dim=dim, reverse=True, exclusive=True)
-    others = _reshape(others, shape=tuple([x._shape[d] for d in order]))
-    return _spread(g, x, dims) * _permute(others, dims=tuple([order.index(d) for d in range(x.ndim)]))
-
-
-def _prod_dx_in_one_pass(g, y, x, needs, dims, shape):
-    if len(dims) != 1 or not x._size:
-        if len(dims) != x.ndim or not x._packed or not x._size:
-            return (_prod_dx(g, y, x, dims, shape),)
-        flat = _cpu.empty((x._size,), x.dtype)
-        kernels(x).prod_dx(flat, _packed(g._reshape((1,)) or g), x._reshape((x._size,)), 0)
-        return (flat._reshape(x._shape),)
-    dx = _cpu.empty(x._shape, x.dtype)
-    kernels(x).prod_dx(dx, _packed(g), _packed(x), dims[0])
-    return (dx,)
-
-
-_prod.partials(_prod_dx).joint(_prod_dx_in_one_pass)
-
-
-@op(saves="")
-def _cumsum(x, *, dim, reverse=False):
-    y = _cpu.empty(x._shape, x.dtype)
-    kernels(x).cumsum(y, x, dim, reverse, False)
-    return y
-
-
-_cumsum.partials(lambda g, y, x, dim, reverse=False: _cumsum(g, dim=dim, reverse=not reverse))
-
-
-@op(saves="x")
-def _cumprod(x, *, dim, reverse=False, exclusive=False):
-    y = _cpu.empty(x._shape, x.dtype)
-    kernels(x).cumprod(y, x, dim, reverse, exclusive)
-    return y
-
-
-@op(saves="aby")
-def _linear_scan(a, b, *, dim, reverse, lag):
-    """y[i] = a[i - lag] y[i - 1] + b[i] along dim; reverse: y[i] = a[i + lag] y[i + 1] + b[i]."""
-    y = _cpu.empty(b._shape, b.dtype)
-    kernels(a).linear_scan(y, _packed(a), _packed(b), dim, reverse, lag)
-    return y
-
-
-@op(saves="")
-def _shift(x, *, dim, reverse):
-    """x moved on by one place along dim (back with reverse), 0 coming in."""
-    y = _cpu.empty(x._shape, x.dtype)
-    n = x._shape[dim]
-    to, since, gap = (0, 1, n - 1) if reverse else (1, 0, 0)
-    _cpu.copy(y._slice(dim, to, n - 1, 1), x._slice(dim, since, n - 1, 1))
-    _cpu.copy(y._slice(dim, gap, 1, 1), _zero(x.dtype)._expand(y._slice(dim, gap, 1, 1)._shape))
-    return y
-
-
-@functools.cache
-def _zero(dtype):
-    return tensor(0, dtype=dtype)
-
-
-def _packed(x):
-    return x if x._packed else _clone.forward(x)
-
-
-def _cumprod_dx(g, y, x, dim, reverse=False, exclusive=False):
-    before = y if exclusive else _cumprod(x, dim=dim, reverse=reverse, exclusive=True)
-    if exclusive:
-        return before * _shift(_linear_scan(x, g, dim=dim, reverse=not reverse, lag=0), dim=dim, reverse=not reverse)
-    return before * _linear_scan(x, g, dim=dim, reverse=not reverse, lag=1)
-
-
-def _linear_scan_da(g, y, a, b, dim, reverse, lag):
-    s = _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag)
-    if lag:
-        return _shift(s, dim=dim, reverse=not reverse) * y
-    return s * _shift(y, dim=dim, reverse=reverse)
-
-
-_cumprod.partials(_cumprod_dx)
-_linear_scan.partials(
-    _linear_scan_da,
-    lambda g, y, a, b, dim, reverse, lag: _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag),
-)
-_shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse))
-
-
-@_numpy_names
-def prod(input, dim=None, keepdim=False, *, dtype=None):
-    """The product over dim; 1 where there are no elements. Its derivatives are right with zeros among the factors."""
-    if dtype is not None:
-        input = input.to(dtype)
-    dims = _dims(input, dim)
-    return _prod(input, dims=dims, shape=_shape(input, dims, keepdim))
-
-
-def _scanned(input, dim, dtype):
-    if dtype is not None:
-        input = input.to(dtype)
-    elif not input._floating:
-        input = input.to(dtypes.int64)
-    if not input._floating and input.dtype is not dtypes.int64:
-        input = input.to(dtypes.int64)
-    return input, normalize_dim(dim, input.ndim)
-
-
-@_numpy_names
-def cumsum(input, dim, *, dtype=None):
-    """Running sums along dim. Float carries are exact to twice the precision: the error does not grow along the row."""
-    x, dim = _scanned(input, dim, dtype)
-    return _cumsum(x, dim=dim)
-
-
-@_numpy_names
-def cumprod(input, dim, *, dtype=None):
-    """Running products along dim."""
-    x, dim = _scanned(input, dim, dtype)
-    return _cumprod(x, dim=dim)
 
 
 # -- max, min, argmax, argmin -----------------------------------------------------------------------------------------------
@@ -499,137 +371,8 @@ def logsumexp(input, dim, keepdim=False):
     return _logsumexp(input, dims=dims, shape=_shape(input, dims, keepdim))
 
 
-# -- var, std ---------------------------------------------------------------------------------------------------------------
-
-
-@op(saves="x")
-def _var(x, *, dims, shape, correction):
-    return _run(kernels(x).var, x, dims, shape, x.dtype, correction)
-
-
-@op(saves="xy")
-def _std(x, *, dims, shape, correction):
-    return _run(kernels(x).std, x, dims, shape, x.dtype, correction)
-
-
-def _from_mean(x, dims):
-    return x - _mean(x, dims=dims, shape=_shape(x, dims, True))
-
-
-def _free(y, x, correction):
-    """n - correction, at least 0."""
-    n = x._size // builtins.max(y._size, 1) - correction
-    return n if n > 0 else float("nan")
-
-
-_var.partials(
-    lambda g, y, x, dims, shape, correction: _spread(g * (2 / _free(y, x, correction)), x, dims) * _from_mean(x, dims)
-)
-_std.partials(
-    lambda g, y, x, dims, shape, correction: _spread(g / (_zero_as_inf(y) * _free(y, x, correction)), x, dims)
-    * _from_mean(x, dims)
-)
-
-
-def _zero_as_inf(y):
-    """y, infinite where it is 0, so that g / y is 0 there, as is its derivative."""
-    from .elementwise import where
-
-    return where(y == 0, float("inf"), y)
-
-
-def _variance(f, name, input, dim, unbiased, correction, keepdim):
-    if isinstance(dim, builtins.bool):  # var(x, unbiased)
-        dim, unbiased = None, dim
-    if not input._floating:
-        raise DTypeError(f"std and var only support floating point and complex dtypes, got {input.dtype.name}")
-    if unbiased is not None:
-        if correction is not None:
-            raise TypeError(f"{name}: give unbiased or correction, not both")
-        correction = int(unbiased)
-    dims = _dims(input, dim)
-    return f(input, dims=dims, shape=_shape(input, dims, keepdim), correction=1.0 if correction is None else float(correction))
-
-
-@_numpy_names
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """Σ (x - mean)² / (n - correction) over dim, correction 1 unless given (unbiased=False: 0). Two passes, no cancellation."""
-    return _variance(_var, "var", input, dim, unbiased, correction, keepdim)
-
-
-@_numpy_names
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The square root of `var`. Where it is 0 its gradient is 0."""
-    return _variance(_std, "std", input, dim, unbiased, correction, keepdim)
-
-
-@_numpy_names
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(var, mean) over dim."""
-    v = var(input, dim, unbiased, keepdim, correction=correction)
-    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
-
-
-@_numpy_names
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(std, mean) over dim."""
-    v = std(input, dim, unbiased, keepdim, correction=correction)
-    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
-
-
-# -- norm -------------------------------------------------------------------------------------------------------------------
-
-
-@op(saves="xy")
-def _norm(x, *, dims, shape, p):
-    return _run(kernels(x).norm, x, dims, shape, x.dtype, p)
-
-
-def _norm_dx(g, y, x, dims, shape, p):
-    from .elementwise import sign
-
-    if p == 2:
-        return _spread(g / _zero_as_inf(y), x, dims) * x
-    with no_grad():
-        signs = sign(x.detach())
-    if p == 1:
-        return _spread(g, x, dims) * signs
-    return _shared(g, y, abs(x), dims) * signs
-
-
-_norm.partials(_norm_dx)
-
-
-@_numpy_names
-def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
-    """(Σ |x|^p)^(1/p) over dim: p = 2 ("fro", None), 1, 0 (how many are not 0), inf (largest |x|), -inf, or any number."""
-    if dtype is not None:
-        input = input.to(dtype)
-    if not input._floating:
-        raise DTypeError(f"norm: expected a floating point tensor, got {input.dtype.name}")
-    if p in ("fro", None):
-        p = 2.0
-    if isinstance(p, str):
-        raise ValueError(f"norm: unknown order '{p}'; expected a number, inf, -inf or 'fro'")
-    p, dims = float(p), _dims(input, dim)
-    shape = _shape(input, dims, keepdim)
-    if abs(p) == float("inf"):
-        _need_elements(input, dims, "norm")
-    if p in (1.0, 2.0) or abs(p) == float("inf"):
-        return _norm(input, dims=dims, shape=shape, p=p)
-    if p == 0:
-        return _sum((input != 0).to(input.dtype), dims=dims, shape=shape)
-    return _sum(abs(input) ** p, dims=dims, shape=shape) ** (1 / p)
-
-
-def dist(input, other, p=2):
-    """norm(input - other, p)."""
-    return norm(input - other, p)
-
-
 __all__ = (
-    "all amax amin aminmax any argmax argmin count_nonzero cumprod cumsum dist logsumexp max mean min nanmean nansum norm prod "
-    "std std_mean sum var var_mean"
+    "all amax amin aminmax any argmax argmin count_nonzero logsumexp max mean min nanmean nansum sum"
 ).split()
 METHODS = __all__
 FUNCTIONAL = ()

@@ -1,0 +1,208 @@
+"""Making tensors: from numbers, from other libraries' memory, filled with one value. All are `fastnn.NAME` by way of tensor.py."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from . import _cpu, dtypes
+from .device import CPU, device
+from .dtypes import as_dtype
+from .errors import ShapeError
+
+
+def shape_from(size):
+    """(2, 3) from f(2, 3), f((2, 3)), f([2, 3]) or f(x.shape)."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    return tuple(size)
+
+
+_NUMPY = {d.numpy for d in dtypes.ALL}
+_WIDEN = {"e": "f4", "b": "i4", "h": "i4", "H": "i4", "I": "i8", "L": "i8", "Q": "i8", "q": "i8", "l": "i8", "i": "i4"}
+
+
+def _supported(a):
+    """The ndarray in a dtype that fastnn has, native byte order; TypeError where there is none."""
+    if a.dtype not in _NUMPY or not a.dtype.isnative:
+        native = a.dtype.newbyteorder("=")
+        if native not in _NUMPY:
+            if native.char not in _WIDEN:
+                raise TypeError(f"can't convert np.ndarray of type {a.dtype}. The supported types are: " + ", ".join(d.name for d in dtypes.ALL))
+            native = np.dtype(_WIDEN[native.char])
+        a = a.astype(native)
+    return a
+
+
+def _share(a):
+    t = _cpu.from_numpy(a)
+    if t is None:
+        t = _cpu.from_numpy(np.array(a, order="C"))
+        if t is None:
+            raise ShapeError(f"arrays have at most 8 dimensions, got {a.ndim}")
+    return t
+
+
+def from_numpy(array):
+    """A tensor on the ndarray's memory (a copy where its layout, byte order or dtype cannot be shared)."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    return _share(_supported(array))
+
+
+def from_dlpack(x):
+    """A tensor on the memory of any object with `__dlpack__` (PyTorch, JAX, NumPy, ...), or of a capsule."""
+    if hasattr(x, "__dlpack__"):
+        try:
+            x = x.__dlpack__(max_version=(1, 0))
+        except TypeError:
+            x = x.__dlpack__()
+    return _cpu.from_dlpack(x)
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0):
+    """A 1-d tensor on the memory of an object with the buffer protocol."""
+    return _share(np.frombuffer(buffer, dtype=as_dtype(dtype).numpy, count=count, offset=offset))
+
+
+def _to_array(data):
+    """The ndarray of nested sequences, numbers, tensors; Python floats become the default dtype."""
+    if isinstance(data, np.ndarray) or isinstance(data, np.generic):
+        return _supported(np.asarray(data))
+    if hasattr(data, "__dlpack__"):  # PyTorch's, JAX's: their __array__ warns or does not exist
+        return _supported(np.from_dlpack(data.detach() if hasattr(data, "detach") else data))
+    if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
+        data = [np.array(_cpu.numpy(d, False)) if isinstance(d, _cpu.Array) else d for d in data]
+        a = np.array(data)
+        return _supported(a)
+    try:
+        a = np.array(data)
+    except ValueError as e:
+        raise ValueError(f"tensor: {e}") from None
+    if a.dtype == object:
+        raise TypeError("tensor: expected numbers or nested sequences of numbers of equal length")
+    if a.dtype.kind in "US":
+        raise TypeError(f"new(): invalid data type '{a.dtype}'")
+    if a.dtype == np.float64 and not _has_numpy(data):
+        a = a.astype(dtypes.get_default_dtype().numpy)
+    return _supported(a)
+
+
+def _has_numpy(data):
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic))
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor from numbers, nested sequences, ndarrays or tensors; always a copy.
+
+    Python floats give the default dtype (float32), ints int64, bools bool; ndarrays keep theirs.
+    """
+    if isinstance(data, _cpu.Array):
+        t = data.detach().to(dtype or data.dtype, copy=True)
+    else:
+        if dtype is None and type(data) is float:  # np.float64 is a float too, and keeps its dtype
+            t = full((), data)
+        else:
+            a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, dtype)
+            t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
+            if dtype is not None:
+                t = t.to(as_dtype(dtype))
+    _on(device)
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def _typed(data, dtype):
+    """Large integers keep their value and floats their precision on the way to an explicit dtype."""
+    if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
+        return _to_array(data)
+    a = np.array(data)
+    return a if a.dtype in _NUMPY else _to_array(data)
+
+
+def as_tensor(data, dtype=None, device=None):
+    """data as a tensor, sharing memory where possible."""
+    _on(device)
+    if isinstance(data, _cpu.Array):
+        return data if dtype is None else data.to(dtype)
+    t = from_numpy(data) if isinstance(data, np.ndarray) else tensor(data, dtype=dtype)
+    return t if dtype is None else t.to(as_dtype(dtype))
+
+
+asarray = as_tensor
+
+
+def _on(where):
+    if where is not None and where is not CPU:
+        device(where)
+
+
+def _made(t, device, requires_grad):
+    if device is not None:
+        _on(device)
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def empty(*size, dtype=None, device=None, requires_grad=False, **ignored):
+    """An uninitialised tensor of this shape. MemoryError where it does not fit, RuntimeError for a negative size."""
+    d = dtypes._default if dtype is None else dtype if type(dtype) is dtypes.dtype else as_dtype(dtype)
+    return _made(_cpu.empty(shape_from(size), d), device, requires_grad)
+
+
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+    """A tensor of this shape filled with one value."""
+    if dtype is None:
+        if isinstance(fill_value, _cpu.Array):
+            dtype = fill_value.dtype
+        elif isinstance(fill_value, (bool, np.bool_)):
+            dtype = dtypes.bool
+        elif isinstance(fill_value, (int, np.integer)):
+            dtype = dtypes.int64
+        else:
+            dtype = dtypes.get_default_dtype()
+    if not isinstance(fill_value, (numbers.Number, _cpu.Array, np.generic)):
+        raise TypeError(f"full: fill_value must be a number, not {type(fill_value).__name__}")
+    t = _cpu.empty(shape_from((size,)), as_dtype(dtype))
+    _fill(t, fill_value)
+    return _made(t, device, requires_grad)
+
+
+def _fill(t, value):
+    """Sets every element, unrecorded."""
+    if isinstance(value, _cpu.Array):
+        source = value.detach()
+    else:
+        source = _cpu.from_numpy(np.array(value, dtype=t.dtype.numpy if not (isinstance(value, int) and abs(value) > 2**62) else np.int64))
+    _cpu.copy(t, source._expand(t._shape))
+
+
+def zeros(*size, dtype=None, device=None, requires_grad=False, **ignored):
+    """A tensor of zeros."""
+    return full(shape_from(size), 0, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def ones(*size, dtype=None, device=None, requires_grad=False, **ignored):
+    """A tensor of ones."""
+    return full(shape_from(size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def empty_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+    return _made(_cpu.empty(x._shape, x.dtype if dtype is None else as_dtype(dtype)), device, requires_grad)
+
+
+def full_like(x, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+    return full(x._shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+
+
+def zeros_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+    return full(x._shape, 0, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+    return full(x._shape, 1, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)

@@ -1,0 +1,109 @@
+"""Changing a tensor in place while gradients are recorded: `x.add_(1)`, `x[i] = v`.
+
+x takes over the history of the result, and what was computed from x before keeps meaning its old version, a tensor of its
+own. A node of a changed tensor has two more fields than autodiff.py's, `(..., mark, old)`: old is that version (mark is
+None), or mark says that this tensor *is* the version before a change.
+"""
+
+from __future__ import annotations
+
+from . import _cpu
+from .autodiff import Array, op, use_versions
+from .errors import ShapeError
+
+
+def inplace(fn, kernel=None):
+    """The method `x.fn_(...)`: writes fn(x, ...) into x's memory and returns x.
+
+    kernel(x, ..., out) does it in one pass when nothing is being recorded. When gradients are, x takes over the history of
+    the result, and its value before stays reachable as a tensor of its own (copied only if the derivative reads it).
+    RuntimeError for a leaf that requires grad, and where shape or dtype of the result do not fit.
+    """
+    name = fn.__name__ + "_"
+
+    def method(self, *args, **kwargs):
+        if _cpu.grad_mode():
+            recorded = self.requires_grad
+            if recorded and self._node is None:
+                raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
+            if recorded or any(isinstance(a, Array) and a.requires_grad for a in args):
+                return _inplace_recorded(self, fn, name, args, kwargs)
+        if kernel is not None and not kwargs:
+            kernel(self, *args, self)
+        else:
+            _overwrite(self, fn(self, *args, **kwargs), name)
+        _cpu.mutate(self)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__module__ = fn.__module__
+    method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
+    return method
+
+
+def _overwrite(x, y, name):
+    if y._shape != x._shape:
+        raise ShapeError(f"{name}: output with shape {list(x._shape)} doesn't match the broadcast shape {list(y._shape)}")
+    if y.dtype.is_floating_point and not x.dtype.is_floating_point:
+        raise ShapeError(f"{name}: result type {y.dtype.name} can't be cast to the desired output type {x.dtype.name}")
+    if 0 in x._strides and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+    _cpu.copy(x, y)
+
+
+def before_change(x):
+    """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
+    old = x.detach()
+    if x._node is not None:
+        old._node = (*x._node[:6], "before in-place", *x._node[7:])  # still valid, though its memory moves on
+    return old
+
+
+def _apart(a, x, old):
+    """An argument of an in-place change of x that shares its memory: x's old version, or a copy with a's history."""
+    if not isinstance(a, Array) or a._buffer != x._buffer:
+        return a
+    if a is x:
+        return old
+    kept = a.detach().clone()
+    kept._node = before_change(a)._node
+    return kept
+
+
+def take_over(x, node, old):
+    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see `_inputs`."""
+    use_versions()
+    if node is None:  # x no longer depends on anything
+        if old._node is None:
+            return
+        node = (_CONSTANT, (), None, 0, None, None)
+    x._node = (*node[:3], x._version, *node[4:6], None, old)
+
+
+def _inplace_recorded(x, fn, name, args, kwargs):
+    old = before_change(x)
+    y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
+    node = y._node
+    saved, made = () if node is None else node[0].saved, () if old._node is None else old._node[0].saved
+    if saved is None or made is None or -1 in made or any(a is old for i, a in enumerate(node[1] if node else ()) if i in saved):
+        kept = old.detach().clone()  # its values are read by the derivative of the change, or of what made them
+        kept._node = old._node
+        node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
+        old = kept
+    if y.dtype is not x.dtype:
+        raise RuntimeError(f"{name}: result type {y.dtype.name} can't be cast to {x.dtype.name} while gradients are recorded")
+    _overwrite(x, y.detach(), name)
+    _cpu.mutate(x, True)
+    take_over(x, node, old)
+    return x
+
+
+@op
+def _constant():
+    """Where a history ends: x.zero_() depends on nothing."""
+
+
+_CONSTANT = _constant.partials()

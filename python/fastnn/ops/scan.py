@@ -1,0 +1,147 @@
+"""Products and running sums: prod, cumsum, cumprod. Their derivatives are scans too, so every order exists.
+
+No division: a product's derivative is what stands before an element times what stands after it, right with zeros too.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+
+from .. import _cpu, dtypes
+from ..autodiff import op
+from ..device import kernels
+from ..tensor import normalize_dim, tensor
+from .reduce import _dims, _numpy_names, _packed, _run, _shape, _spread
+from .shape import _permute, _reshape
+
+
+@op(saves="x")
+def _prod(x, *, dims, shape):
+    return _run(kernels(x).prod, x, dims, shape, x.dtype if x._floating else dtypes.int64)
+
+
+def _prod_dx(g, y, x, dims, shape):
+    rest = tuple([d for d in range(x.ndim) if d not in dims])
+    order = rest + dims
+    line = _reshape(_permute(x, dims=order), shape=(*[x._shape[d] for d in rest], x._size // builtins.max(y._size, 1)))
+    dim = len(rest)
+    others = _cumprod(line, dim=dim, reverse=False, exclusive=True) * _cumprod(line, dim=dim, reverse=True, exclusive=True)
+    others = _reshape(others, shape=tuple([x._shape[d] for d in order]))
+    return _spread(g, x, dims) * _permute(others, dims=tuple([order.index(d) for d in range(x.ndim)]))
+
+
+def _prod_dx_in_one_pass(g, y, x, needs, dims, shape):
+    if len(dims) != 1 or not x._size:
+        if len(dims) != x.ndim or not x._packed or not x._size:
+            return (_prod_dx(g, y, x, dims, shape),)
+        flat = _cpu.empty((x._size,), x.dtype)
+        kernels(x).prod_dx(flat, _packed(g._reshape((1,)) or g), x._reshape((x._size,)), 0)
+        return (flat._reshape(x._shape),)
+    dx = _cpu.empty(x._shape, x.dtype)
+    kernels(x).prod_dx(dx, _packed(g), _packed(x), dims[0])
+    return (dx,)
+
+
+_prod.partials(_prod_dx).joint(_prod_dx_in_one_pass)
+
+
+@op(saves="")
+def _cumsum(x, *, dim, reverse=False):
+    y = _cpu.empty(x._shape, x.dtype)
+    kernels(x).cumsum(y, x, dim, reverse, False)
+    return y
+
+
+_cumsum.partials(lambda g, y, x, dim, reverse=False: _cumsum(g, dim=dim, reverse=not reverse))
+
+
+@op(saves="x")
+def _cumprod(x, *, dim, reverse=False, exclusive=False):
+    y = _cpu.empty(x._shape, x.dtype)
+    kernels(x).cumprod(y, x, dim, reverse, exclusive)
+    return y
+
+
+@op(saves="aby")
+def _linear_scan(a, b, *, dim, reverse, lag):
+    """y[i] = a[i - lag] y[i - 1] + b[i] along dim; reverse: y[i] = a[i + lag] y[i + 1] + b[i]."""
+    y = _cpu.empty(b._shape, b.dtype)
+    kernels(a).linear_scan(y, _packed(a), _packed(b), dim, reverse, lag)
+    return y
+
+
+@op(saves="")
+def _shift(x, *, dim, reverse):
+    """x moved on by one place along dim (back with reverse), 0 coming in."""
+    y = _cpu.empty(x._shape, x.dtype)
+    n = x._shape[dim]
+    to, since, gap = (0, 1, n - 1) if reverse else (1, 0, 0)
+    _cpu.copy(y._slice(dim, to, n - 1, 1), x._slice(dim, since, n - 1, 1))
+    _cpu.copy(y._slice(dim, gap, 1, 1), _zero(x.dtype)._expand(y._slice(dim, gap, 1, 1)._shape))
+    return y
+
+
+@functools.cache
+def _zero(dtype):
+    return tensor(0, dtype=dtype)
+
+
+def _cumprod_dx(g, y, x, dim, reverse=False, exclusive=False):
+    before = y if exclusive else _cumprod(x, dim=dim, reverse=reverse, exclusive=True)
+    if exclusive:
+        return before * _shift(_linear_scan(x, g, dim=dim, reverse=not reverse, lag=0), dim=dim, reverse=not reverse)
+    return before * _linear_scan(x, g, dim=dim, reverse=not reverse, lag=1)
+
+
+def _linear_scan_da(g, y, a, b, dim, reverse, lag):
+    s = _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag)
+    if lag:
+        return _shift(s, dim=dim, reverse=not reverse) * y
+    return s * _shift(y, dim=dim, reverse=reverse)
+
+
+_cumprod.partials(_cumprod_dx)
+_linear_scan.partials(
+    _linear_scan_da,
+    lambda g, y, a, b, dim, reverse, lag: _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag),
+)
+_shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse))
+
+
+@_numpy_names
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    """The product over dim; 1 where there are no elements. Its derivatives are right with zeros among the factors."""
+    if dtype is not None:
+        input = input.to(dtype)
+    dims = _dims(input, dim)
+    return _prod(input, dims=dims, shape=_shape(input, dims, keepdim))
+
+
+def _scanned(input, dim, dtype):
+    if dtype is not None:
+        input = input.to(dtype)
+    elif not input._floating:
+        input = input.to(dtypes.int64)
+    if not input._floating and input.dtype is not dtypes.int64:
+        input = input.to(dtypes.int64)
+    return input, normalize_dim(dim, input.ndim)
+
+
+@_numpy_names
+def cumsum(input, dim, *, dtype=None):
+    """Running sums along dim. Float carries are exact to twice the precision: the error does not grow along the row."""
+    x, dim = _scanned(input, dim, dtype)
+    return _cumsum(x, dim=dim)
+
+
+@_numpy_names
+def cumprod(input, dim, *, dtype=None):
+    """Running products along dim."""
+    x, dim = _scanned(input, dim, dtype)
+    return _cumprod(x, dim=dim)
+
+
+__all__ = ("cumprod", "cumsum", "prod")
+METHODS = __all__
+FUNCTIONAL = ()

@@ -1,0 +1,142 @@
+"""var, std and norm over any axes: reductions whose derivative has the distance from a mean, or from zero."""
+
+from __future__ import annotations
+
+import builtins
+
+from ..autodiff import no_grad, op
+from ..device import kernels
+from ..errors import DTypeError
+from .reduce import _dims, _mean, _need_elements, _numpy_names, _run, _shape, _shared, _spread, _sum, mean
+
+# -- var, std ---------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="x")
+def _var(x, *, dims, shape, correction):
+    return _run(kernels(x).var, x, dims, shape, x.dtype, correction)
+
+
+@op(saves="xy")
+def _std(x, *, dims, shape, correction):
+    return _run(kernels(x).std, x, dims, shape, x.dtype, correction)
+
+
+def _from_mean(x, dims):
+    return x - _mean(x, dims=dims, shape=_shape(x, dims, True))
+
+
+def _free(y, x, correction):
+    """n - correction, at least 0."""
+    n = x._size // builtins.max(y._size, 1) - correction
+    return n if n > 0 else float("nan")
+
+
+_var.partials(
+    lambda g, y, x, dims, shape, correction: _spread(g * (2 / _free(y, x, correction)), x, dims) * _from_mean(x, dims)
+)
+_std.partials(
+    lambda g, y, x, dims, shape, correction: _spread(g / (_zero_as_inf(y) * _free(y, x, correction)), x, dims)
+    * _from_mean(x, dims)
+)
+
+
+def _zero_as_inf(y):
+    """y, infinite where it is 0, so that g / y is 0 there, as is its derivative."""
+    from .elementwise import where
+
+    return where(y == 0, float("inf"), y)
+
+
+def _variance(f, name, input, dim, unbiased, correction, keepdim):
+    if isinstance(dim, builtins.bool):  # var(x, unbiased)
+        dim, unbiased = None, dim
+    if not input._floating:
+        raise DTypeError(f"std and var only support floating point and complex dtypes, got {input.dtype.name}")
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError(f"{name}: give unbiased or correction, not both")
+        correction = int(unbiased)
+    dims = _dims(input, dim)
+    return f(input, dims=dims, shape=_shape(input, dims, keepdim), correction=1.0 if correction is None else float(correction))
+
+
+@_numpy_names
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Σ (x - mean)² / (n - correction) over dim, correction 1 unless given (unbiased=False: 0). Two passes, no cancellation."""
+    return _variance(_var, "var", input, dim, unbiased, correction, keepdim)
+
+
+@_numpy_names
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The square root of `var`. Where it is 0 its gradient is 0."""
+    return _variance(_std, "std", input, dim, unbiased, correction, keepdim)
+
+
+@_numpy_names
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(var, mean) over dim."""
+    v = var(input, dim, unbiased, keepdim, correction=correction)
+    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
+
+
+@_numpy_names
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(std, mean) over dim."""
+    v = std(input, dim, unbiased, keepdim, correction=correction)
+    return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
+
+
+# -- norm -------------------------------------------------------------------------------------------------------------------
+
+
+@op(saves="xy")
+def _norm(x, *, dims, shape, p):
+    return _run(kernels(x).norm, x, dims, shape, x.dtype, p)
+
+
+def _norm_dx(g, y, x, dims, shape, p):
+    from .elementwise import sign
+
+    if p == 2:
+        return _spread(g / _zero_as_inf(y), x, dims) * x
+    with no_grad():
+        signs = sign(x.detach())
+    if p == 1:
+        return _spread(g, x, dims) * signs
+    return _shared(g, y, abs(x), dims) * signs
+
+
+_norm.partials(_norm_dx)
+
+
+@_numpy_names
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """(Σ |x|^p)^(1/p) over dim: p = 2 ("fro", None), 1, 0 (how many are not 0), inf (largest |x|), -inf, or any number."""
+    if dtype is not None:
+        input = input.to(dtype)
+    if not input._floating:
+        raise DTypeError(f"norm: expected a floating point tensor, got {input.dtype.name}")
+    if p in ("fro", None):
+        p = 2.0
+    if isinstance(p, str):
+        raise ValueError(f"norm: unknown order '{p}'; expected a number, inf, -inf or 'fro'")
+    p, dims = float(p), _dims(input, dim)
+    shape = _shape(input, dims, keepdim)
+    if abs(p) == float("inf"):
+        _need_elements(input, dims, "norm")
+    if p in (1.0, 2.0) or abs(p) == float("inf"):
+        return _norm(input, dims=dims, shape=shape, p=p)
+    if p == 0:
+        return _sum((input != 0).to(input.dtype), dims=dims, shape=shape)
+    return _sum(abs(input) ** p, dims=dims, shape=shape) ** (1 / p)
+
+
+def dist(input, other, p=2):
+    """norm(input - other, p)."""
+    return norm(input - other, p)
+
+
+__all__ = ("dist", "norm", "std", "std_mean", "var", "var_mean")
+METHODS = __all__
+FUNCTIONAL = ()
