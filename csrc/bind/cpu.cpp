@@ -91,6 +91,15 @@ PYBIND11_MODULE(_cpu, m) {
     for (int i = 0; i < isa_count(); ++i) list.append(py::make_tuple(isa_at(i).name, isa_at(i).about, isa_at(i).supported));
     return list;
   }, "(name, description, supported here) of every instruction set built");
+  m.def("rungs", [] {
+    py::list list;
+    for (int i = 0; i < rung_count(); ++i) {
+      const Rung& r = rung_at(i);
+      list.append(py::make_tuple(r.family, r.number, r.name, r.kernel, rung_chosen(i)));
+    }
+    return list;
+  }, "(family, number, name, kernel, chosen) of every rung");
+  m.def("set_rung", [](const std::string& family, const std::string& name) { rung_set(family.c_str(), name.c_str()); });
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads);
   m.def("launches", [] {

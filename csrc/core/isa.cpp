@@ -9,7 +9,7 @@
 namespace fastnn {
 
 // FN_ISA_LIST comes from CMake: ISA(v2) ISA(v3) ISA(v4), or ISA(neon).
-#define ISA(name) namespace name { extern const Table table; }
+#define ISA(name) namespace name { extern const Table table; extern const Rungs rungs; }
 FN_ISA_LIST
 #undef ISA
 
@@ -18,6 +18,7 @@ namespace {
 struct Entry {
   Isa isa;
   const Table* table;
+  const Rungs* rungs;
 };
 
 #if defined(__x86_64__)
@@ -38,7 +39,7 @@ const char* about(const char* name) {
 }
 const Entry* entries(int* count) {
   static Entry list[] = {
-#define ISA(name) {{#name, about(#name), has(#name)}, &name::table},
+#define ISA(name) {{#name, about(#name), has(#name)}, &name::table, &name::rungs},
       FN_ISA_LIST
 #undef ISA
   };
@@ -46,10 +47,21 @@ const Entry* entries(int* count) {
   return list;
 }
 const Entry* chosen = nullptr;
+Table current;                     // the chosen table, with the chosen rungs in their kernels' places
+constexpr int MAX_RUNGS = 128;
+bool rungs_chosen[MAX_RUNGS];      // the lists of all instruction sets come from the same lines
+
+void compose() {
+  current = *chosen->table;
+  for (int i = 0; i < chosen->rungs->count; ++i) {
+    const Rung& r = chosen->rungs->list[i];
+    if (rungs_chosen[i]) memcpy(reinterpret_cast<char*>(&current) + r.slot, &r.run, sizeof r.run);
+  }
+}
 
 }  // namespace
 
-const Table* active = nullptr;
+const Table* active = &current;
 
 int isa_count() {
   int n;
@@ -72,10 +84,22 @@ void isa_set(const char* name) {
     if (name[0] ? !strcmp(list[i].isa.name, name) : list[i].isa.supported) {
       if (!list[i].isa.supported) raise_error(ErrorKind::value, "instruction set %s is not supported by this CPU", name);
       chosen = &list[i];
-      active = chosen->table;
+      compose();
       return;
     }
   raise_error(ErrorKind::value, "unknown instruction set '%s'; this build has v2, v3, v4 (or neon)", name);
+}
+
+int rung_count() { return chosen->rungs->count; }
+const Rung& rung_at(int i) { return chosen->rungs->list[i]; }
+bool rung_chosen(int i) { return rungs_chosen[i]; }
+void rung_set(const char* family, const char* name) {
+  bool found = !name[0];
+  for (int i = 0; i < rung_count(); ++i) found |= !strcmp(rung_at(i).family, family) && !strcmp(rung_at(i).name, name);
+  if (!found) raise_error(ErrorKind::value, "%s has no rung '%s'", family, name);
+  for (int i = 0; i < rung_count(); ++i)
+    if (!strcmp(rung_at(i).family, family)) rungs_chosen[i] = !strcmp(rung_at(i).name, name);
+  compose();
 }
 
 }  // namespace fastnn

@@ -14,4 +14,19 @@ const Table table = {
 #include "../kernels.def"
 #undef KERNEL
 };
+
+#define KERNEL(name, params)
+#define RUNG(family, number, name, kernel) decltype(FN_ISA::kernel) kernel##_##name;
+#include "../kernels.def"
+#undef RUNG
+
+#define RUNG(family, number, name, kernel) \
+  {#family, #kernel, #name, number, offsetof(Table, kernel), reinterpret_cast<void (*)()>(&FN_ISA::kernel##_##name)},
+static const Rung list[] = {
+#include "../kernels.def"
+};
+#undef RUNG
+#undef KERNEL
+extern const Rungs rungs;
+const Rungs rungs = {list, int(sizeof list / sizeof list[0])};
 }  // namespace fastnn::FN_ISA

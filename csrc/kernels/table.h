@@ -12,4 +12,16 @@ struct Table {
 
 extern const Table* active;  // core/isa.cpp
 
+// A rung: an earlier way to the same result, kept for study. Chosen, it takes its kernel's place in the active table.
+struct Rung {
+  const char *family, *kernel, *name;
+  int number;
+  size_t slot;     // of the kernel's pointer in Table, in bytes
+  void (*run)();   // has the kernel's own type
+};
+struct Rungs {
+  const Rung* list;
+  int count;
+};
+
 }  // namespace fastnn
