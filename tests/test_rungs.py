@@ -134,3 +134,16 @@ def test_all_rungs_on_empty():
             assert F.softmax(fastnn.zeros(0, 4), 1).shape == (0, 4)
             assert F.layer_norm(fastnn.zeros(0, 4), (4,)).shape == (0, 4)
             assert F.conv2d(fastnn.zeros(0, 2, 5, 5), fastnn.zeros(3, 2, 3, 3)).shape == (0, 3, 3, 3)
+
+
+def test_study_command(capsys, tmp_path):
+    from fastnn.cli import main
+
+    assert main(["study", "softmax", "--quick"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in fastnn.rungs("softmax"))
+    assert main(["study", "relu"]) == 2
+    assert "ladders exist for" in capsys.readouterr().err
+    pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
+    assert main(["study", "softmax", "--quick", "--derivative", "--plot", str(tmp_path / "roof.svg")]) == 0
+    assert (tmp_path / "roof.svg").read_text().startswith("<?xml")

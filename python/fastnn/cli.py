@@ -1,4 +1,4 @@
-"""The command `fastnn`: demo, bench, info. Also `python -m fastnn`."""
+"""The command `fastnn`: demo, bench, study, info. Also `python -m fastnn`."""
 
 from __future__ import annotations
 
@@ -111,6 +111,19 @@ def bench_command(args) -> int:
     return 0
 
 
+def study_command(args) -> int:
+    """Climbs a ladder of kernels on this machine."""
+    from fastnn.bench.ladder import study
+
+    if args.plot:
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError:
+            raise ValueError("--plot needs matplotlib: pip install 'fastnn[plot]'") from None
+    study(args.family, plot=args.plot, quick=args.quick, threads=args.threads, derivative=args.derivative)
+    return 0
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="fastnn", description="Neural networks on hand-written kernels that you can read.")
     parser.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
@@ -127,6 +140,13 @@ def main(argv=None) -> int:
     p.add_argument("--rival", action="append", default=[], metavar="NAME", help="also measure torch, if installed")
     p.add_argument("--filter", metavar="TEXT", help="only cases whose name contains TEXT")
     p.set_defaults(run=bench_command)
+    p = commands.add_parser("study", help="climb a ladder of kernels, from three loops to the production kernel, on this machine")
+    p.add_argument("family", help=", ".join(fastnn.rungs()))
+    p.add_argument("--plot", metavar="FILE", help="also draw the roofline and the rungs below it, as PNG or SVG")
+    p.add_argument("--derivative", action="store_true", help="the derivative instead of the forward")
+    p.add_argument("--threads", type=int, metavar="N")
+    p.add_argument("--quick", action="store_true", help="a smaller problem")
+    p.set_defaults(run=study_command)
     p = commands.add_parser("info", help="versions, CPU, instruction set, threads")
     p.set_defaults(run=info)
     args = parser.parse_args(argv)

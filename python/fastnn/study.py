@@ -45,7 +45,7 @@ def _rung_name(family, choice):
 
 def _chosen():
     """{family: rung name} of what runs now."""
-    now = {name: PRODUCTION for name in rungs()}
+    now = dict.fromkeys(rungs(), PRODUCTION)
     now |= {family: name for family, _, name, _, chosen in _cpu.rungs() if chosen}
     return now
 
@@ -116,11 +116,12 @@ def source(name: str, rung: str | int | None = None) -> str:
 
 
 def idea(family: str, name: str) -> str:
-    """One sentence about a rung: the head of its file, after the title."""
-    head = re.match(r"// ?(.*(?:\n// ?.+)*)", source(family, name)).group(1)
-    text = re.sub(r"\n// ?", " ", head)
-    text = re.split(r"(?<=[.:])\s", re.sub(r"^.*?rung \d+, [^:]*: ", "", text) if name != PRODUCTION else text.partition(": ")[2])[0]
-    return text.rstrip(":").strip()
+    """One sentence about a rung, from the head of its file; of the production kernel, where to read it."""
+    if name == PRODUCTION:
+        return f"what fastnn runs: csrc/{source_path(family).relative_to(_sources())}"
+    head = re.match(r"// .*(?:\n// .+)*", source(family, name)).group().replace("\n//", "")
+    text = head.split(": ", 1)[1]
+    return re.split(r"(?<=\.)\s", text)[0].strip(" .:")
 
 
 __all__ = ["idea", "rung", "rungs", "source", "source_path"]

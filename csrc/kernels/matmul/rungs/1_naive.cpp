@@ -1,4 +1,4 @@
-// matmul, rung 1, naive: the definition. A number of C is the sum of products along a row of A and a column of B.
+// matmul, rung 1, naive: the definition, a number of C is the sum of products along a row of A and a column of B.
 //
 //    C[i, j] = Σ A[i, p] · B[p, j]  over p
 //

@@ -1,4 +1,4 @@
-// max_pool2d, rung 2, taps: the loops change places. For each tap of the window, a walk along a whole row of outputs.
+// max_pool2d, rung 2, taps: the loops change places: for each tap of the window, a walk along a whole row of outputs.
 //
 //    row i of y = max over taps (a, b) of the row  x[i·s + a·d - p, b·d - p + {0, s, 2s, ...}]
 //
