@@ -147,3 +147,16 @@ def test_study_command(capsys, tmp_path):
     pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
     assert main(["study", "softmax", "--quick", "--derivative", "--plot", str(tmp_path / "roof.svg")]) == 0
     assert (tmp_path / "roof.svg").read_text().startswith("<?xml")
+
+
+def test_board_command(capsys, tmp_path):
+    import json
+
+    from fastnn.cli import main
+
+    path = tmp_path / "board.json"
+    assert main(["board", "--filter", "18e", "--rivals", "numpy", "--json", str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert [row["twin"] for row in result["rows"]] == [False, True]
+    assert "XOR" in capsys.readouterr().out
+    assert main(["board", "--rivals", "nobody"]) == 2

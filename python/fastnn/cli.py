@@ -1,4 +1,4 @@
-"""The command `fastnn`: demo, bench, study, info. Also `python -m fastnn`."""
+"""The command `fastnn`: demo, bench, board, study, info. Also `python -m fastnn`."""
 
 from __future__ import annotations
 
@@ -111,6 +111,19 @@ def bench_command(args) -> int:
     return 0
 
 
+def board_command(args) -> int:
+    """Measures the board: kernels and training steps against the best alternatives, and their twins."""
+    from fastnn.bench.board import board
+
+    known = ("numpy", "torch", "torch.compile", "jax")
+    rivals = [r for r in args.rivals.split(",") if r]
+    for r in rivals:
+        if r not in known:
+            raise ValueError(f"unknown rival '{r}'; there are: {', '.join(known)}")
+    board(rivals, seed=args.seed, threads=args.threads, json_path=args.json, only=args.filter)
+    return 0
+
+
 def study_command(args) -> int:
     """Climbs a ladder of kernels on this machine."""
     from fastnn.bench.ladder import study
@@ -140,6 +153,13 @@ def main(argv=None) -> int:
     p.add_argument("--rival", action="append", default=[], metavar="NAME", help="also measure torch, if installed")
     p.add_argument("--filter", metavar="TEXT", help="only cases whose name contains TEXT")
     p.set_defaults(run=bench_command)
+    p = commands.add_parser("board", help="kernels and training steps against the best alternatives, and their twins")
+    p.add_argument("--rivals", default="numpy,torch,jax", help="numpy,torch,torch.compile,jax (default: all but torch.compile)")
+    p.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    p.add_argument("--seed", type=int, default=0, help="of the twins' dimensions")
+    p.add_argument("--threads", type=int, metavar="N")
+    p.add_argument("--filter", metavar="TEXT", help="only cases whose name contains TEXT")
+    p.set_defaults(run=board_command)
     p = commands.add_parser("study", help="climb a ladder of kernels, from three loops to the production kernel, on this machine")
     p.add_argument("family", help=", ".join(fastnn.rungs()))
     p.add_argument("--plot", metavar="FILE", help="also draw the roofline and the rungs below it, as PNG or SVG")
