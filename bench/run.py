@@ -46,27 +46,31 @@ def once(f, repeats):
     return (time.perf_counter() - start) / repeats
 
 
-WARM = 0.04  # seconds
+# Seconds a function runs untimed after another library: until that one's threads, which go on spinning and hold a core,
+# sleep (OpenBLAS: 2^28 ticks of the time stamp counter, 103 ms at 2.6 GHz), and the clock is up again.
+WARM = {"numpy": 0.11, "torch": 0.04, "fastnn": 0.02}
 
 
 def measure(functions, budget):
     """{name: median seconds}: every function in turn, block by block, so that all meet the same noise.
 
-    A block repeats a call until it takes about 2 ms. Before each block the function runs untimed for 40 ms: the threads of
-    the library before it go on spinning for tens of milliseconds after their last call and hold a core meanwhile (measured:
-    sgemm 512 after NumPy 2.5 ms, alone 1.6 ms), and after a mere pause the clock is down (4.3 ms).
+    A block repeats a call until it takes about 2 ms. Before each block the function runs untimed for WARM seconds, depending
+    on whose block was before it. Measured with sgemm 512, alone 1.4 ms in all three: 40 ms after NumPy fastnn took 2.5 and
+    torch 1.9 to 3.7; after a mere pause the clock is down (4.3 ms).
     """
     repeats = {}
     for name, f in functions.items():
         f()
         repeats[name] = max(1, min(2000, int(2e-3 / max(once(f, 1), 1e-7))))
     samples = {name: [] for name in functions}
-    end = time.perf_counter() + (budget + 5 * WARM) * len(functions)
-    while len(next(iter(samples.values()))) < 5 or (time.perf_counter() < end and len(next(iter(samples.values()))) < 200):
+    names = list(functions)
+    warm = {name: WARM.get(names[i - 1], 0.04) if len(names) > 1 else 0.0 for i, name in enumerate(names)}
+    end = time.perf_counter() + budget * len(functions) + 5 * sum(warm.values())
+    while len(samples[names[0]]) < 5 or (time.perf_counter() < end and len(samples[names[0]]) < 200):
         for name, f in functions.items():
-            warm = time.perf_counter() + (WARM if len(functions) > 1 else 0)
+            ready = time.perf_counter() + warm[name]
             f()
-            while time.perf_counter() < warm:
+            while time.perf_counter() < ready:
                 f()
             samples[name].append(once(f, repeats[name]))
         if time.perf_counter() > end + 4 * budget:
