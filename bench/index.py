@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastnn
-from fastnn.ops import index as F
+from fastnn.ops import rows as F
 
 from .case import Case
 

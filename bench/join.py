@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastnn
-from fastnn.ops.join import pad
+from fastnn.ops.pad import pad
 
 from .index import case, torch_or_none
 

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn import _cpu
-from fastnn.ops import index as F
+from fastnn.ops import rows as F
 
 LIMITS = (2**63 - 1, -(2**63))
 

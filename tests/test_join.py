@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.ops import index, join
+from fastnn.ops import pad, rows
 
 
 class Functional:
-    pad, one_hot = staticmethod(join.pad), staticmethod(index.one_hot)
+    pad, one_hot = staticmethod(pad.pad), staticmethod(rows.one_hot)
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ class Functional:
         (RuntimeError, "greater than 0, got: 0", lambda x: fastnn.chunk(x, 0)),
         (RuntimeError, "larger than 0", lambda x: fastnn.tensor_split(x, 0)),
         (IndexError, "no dimensions", lambda x: fastnn.unbind(fastnn.tensor(1))),
-        (RuntimeError, "divisible by 2", lambda x: join.pad(x, (1,))),
-        (RuntimeError, "two times the input dimension", lambda x: join.pad(x, (1,) * 6)),
-        (RuntimeError, "less than the corresponding input dimension", lambda x: join.pad(x, (3, 0), "reflect")),
-        (RuntimeError, "wrapping around more than once", lambda x: join.pad(x, (4, 0), "circular")),
-        (ValueError, "Unrecognised padding mode", lambda x: join.pad(x, (1, 1), "mirror")),
-        (RuntimeError, "negative", lambda x: join.pad(x, (-2, -2))),
-        (RuntimeError, "value argument", lambda x: join.pad(x, (1, 1), "reflect", 1.0)),
-        (RuntimeError, "non-empty", lambda x: join.pad(x[:, :0], (1, 1), "replicate")),
+        (RuntimeError, "divisible by 2", lambda x: pad.pad(x, (1,))),
+        (RuntimeError, "two times the input dimension", lambda x: pad.pad(x, (1,) * 6)),
+        (RuntimeError, "less than the corresponding input dimension", lambda x: pad.pad(x, (3, 0), "reflect")),
+        (RuntimeError, "wrapping around more than once", lambda x: pad.pad(x, (4, 0), "circular")),
+        (ValueError, "Unrecognised padding mode", lambda x: pad.pad(x, (1, 1), "mirror")),
+        (RuntimeError, "negative", lambda x: pad.pad(x, (-2, -2))),
+        (RuntimeError, "value argument", lambda x: pad.pad(x, (1, 1), "reflect", 1.0)),
+        (RuntimeError, "non-empty", lambda x: pad.pad(x[:, :0], (1, 1), "replicate")),
         (RuntimeError, "appears multiple times", lambda x: fastnn.flip(x, (0, 0))),
         (RuntimeError, "must align", lambda x: fastnn.roll(x, (1, 2), 0)),
         (RuntimeError, "at least 2 dimensions", lambda x: fastnn.tril(x[0])),
@@ -61,7 +61,7 @@ def test_errors(error, message, f):
 
 
 def test_too_large():
-    for f in (lambda x: x.repeat(2**31, 2**31), lambda x: x.repeat_interleave(2**61), lambda x: join.pad(x, (2**61, 2**61))):
+    for f in (lambda x: x.repeat(2**31, 2**31), lambda x: x.repeat_interleave(2**61), lambda x: pad.pad(x, (2**61, 2**61))):
         with pytest.raises((MemoryError, RuntimeError)):
             f(fastnn.ones(2, 3))
 
@@ -137,7 +137,7 @@ def test_large_pieces(rng):
     a = rng.standard_normal((3, 200_001)).astype(np.float32)
     x = fastnn.tensor(a)
     np.testing.assert_array_equal(fastnn.roll(x, 12345, 1).numpy(), np.roll(a, 12345, 1))
-    np.testing.assert_array_equal(join.pad(x, (7, 100_000), "reflect").numpy(), np.pad(a, ((0, 0), (7, 100_000)), "reflect"))
+    np.testing.assert_array_equal(pad.pad(x, (7, 100_000), "reflect").numpy(), np.pad(a, ((0, 0), (7, 100_000)), "reflect"))
     np.testing.assert_array_equal(x[0].repeat(3).numpy(), np.tile(a[0], 3))
     np.testing.assert_array_equal(fastnn.cat([x, x[:, :5], x], 1).numpy(), np.concatenate([a, a[:, :5], a], 1))
     np.testing.assert_array_equal(fastnn.flip(x, (0, 1)).numpy(), a[::-1, ::-1])

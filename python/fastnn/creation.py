@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 
 import numpy as np
@@ -206,3 +207,18 @@ def zeros_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
 
 def ones_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
     return full(x._shape, 1, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+
+
+@functools.cache
+def zero(dtype):
+    """0 as a 0-d tensor: one for all who need it, nobody may write to it."""
+    return number(0, dtype)
+
+
+def number(value, dtype):
+    """A Python number as a 0-d tensor of dtype; integers wrap around as NumPy's do."""
+    if dtype.is_floating_point or isinstance(value, bool):
+        return from_numpy(np.array(value, dtype.numpy))
+    if dtype is dtypes.bool:
+        return from_numpy(np.array(bool(value)))
+    return from_numpy(np.array(int(value)).astype(dtype.numpy))

@@ -46,12 +46,17 @@ def _overwrite(x, y, name):
         raise ShapeError(f"{name}: output with shape {list(x._shape)} doesn't match the broadcast shape {list(y._shape)}")
     if y.dtype.is_floating_point and not x.dtype.is_floating_point:
         raise ShapeError(f"{name}: result type {y.dtype.name} can't be cast to the desired output type {x.dtype.name}")
+    writable(x, name)
+    _cpu.copy(x, y)
+
+
+def writable(x, name):
+    """RuntimeError for an expanded x: several of its elements are one."""
     if 0 in x._strides and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
-    _cpu.copy(x, y)
 
 
 def before_change(x):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastnn import nonzero
-from fastnn.ops import index as ops
+from fastnn.ops import gather, rows
+from fastnn.ops import mask as masks
 from fastnn.reference import index as ref
 
 from . import Sample
@@ -56,7 +56,7 @@ def samples(rng):
     yield Sample(lambda x, v: put(x, v, (slice(None), 2)), (x, rng.standard_normal(5)), ref=lambda x, v: put(x, v, (slice(None), 2)))
     for accumulate in (False, True):
         yield Sample(
-            lambda x, v, a, b, accumulate=accumulate: ops.index_put(x, (a, b), v, accumulate),
+            lambda x, v, a, b, accumulate=accumulate: rows.index_put(x, (a, b), v, accumulate),
             (x, rng.standard_normal((2, 3, 1)), np.array([2, 0, 2]), np.array([[1], [1]])),
             ref=lambda x, v, a, b, accumulate=accumulate: ref.index_put(x, v, a, b, accumulate=accumulate),
             name=f"index_put accumulate={accumulate}",
@@ -66,44 +66,44 @@ def samples(rng):
         index = rng.integers(0, x.shape[dim], shape)
         src = rng.standard_normal(shape)
         d = dim % 3
-        yield Sample(ops.gather, (x, dim, index), ref=lambda x, _, index, d=d: ref.gather(x, d, index))
-        yield Sample(ops.scatter, (x, dim, index, src), ref=lambda x, _, i, s, d=d: ref.scatter(x, d, i, s))
-        yield Sample(ops.scatter_add, (x, dim, index, src), ref=lambda x, _, i, s, d=d: ref.scatter_add(x, d, i, s))
-    yield Sample(ops.scatter, (x, 1, np.array([[[3]]]), 2.5), ref=ref.scatter)
+        yield Sample(gather.gather, (x, dim, index), ref=lambda x, _, index, d=d: ref.gather(x, d, index))
+        yield Sample(gather.scatter, (x, dim, index, src), ref=lambda x, _, i, s, d=d: ref.scatter(x, d, i, s))
+        yield Sample(gather.scatter_add, (x, dim, index, src), ref=lambda x, _, i, s, d=d: ref.scatter_add(x, d, i, s))
+    yield Sample(gather.scatter, (x, 1, np.array([[[3]]]), 2.5), ref=ref.scatter)
     v = rng.standard_normal(40)
     index = rng.integers(0, 40, 100)
-    yield Sample(ops.gather, (v, 0, index), ref=ref.gather)
-    yield Sample(ops.scatter_add, (v, 0, index, rng.standard_normal(100)), ref=ref.scatter_add)
-    yield Sample(ops.gather, (np.array(1.5), 0, np.array(0)), ref=lambda x, *_: x)
-    yield Sample(ops.take_along_dim, (x, np.array([[[1, 0, 2]]]), 2), ref=lambda x, i, d: x[:, :, [1, 0, 2]])
-    yield Sample(ops.take_along_dim, (x, index), ref=lambda x, i: x.ravel()[i])
-    yield Sample(ops.take, (x, np.array([[0, -1], [59, 7]])), ref=lambda x, i: x.ravel()[i])
+    yield Sample(gather.gather, (v, 0, index), ref=ref.gather)
+    yield Sample(gather.scatter_add, (v, 0, index, rng.standard_normal(100)), ref=ref.scatter_add)
+    yield Sample(gather.gather, (np.array(1.5), 0, np.array(0)), ref=lambda x, *_: x)
+    yield Sample(gather.take_along_dim, (x, np.array([[[1, 0, 2]]]), 2), ref=lambda x, i, d: x[:, :, [1, 0, 2]])
+    yield Sample(gather.take_along_dim, (x, index), ref=lambda x, i: x.ravel()[i])
+    yield Sample(rows.take, (x, np.array([[0, -1], [59, 7]])), ref=lambda x, i: x.ravel()[i])
 
     for dim in (0, 1, -1):
         d = dim % 3
         index = np.array([1, 0, 1, 2])
         source = rng.standard_normal(tuple(4 if k == d else n for k, n in enumerate(x.shape)))
-        yield Sample(ops.index_select, (x, dim, index), ref=ref.index_select)
-        yield Sample(ops.index_add, (x, dim, index, source), {"alpha": 2}, ref=ref.index_add)
-        yield Sample(ops.index_copy, (x, dim, index[1:], source[tuple(slice(0, 3) if k == d else slice(None) for k in range(3))]))
-        yield Sample(ops.index_fill, (x, dim, index, 2.0))
-    yield Sample(ops.index_select, (np.zeros((0, 3)), 1, index), ref=ref.index_select)
+        yield Sample(rows.index_select, (x, dim, index), ref=ref.index_select)
+        yield Sample(rows.index_add, (x, dim, index, source), {"alpha": 2}, ref=ref.index_add)
+        yield Sample(rows.index_copy, (x, dim, index[1:], source[tuple(slice(0, 3) if k == d else slice(None) for k in range(3))]))
+        yield Sample(rows.index_fill, (x, dim, index, 2.0))
+    yield Sample(rows.index_select, (np.zeros((0, 3)), 1, index), ref=ref.index_select)
 
     w = rng.standard_normal((7, 17))
     for n in ((), (5,), (2, 3), (0,)):
-        yield Sample(ops.embedding, (rng.integers(0, 7, n), w), ref=ref.embedding)
+        yield Sample(rows.embedding, (rng.integers(0, 7, n), w), ref=ref.embedding)
     for p, n in ((1, 3), (-5, 9)):  # padding_idx makes the gradient differ from the derivative on purpose
-        yield Sample(ops.embedding, (np.array([1, 2, 1, 6]), w[:, :n]), {"padding_idx": p}, ref=lambda i, w, padding_idx: w[i], grad=False)
-    yield Sample(ops.one_hot, (rng.integers(0, 9, (3, 5)), 9), ref=ref.one_hot, grad=False)
+        yield Sample(rows.embedding, (np.array([1, 2, 1, 6]), w[:, :n]), {"padding_idx": p}, ref=lambda i, w, padding_idx: w[i], grad=False)
+    yield Sample(rows.one_hot, (rng.integers(0, 9, (3, 5)), 9), ref=ref.one_hot, grad=False)
 
     for shape in ((), (1,), (17,), (3, 33), (2, 3, 5), (0, 3)):
         a = rng.standard_normal(shape)
         mask = np.asarray(rng.random(shape) < 0.4)
-        yield Sample(ops.masked_select, (a, mask), ref=ref.masked_select)
-        yield Sample(nonzero, (mask,), ref=lambda m: np.argwhere(m), grad=False)
-        yield Sample(ops.masked_fill, (a, mask, 1.5), ref=lambda a, m, v: np.where(m, v, a))
-        yield Sample(ops.masked_scatter, (a, mask, rng.standard_normal(100)), ref=lambda a, m, v: masked_put(a, m, v))
-    yield Sample(ops.masked_select, (x, x[:, :1] > 0), ref=ref.masked_select)
+        yield Sample(masks.masked_select, (a, mask), ref=ref.masked_select)
+        yield Sample(masks.nonzero, (mask,), ref=lambda m: np.argwhere(m), grad=False)
+        yield Sample(masks.masked_fill, (a, mask, 1.5), ref=lambda a, m, v: np.where(m, v, a))
+        yield Sample(masks.masked_scatter, (a, mask, rng.standard_normal(100)), ref=lambda a, m, v: masked_put(a, m, v))
+    yield Sample(masks.masked_select, (x, x[:, :1] > 0), ref=ref.masked_select)
 
 
 def masked_put(a, m, v):

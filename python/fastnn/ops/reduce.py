@@ -216,7 +216,7 @@ def _place(kernel):
 
 def _put_along(g, index, x, dim):
     """Zeros of x's shape with g where index points along dim: the derivative of picking by index."""
-    from .index import scatter_add
+    from .gather import scatter_add
 
     if g.ndim != x.ndim:
         shape = (*x._shape[:dim], 1, *x._shape[dim + 1 :])

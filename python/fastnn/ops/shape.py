@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .. import _cpu, dtypes
 from ..autodiff import op
+from ..creation import zero
 from ..device import device as Device
 from ..errors import ShapeError
-from ..tensor import Tensor, as_tensor, normalize_dim, shape_from
+from ..tensor import Tensor, normalize_dim, shape_from
 
 # -- copies -----------------------------------------------------------------------------------------------------------------
 
@@ -304,14 +305,8 @@ def _slice_dx(g, *, shape, dim, start, length, step):
     return y
 
 
-_ZEROS = {}
-
-
 def _zero(y):
-    z = _ZEROS.get(y.dtype)
-    if z is None:
-        z = _ZEROS[y.dtype] = as_tensor(0).to(y.dtype)
-    _cpu.copy(y, z._expand(y._shape))
+    _cpu.copy(y, zero(y.dtype)._expand(y._shape))
 
 
 _slice.partials(lambda g, y, x, **p: _slice_dx(g, shape=x._shape, **p))

@@ -70,7 +70,7 @@ class TensorDataset(Dataset):
 
     def batch(self, indices):
         index = from_numpy(np.asarray(indices, dtype=np.int64))
-        return [ops.index.index_select(t, 0, index) for t in self.tensors]
+        return [ops.rows.index_select(t, 0, index) for t in self.tensors]
 
 
 class Subset(Dataset):

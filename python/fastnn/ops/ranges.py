@@ -1,0 +1,84 @@
+"""Evenly spaced numbers and grids of them: arange, linspace, logspace, meshgrid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import dtypes
+from ..autodiff import Array
+from ..errors import ShapeError
+from ..tensor import from_numpy
+from .shape import _expand, reshape, to
+
+
+def made(a, dtype, requires_grad):
+    t = from_numpy(a).clone()
+    if dtype is not None:
+        t = to(t, dtype)
+    return t.requires_grad_() if requires_grad else t
+
+
+def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, **ignored):
+    """start, start + step, ... up to but not including end; arange(end) starts at 0. Integers give int64, floats float32."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, (Array, np.generic)) else v for v in (start, end, step))
+    if step == 0:
+        raise ShapeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise ShapeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is None:
+        floats = any(isinstance(v, float) for v in (start, end, step))
+        dtype = dtypes.get_default_dtype() if floats else dtypes.int64
+    count = -(-(end - start) // step) if all(isinstance(v, int) for v in (start, end, step)) else int(np.ceil((end - start) / step))
+    a = np.arange(count, dtype=np.int64)
+    if step != 1 or start != 0:
+        a = start + a * step
+    return made(np.asarray(a), dtypes.as_dtype(dtype), requires_grad)
+
+
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **ignored):
+    """steps values from start to end, both included, evenly spaced."""
+    return made(np.linspace(*_ends(start, end, steps)), dtype or dtypes.get_default_dtype(), requires_grad)
+
+
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, **ignored):
+    """base ** linspace(start, end, steps)."""
+    return made(base ** np.linspace(*_ends(start, end, steps)), dtype or dtypes.get_default_dtype(), requires_grad)
+
+
+def _ends(start, end, steps):
+    steps = steps.__index__()
+    if steps < 0:
+        raise ShapeError("number of steps must be non-negative")
+    return (*(float(v.item() if isinstance(v, Array) else v) for v in (start, end)), steps)
+
+
+def meshgrid(*tensors, indexing=None):
+    """Vectors as coordinates of a grid: one tensor each, expanded over all axes. indexing "ij" (default) or "xy"."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise ShapeError("meshgrid expects a non-empty TensorList")
+    if indexing not in (None, "ij", "xy"):
+        raise ShapeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    for t in tensors:
+        if t.ndim > 1:
+            raise ShapeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
+        if t.dtype is not tensors[0].dtype:
+            raise ShapeError("torch.meshgrid expects all tensors to have the same dtype")
+    n = len(tensors)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    shape = [0] * n
+    for t, d in zip(tensors, order, strict=True):
+        shape[d] = t._size
+    out = []
+    for t, d in zip(tensors, order, strict=True):
+        unit = [1] * n
+        unit[d] = t._size
+        out.append(_expand(reshape(t, tuple(unit)), shape=tuple(shape)))
+    return tuple(out)
+
+
+__all__ = ("arange", "linspace", "logspace", "meshgrid")
+METHODS = ()
