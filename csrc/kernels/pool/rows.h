@@ -10,44 +10,12 @@
 // derivatives: the padding's share is dropped.
 #pragma once
 #include "../../core/parallel.h"
-#include "../../core/simd.h"
+#include "../../core/shuffle.h"
 #include "../geometry.h"
 
 namespace fastnn::FN_ISA {
 
 template <class T> FN int64_t round_up(int64_t n) { return ceil_div(n, lanes<T>) * lanes<T>; }
-
-// Even and odd elements of (a, b), and the way back.
-template <class T> FN void split2(vec<T> a, vec<T> b, vec<T>& even, vec<T>& odd) {
-  if constexpr (lanes<T> == 16) {
-    even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  } else if constexpr (lanes<T> == 8) {
-    even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-  } else if constexpr (lanes<T> == 4) {
-    even = __builtin_shufflevector(a, b, 0, 2, 4, 6);
-    odd = __builtin_shufflevector(a, b, 1, 3, 5, 7);
-  } else {
-    even = __builtin_shufflevector(a, b, 0, 2);
-    odd = __builtin_shufflevector(a, b, 1, 3);
-  }
-}
-template <class T> FN void join2(vec<T> even, vec<T> odd, vec<T>& a, vec<T>& b) {
-  if constexpr (lanes<T> == 16) {
-    a = __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    b = __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  } else if constexpr (lanes<T> == 8) {
-    a = __builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11);
-    b = __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15);
-  } else if constexpr (lanes<T> == 4) {
-    a = __builtin_shufflevector(even, odd, 0, 4, 1, 5);
-    b = __builtin_shufflevector(even, odd, 2, 6, 3, 7);
-  } else {
-    a = __builtin_shufflevector(even, odd, 0, 2);
-    b = __builtin_shufflevector(even, odd, 1, 3);
-  }
-}
 
 struct Phases {  // of one row of length w, for outs windows along it
   int64_t w, outs, taps, stride, padding, dilation;

@@ -5,42 +5,10 @@
 //        a0 a1 a2 ..                    a0 b0 c0 ..          R = 4·lanes<T>
 //        b0 b1 b2 ..           ->       a1 b1 c1 ..
 //        c0 c1 c2 ..                    a2 b2 c2 ..
-//
-// lanes × lanes blocks are turned in registers: log2(lanes) rounds of interleaving vector i with vector i + lanes/2.
 #pragma once
-#include "../../core/simd.h"
+#include "../../core/shuffle.h"
 
 namespace fastnn::FN_ISA {
-
-template <class V> FN V interleave_low(V a, V b) {
-  constexpr int n = sizeof(V) / sizeof(a[0]);
-  if constexpr (n == 2) return __builtin_shufflevector(a, b, 0, 2);
-  else if constexpr (n == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  else if constexpr (n == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-  else return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-template <class V> FN V interleave_high(V a, V b) {
-  constexpr int n = sizeof(V) / sizeof(a[0]);
-  if constexpr (n == 2) return __builtin_shufflevector(a, b, 1, 3);
-  else if constexpr (n == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  else if constexpr (n == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-  else return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
-template <class T> FN void transpose(vec<T>* v) {
-  constexpr int L = lanes<T>;
-  vec<T> w[L];
-#pragma GCC unroll 8
-  for (int round = 1; round < L; round *= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < L / 2; ++i) {
-      w[2 * i] = interleave_low(v[i], v[i + L / 2]);
-      w[2 * i + 1] = interleave_high(v[i], v[i + L / 2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) v[i] = w[i];
-  }
-}
 
 template <class T> constexpr int ROWS = 4 * lanes<T>;       // rows turned at once
 template <class T> constexpr int MAX_STEPS = 2 * lanes<T>;  // longest row worth turning

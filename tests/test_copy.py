@@ -1,0 +1,66 @@
+"""The copy kernel: any strides on either side, any pair of dtypes, every instruction set."""
+
+import numpy as np
+import pytest
+
+import fastnn
+
+DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool")
+
+
+def views(shape, rng):
+    """Index expressions and axis orders that make strided, reversed, broadcast and transposed views of an array."""
+    for _ in range(6):
+        steps = tuple(slice(None, None, int(rng.choice([1, 1, 2, 3, -1, -2]))) for _ in shape)
+        yield steps, tuple(int(d) for d in rng.permutation(len(shape)))
+
+
+SHAPES = [(1,), (17,), (3, 5), (33, 70), (130, 67), (2, 3, 40, 37), (64, 5, 3), (9, 1, 65), (2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", [name for name, _, ok in fastnn._cpu.isas() if ok])
+def test_any_layout(rng, dtype, isa):
+    with fastnn.isa(isa):
+        for shape in SHAPES:
+            a = rng.integers(0, 2 if dtype == "bool" else 200, shape).astype(dtype)
+            for steps, order in views(shape, rng):
+                source = a[steps].transpose(order)
+                x = fastnn._cpu.from_numpy(source)
+                assert x is not None
+                np.testing.assert_array_equal(x.clone().numpy(), source)
+                target = np.zeros(source.shape[::-1], dtype).transpose()[tuple(slice(None, None, -1) for _ in shape)]
+                y = fastnn._cpu.from_numpy(target)
+                fastnn._cpu.copy(y, x)
+                np.testing.assert_array_equal(target, source)
+
+
+@pytest.mark.parametrize("to", DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_dtypes(rng, dtype, to):
+    for shape in ((), (0, 3), (37,), (40, 67)):
+        a = (rng.standard_normal(shape) * 100).clip(0, 127).astype(dtype)
+        x = fastnn.tensor(a)
+        np.testing.assert_array_equal(x.to(to).numpy(), a.astype(to))
+        if shape == (40, 67):
+            np.testing.assert_array_equal(x.T.to(to).numpy(), a.T.astype(to))
+            np.testing.assert_array_equal(x[:, ::3].to(to).numpy(), a[:, ::3].astype(to))
+            np.testing.assert_array_equal(x[:1].expand(5, 67).to(to).numpy(), np.broadcast_to(a[:1], (5, 67)).astype(to))
+
+
+def test_odd_floats_become_defined_integers():
+    x = fastnn.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 3.9, -3.9])
+    assert x.to(fastnn.int64).tolist()[-2:] == [3, -3]
+    assert x.to(fastnn.int32).tolist()[-2:] == [3, -3]
+    assert len(set(x.to(fastnn.int64).tolist()[:5])) == 1
+    assert x.to(fastnn.bool).tolist() == [True] * 7
+
+
+def test_transpose_larger_than_a_tile(rng):
+    a = rng.standard_normal((1000, 513)).astype(np.float32)
+    np.testing.assert_array_equal(fastnn.tensor(a).T.clone().numpy(), a.T)
+    b = rng.standard_normal((5, 100, 3, 7))
+    np.testing.assert_array_equal(fastnn.tensor(b).permute(0, 3, 1, 2).clone().numpy(), b.transpose(0, 3, 1, 2))
+    for threads in (1, 2, 3, 7):
+        with fastnn.threads(threads):
+            np.testing.assert_array_equal(fastnn.tensor(a).T.clone().numpy(), a.T)
