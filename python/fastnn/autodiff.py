@@ -39,6 +39,8 @@ class Op:
         self.name = forward.__name__.lstrip("_")
         self.rules = None
         self.joint_rule = None
+        self.kind = None
+        self.of = self.plus = self.tangent_rules = None
         code = forward.__code__
         names = code.co_varnames[: code.co_argcount]
         self.saved = None if saves is None else _positions(saves, names)
@@ -57,6 +59,28 @@ class Op:
     def joint(self, rule):
         """`rule(g, y, *args, needs, **params)` gives all gradients in one pass; used when no graph of them is wanted."""
         self.joint_rule = rule
+        return self
+
+    # What an op is, said once; forward mode (tangent.py) and Taylor mode (func/jet.py) need no more of most ops.
+
+    def pointwise(self):
+        """Element by element: each partial is diagonal, so it takes a change of its argument to a change of the output too."""
+        self.kind = "pointwise"
+        return self
+
+    def linear(self, *of):
+        """Linear in these arguments (positions; all if none are given) taken together, the others held fixed."""
+        self.kind, self.of = "linear", of
+        return self
+
+    def multilinear(self, *of, plus=None):
+        """Linear in each of these arguments by itself; `plus`: the position of a bias that is added, and may be None."""
+        self.kind, self.of, self.plus = "multilinear", of, plus
+        return self
+
+    def tangents(self, *rules):
+        """For the rest: `rule(t, y, *args, **params)`, the change of the output for a change t of one argument (or None)."""
+        self.tangent_rules = rules
         return self
 
     def gradients(self, g, y, args, params, needs):
@@ -138,9 +162,26 @@ def _inputs(node):
     return tuple(out)
 
 
-def _order(outputs):
-    """Tensors with a node, reachable from outputs, in topological order (inputs before what they make)."""
-    order, seen, stack = [], set(), [t for t in outputs]
+def check_fresh(t):
+    """RuntimeError for a node that cannot be differentiated any more: freed, or its saved values changed in place."""
+    f = t._node[0]
+    if type(f) is _Freed:
+        raise RuntimeError(
+            f"Trying to backward through the graph a second time ({f.name}): the saved values have been freed. "
+            "Specify retain_graph=True if you need to backward through the graph a second time."
+        )
+    changed = _cpu.stale(t)
+    if changed is not None:
+        what = "its output" if changed == -1 else f"argument {changed}"
+        raise RuntimeError(
+            f"{f.name}: one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {what} changed after {f.name} had used it. Use an out-of-place operation, or clone() first."
+        )
+
+
+def _order(outputs, stop=()):
+    """Tensors with a node, reachable from outputs but not through stop (ids), in topological order: inputs come first."""
+    order, seen, stack = [], set(stop), [t for t in outputs]
     while stack:
         t = stack.pop()
         if t is None:  # the tensor below it on the stack has all its inputs done
@@ -220,18 +261,8 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
                     continue
             node = t._node
             f, args, params = node[0], _inputs(node), node[2]
-            if type(f) is _Freed:
-                raise RuntimeError(
-                    f"Trying to backward through the graph a second time ({f.name}): the saved values have been freed. "
-                    "Specify retain_graph=True if you need to backward through the graph a second time."
-                )
-            changed = _cpu.stale(t)
-            if changed is not None:
-                what = "its output" if changed == -1 else f"argument {changed}"
-                raise RuntimeError(
-                    f"{f.name}: one of the variables needed for gradient computation has been modified by an inplace "
-                    f"operation: {what} changed after {f.name} had used it. Use an out-of-place operation, or clone() first."
-                )
+            if type(f) is _Freed or _cpu.stale(t) is not None:
+                check_fresh(t)
             if useful is None:
                 needs = tuple([isinstance(x, Array) and x.requires_grad for x in args])
             else:

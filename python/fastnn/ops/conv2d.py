@@ -52,16 +52,16 @@ _conv2d.partials(
     lambda g, y, x, w, bias, *, size, **p: _conv2d_dx(g, w, None, size=x._shape[2:], **p),
     lambda g, y, x, w, bias, *, size, **p: _conv2d_dw(g, x, size=w._shape[2:], **p),
     lambda g, y, x, w, bias, **p: _over_positions(g),
-)
+).multilinear(0, 1, plus=2)
 _conv2d_dx.partials(
     lambda v, y, g, w, bias, *, size, **p: _conv2d(v, w, None, size=g._shape[2:], **p),
     lambda v, y, g, w, bias, *, size, **p: _conv2d_dw(g, v, size=w._shape[2:], **p),
     lambda v, y, g, w, bias, **p: _over_positions(v),
-)
+).multilinear(0, 1, plus=2)
 _conv2d_dw.partials(
     lambda v, y, g, x, *, size, **p: _conv2d(x, v, None, size=g._shape[2:], **p),
     lambda v, y, g, x, *, size, **p: _conv2d_dx(g, v, None, size=x._shape[2:], **p),
-)
+).multilinear(0, 1)
 
 
 # -- what users call ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def _triangle(x, *, k, upper):
     return y
 
 
-_triangle.partials(lambda g, y, x, **p: _triangle(g, **p))
+_triangle.partials(lambda g, y, x, **p: _triangle(g, **p)).linear()
 
 
 def _triangle_of(input, diagonal, upper, name):
@@ -61,8 +61,8 @@ def _diagonal_dx(g, *, shape, offset, a, b):
     return y
 
 
-_diagonal.partials(lambda g, y, x, **p: _diagonal_dx(g, shape=x._shape, **p))
-_diagonal_dx.partials(lambda h, y, g, shape, **p: _diagonal(h, **p))
+_diagonal.partials(lambda g, y, x, **p: _diagonal_dx(g, shape=x._shape, **p)).linear()
+_diagonal_dx.partials(lambda h, y, g, shape, **p: _diagonal(h, **p)).linear()
 
 
 def diagonal(input, offset=0, dim1=0, dim2=1):

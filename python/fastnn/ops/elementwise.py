@@ -150,7 +150,7 @@ def _power_dx(g, y, x, exponent):
 
 
 _power_forward.__name__ = "pow"
-_power = Op(_power_forward, "x").partials(_power_dx)
+_power = Op(_power_forward, "x").partials(_power_dx).pointwise()
 
 
 def power(x, exponent):

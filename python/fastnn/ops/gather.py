@@ -51,15 +51,15 @@ def _scatter_dsrc(g, y, x, index, src, dim, accumulate):
     return only_where(_cpu.eq(got, number), g)
 
 
-_gather.partials(lambda g, y, x, index, dim: _gather_dx(g, index, shape=x._shape, dim=dim), None)
-_gather_dx.partials(lambda h, y, g, index, shape, dim: _gather(h, index, dim=dim), None)
+_gather.partials(lambda g, y, x, index, dim: _gather_dx(g, index, shape=x._shape, dim=dim), None).linear(0)
+_gather_dx.partials(lambda h, y, g, index, shape, dim: _gather(h, index, dim=dim), None).linear(0)
 _scatter.partials(
     lambda g, y, x, index, src, dim, accumulate: (
         g if accumulate else _scatter(g, index, zero(g.dtype)._expand(index._shape), dim=dim, accumulate=0)
     ),
     None,
     _scatter_dsrc,
-)
+).linear(0, 2)
 
 
 def _check_index(input, dim, index, name, src=None):

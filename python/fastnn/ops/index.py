@@ -102,6 +102,10 @@ def _getitem_dx_rule(h, y, g, *indices, index=0, shape, skip=NO_SKIP, **p):
     return _getitem(h, *indices, **p) if skip == NO_SKIP else _getitem_skipping(h, *indices, skip=skip, **p)
 
 
+def _getitem_tangent(t, y, x, *indices, index=0, **p):
+    return _getitem_dx_rule(t, y, x, *indices, shape=None, **p)  # embedding's padding row gives no tangent, as it gets no gradient
+
+
 def _setitem_rule(g, y, x, v, *indices, index=0, accumulate=0, **p):
     if index == 0:
         return g if accumulate else _setitem(g, zero(g.dtype), *indices, **p)
@@ -112,10 +116,10 @@ def _setitem_rule(g, y, x, v, *indices, index=0, accumulate=0, **p):
     return g if lead <= 0 else reshape(g, (1,) * lead + g._shape)
 
 
-_getitem.partials(_getitem_rule)
-_getitem_skipping.partials(_getitem_rule)
-_getitem_dx.partials(_getitem_dx_rule)
-_setitem.partials(_setitem_rule)
+_getitem.partials(_getitem_rule).tangents(_getitem_tangent)
+_getitem_skipping.partials(_getitem_rule).linear(0)
+_getitem_dx.partials(_getitem_dx_rule).linear(0)
+_setitem.partials(_setitem_rule).linear(0, 1)
 
 
 def _write(y, v, *indices, view=None, axes=(), at=0, wrap=1, accumulate=0):

@@ -91,8 +91,8 @@ def _interpolate_dx(g, *, size, tables):
     return dx
 
 
-_interpolate.partials(lambda g, y, x, size, tables: _interpolate_dx(g, size=x._shape[-2:], tables=tables))
-_interpolate_dx.partials(lambda h, y, g, size, tables: _interpolate(h, size=g._shape[-2:], tables=tables))
+_interpolate.partials(lambda g, y, x, size, tables: _interpolate_dx(g, size=x._shape[-2:], tables=tables)).linear()
+_interpolate_dx.partials(lambda h, y, g, size, tables: _interpolate(h, size=g._shape[-2:], tables=tables)).linear()
 
 _MODES = {  # mode: (kernel of one axis, number of spatial axes or None for any)
     "nearest": ("nearest", None),

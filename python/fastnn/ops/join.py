@@ -46,8 +46,8 @@ def _cat_rule(g, y, *xs, index=0, dim):
     return _slice(g, dim=dim, start=sum([x._shape[dim] for x in xs[:index]]), length=xs[index]._shape[dim], step=1)
 
 
-_cat.partials(_cat_rule)
-_stack.partials(lambda g, y, *xs, index=0, dim: _select(g, dim=dim, index=index))
+_cat.partials(_cat_rule).linear()
+_stack.partials(lambda g, y, *xs, index=0, dim: _select(g, dim=dim, index=index)).linear()
 
 
 def _tensors(tensors, name):

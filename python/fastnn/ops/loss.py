@@ -13,7 +13,7 @@ from .. import dtypes
 from ..autodiff import is_grad_enabled, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import empty, empty_like
+from ..tensor import empty, empty_like, ones_like
 from .activation import softplus as _softplus
 from .shape import broadcast_tensors, contiguous
 from .softmax import log_softmax, softmax
@@ -79,7 +79,12 @@ def _cross_entropy_joint(g, y, x, target, weight, needs, smoothing, ignore, redu
     return dx, None, None
 
 
-_cross_entropy.partials(_cross_entropy_dx, None, None).joint(_cross_entropy_joint)
+def _cross_entropy_tangent(t, y, x, *args, reduction, **p):
+    t = _cross_entropy_dx(ones_like(y), y, x, *args, reduction=reduction, **p) * t
+    return t.sum(1) if reduction == NONE else t.sum()
+
+
+_cross_entropy.partials(_cross_entropy_dx, None, None).joint(_cross_entropy_joint).tangents(_cross_entropy_tangent, None, None)
 
 
 @op(saves="target weight")
@@ -97,8 +102,8 @@ def _nll_loss_dx(g, target, weight, *, shape, ignore, reduction):
 
 
 # The loss is linear in x: each of the two ops is the other's derivative.
-_nll_loss.partials(lambda g, y, x, target, weight, **p: _nll_loss_dx(g, target, weight, shape=x._shape, **p), None, None)
-_nll_loss_dx.partials(lambda h, dx, g, target, weight, shape, **p: _nll_loss(h, target, weight, **p), None, None)
+_nll_loss.partials(lambda g, y, x, target, weight, **p: _nll_loss_dx(g, target, weight, shape=x._shape, **p), None, None).linear(0)
+_nll_loss_dx.partials(lambda h, dx, g, target, weight, shape, **p: _nll_loss(h, target, weight, **p), None, None).linear(0)
 
 
 def _check_classes(name, input, target, weight):
@@ -226,6 +231,12 @@ def _symmetric(op, slope):
         lambda g, y, x, t, reduction, **p: slope(x - t, **p) * _share(g, x, reduction),
         lambda g, y, x, t, reduction, **p: slope(t - x, **p) * _share(g, x, reduction),
     )
+    op.tangents(*[_then_reduced(rule) for rule in op.rules])
+
+
+def _then_reduced(rule):
+    """The tangent of a loss that is reduced after it was taken number by number: so is its diagonal derivative."""
+    return lambda t, y, *args, reduction, **p: _reduced(rule(t, y, *args, reduction=NONE, **p), reduction)
 
 
 _mse, _mse_joint = _pointwise("mse_loss")
@@ -369,6 +380,7 @@ def _binary_joint(g, y, x, t, w, needs, reduction):
 
 
 _binary_cross_entropy.partials(_binary_dx, _binary_dt, None).joint(_binary_joint)
+_binary_cross_entropy.tangents(_then_reduced(_binary_dx), _then_reduced(_binary_dt), None)
 
 
 @op(saves="xtwp")
@@ -397,6 +409,7 @@ def _logits_joint(g, y, x, t, w, p, needs, reduction):
 
 
 _binary_cross_entropy_with_logits.partials(_logits_dx, _logits_dt, None, None).joint(_logits_joint)
+_binary_cross_entropy_with_logits.tangents(_then_reduced(_logits_dx), _then_reduced(_logits_dt), None, None)
 
 
 def softplus(x):

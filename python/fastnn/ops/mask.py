@@ -59,8 +59,8 @@ def _masked_select_dx(g, mask, start, *, total):
     return y
 
 
-_masked_select.partials(lambda g, y, x, mask, start, **p: _masked_select_dx(g, mask, start, **p), None, None)
-_masked_select_dx.partials(lambda h, y, g, mask, start, **p: _masked_select(h, mask, start, **p), None, None)
+_masked_select.partials(lambda g, y, x, mask, start, **p: _masked_select_dx(g, mask, start, **p), None, None).linear(0)
+_masked_select_dx.partials(lambda h, y, g, mask, start, **p: _masked_select(h, mask, start, **p), None, None).linear(0)
 
 
 @op(saves="mask, start")
@@ -75,7 +75,7 @@ _masked_scatter.partials(
     lambda g, y, x, values, mask, start: _masked_select(g, mask, start, total=values._size),
     None,
     None,
-)
+).linear(0, 1)
 
 
 def _bool_mask(mask, name):

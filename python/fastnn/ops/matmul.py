@@ -113,7 +113,7 @@ def _matmul_db(g, y, a, b):
     return _matmul(_mt(a), g)
 
 
-_matmul.partials(_matmul_da, _matmul_db)
+_matmul.partials(_matmul_da, _matmul_db).multilinear(0, 1)
 
 
 def _tensors(name, **arguments):
@@ -235,7 +235,10 @@ ger = outer
 @op(saves="ab")
 def _addmm(d, a, b):
     c = _cpu.empty(_product_shape(a, b), a.dtype)
-    kernels(d, a, b).matmul_bias(c, a, b, d)
+    if d is None:
+        kernels(a, b).matmul(c, a, b)
+    else:
+        kernels(d, a, b).matmul_bias(c, a, b, d)
     return c
 
 
@@ -243,7 +246,7 @@ _addmm.partials(
     lambda g, y, d, a, b: g,  # summed to d's shape by grad
     lambda g, y, d, a, b: _matmul(g, _mt(b)),
     lambda g, y, d, a, b: _matmul(_mt(a), g),
-)
+).multilinear(1, 2, plus=0)
 
 
 def _add_product(d, a, b, beta, alpha):
@@ -325,7 +328,7 @@ _linear.partials(
     lambda g, y, x, w, b: _matmul(g, w),
     _linear_dw,
     lambda g, y, x, w, b: g,  # summed over rows by grad
-)
+).multilinear(0, 1, plus=2)
 
 
 def linear(input, weight, bias=None):

@@ -70,7 +70,11 @@ _layer_norm.partials(
     lambda g, y, x, w, b, k, eps: _standardize_dx(_times(g, w), x, _trailing(x, k), eps),
     lambda g, y, x, w, b, k, eps: g * _standardize(x, _trailing(x, k), eps)[0],
     lambda g, y, x, w, b, k, eps: g,
-).joint(_layer_norm_joint)
+).joint(_layer_norm_joint).tangents(
+    lambda t, y, x, w, b, k, eps: _times(_standardize_dx(t, x, _trailing(x, k), eps), w),
+    lambda t, y, x, w, b, k, eps: t * _standardize(x, _trailing(x, k), eps)[0],
+    lambda t, y, x, w, b, k, eps: t,
+)
 
 
 @op(saves="xw")
@@ -89,7 +93,10 @@ def _rms_norm_joint(g, y, x, w, needs, k, eps):
 _rms_norm.partials(
     lambda g, y, x, w, k, eps: _standardize_dx(_times(g, w), x, _trailing(x, k), eps, centre=False),
     lambda g, y, x, w, k, eps: g * _standardize(x, _trailing(x, k), eps, centre=False)[0],
-).joint(_rms_norm_joint)
+).joint(_rms_norm_joint).tangents(
+    lambda t, y, x, w, k, eps: _times(_standardize_dx(t, x, _trailing(x, k), eps, centre=False), w),
+    lambda t, y, x, w, k, eps: t * _standardize(x, _trailing(x, k), eps, centre=False)[0],
+)
 
 
 def _check_float(name, x, *others):
@@ -147,6 +154,10 @@ def _per_channel(w, x):
     return w.reshape((1, x._shape[1]) + (1,) * (x.ndim - 2))
 
 
+def _scaled(g, w, x):
+    return g if w is None else g * _per_channel(w, x)
+
+
 def _in_groups(x, groups):
     n = x._shape[0]
     return x.reshape((n, groups, x._size // (n * groups) if n else math.prod(x._shape[1:]) // groups))
@@ -164,7 +175,7 @@ def _group_norm(x, w, b, *, groups, eps):
 
 
 def _group_norm_dx(g, y, x, w, b, groups, eps):
-    g = g if w is None else g * _per_channel(w, x)
+    g = _scaled(g, w, x)
     return _standardize_dx(_in_groups(g, groups), _in_groups(x, groups), (2,), eps).reshape(x._shape)
 
 
@@ -180,7 +191,12 @@ def _group_norm_joint(g, y, x, w, b, needs, groups, eps):
 
 _group_norm.partials(
     _group_norm_dx, _group_norm_dw, lambda g, y, x, w, b, groups, eps: g.sum(_but_channels(x))
-).joint(_group_norm_joint)
+).joint(_group_norm_joint).tangents(
+    lambda t, y, x, w, b, groups, eps: _scaled(_group_norm_dx(t, y, x, None, b, groups, eps), w, x),
+    lambda t, y, x, w, b, groups, eps: _per_channel(t, x)
+    * _standardize(_in_groups(x, groups), (2,), eps)[0].reshape(x._shape),
+    lambda t, y, x, w, b, groups, eps: _per_channel(t, x),
+)
 
 
 def _check_channels(name, x, **vectors):
@@ -255,12 +271,14 @@ def _batch_norm_joint(g, ys, x, w, b, needs, eps):
 
 
 _batch_norm.partials(
-    lambda g, ys, x, w, b, eps: _standardize_dx(
-        g if w is None else g * _per_channel(w, x), x, _but_channels(x), eps
-    ),
+    lambda g, ys, x, w, b, eps: _standardize_dx(_scaled(g, w, x), x, _but_channels(x), eps),
     lambda g, ys, x, w, b, eps: (g * _standardize(x, _but_channels(x), eps)[0]).sum(_but_channels(x)),
     lambda g, ys, x, w, b, eps: g.sum(_but_channels(x)),
-).joint(_batch_norm_joint)
+).joint(_batch_norm_joint).tangents(
+    lambda t, ys, x, w, b, eps: _scaled(_standardize_dx(t, x, _but_channels(x), eps), w, x),
+    lambda t, ys, x, w, b, eps: _per_channel(t, x) * _standardize(x, _but_channels(x), eps)[0],
+    lambda t, ys, x, w, b, eps: _per_channel(t, x),
+)
 
 
 @op(saves="x mean var w")
@@ -286,6 +304,14 @@ _batch_norm_eval.partials(
     ).sum(_but_channels(x)) / (var + eps) * -0.5,
     lambda g, y, x, mean, var, w, b, eps: (g * (x - _per_channel(mean, x)) * _rstd(x, var, eps)).sum(_but_channels(x)),
     lambda g, y, x, mean, var, w, b, eps: g.sum(_but_channels(x)),
+).tangents(
+    lambda t, y, x, mean, var, w, b, eps: t * _scale(x, var, w, eps),
+    lambda t, y, x, mean, var, w, b, eps: -_per_channel(t, x) * _scale(x, var, w, eps),
+    lambda t, y, x, mean, var, w, b, eps: (
+        (x - _per_channel(mean, x)) * _scale(x, var, w, eps) * _per_channel(t / (var + eps) * -0.5, x)
+    ),
+    lambda t, y, x, mean, var, w, b, eps: (x - _per_channel(mean, x)) * _rstd(x, var, eps) * _per_channel(t, x),
+    lambda t, y, x, mean, var, w, b, eps: _per_channel(t, x),
 )
 
 

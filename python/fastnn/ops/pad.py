@@ -33,7 +33,8 @@ def _pad_dx(g, *, shape, before, mode):
 
 
 _pad.partials(lambda g, y, x, shape, before, mode, value=0.0: _pad_dx(g, shape=x._shape, before=before, mode=mode))
-_pad_dx.partials(lambda h, y, g, shape, before, mode: _pad(h, shape=g._shape, before=before, mode=mode))
+_pad.tangents(lambda t, y, x, shape, before, mode, value=0.0: _pad(t, shape=shape, before=before, mode=mode))
+_pad_dx.partials(lambda h, y, g, shape, before, mode: _pad(h, shape=g._shape, before=before, mode=mode)).linear()
 
 
 def pad(input, pad, mode="constant", value=None):
@@ -183,7 +184,7 @@ def _flip(x, *, dims):
     return y
 
 
-_flip.partials(lambda g, y, x, dims: _flip(g, dims=dims))
+_flip.partials(lambda g, y, x, dims: _flip(g, dims=dims)).linear()
 
 
 def flip(input, *dims):

@@ -18,7 +18,7 @@ def pointwise(name, saves, *rules, kernel=None):
     kernel = getattr(_cpu, kernel or name)
     forward = _FORWARD[len(rules)](kernel)
     forward.__name__ = name
-    op = Op(forward, saves).partials(*rules)
+    op = Op(forward, saves).partials(*rules).pointwise()
     op.forward = kernel  # without the detour through Python
     return op
 
@@ -53,7 +53,7 @@ def linear(name, saves, *rules):
     kernel = getattr(_cpu, name)
     forward = {2: lambda g, x: kernel(g, x), 3: lambda g, x, a: kernel(g, x, a)}[arity]
     forward.__name__ = name
-    op = Op(forward, saves)
+    op = Op(forward, saves).pointwise()
     op.forward = kernel
     return op.partials(lambda h, y, g, *rest: op(h, *rest), *rules)
 

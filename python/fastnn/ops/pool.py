@@ -104,8 +104,9 @@ def _max_pool_at(x, offsets, *, geometry):
 
 
 _max_pool.partials(lambda g, y, x, geometry, **p: _max_pool_dx(g, y[1], geometry=geometry, size=x._shape))
-_max_pool_dx.partials(lambda h, y, g, offsets, geometry, size: _max_pool_at(h, offsets, geometry=geometry), None)
-_max_pool_at.partials(lambda h, y, x, offsets, geometry: _max_pool_dx(h, offsets, geometry=geometry, size=x._shape), None)
+_max_pool.tangents(lambda t, y, x, geometry, **p: _max_pool_at(t, y[1], geometry=geometry))
+_max_pool_dx.partials(lambda h, y, g, offsets, geometry, size: _max_pool_at(h, offsets, geometry=geometry), None).linear(0)
+_max_pool_at.partials(lambda h, y, x, offsets, geometry: _max_pool_dx(h, offsets, geometry=geometry, size=x._shape), None).linear(0)
 
 
 def _max(input, n, name, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
@@ -153,8 +154,8 @@ def _avg_pool_dx(g, *, geometry, size, count_padding, divisor):
     return dx
 
 
-_avg_pool.partials(lambda g, y, x, shape, **p: _avg_pool_dx(g, size=x._shape, **p))
-_avg_pool_dx.partials(lambda h, y, g, size, **p: _avg_pool(h, shape=g._shape, **p))
+_avg_pool.partials(lambda g, y, x, shape, **p: _avg_pool_dx(g, size=x._shape, **p)).linear()
+_avg_pool_dx.partials(lambda h, y, g, size, **p: _avg_pool(h, shape=g._shape, **p)).linear()
 
 
 def _avg(input, n, name, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
@@ -197,8 +198,8 @@ def _adaptive_avg_dx(g, *, size):
     return dx
 
 
-_adaptive_avg.partials(lambda g, y, x, size: _adaptive_avg_dx(g, size=x._shape[-2:]))
-_adaptive_avg_dx.partials(lambda h, y, g, size: _adaptive_avg(h, size=g._shape[-2:]))
+_adaptive_avg.partials(lambda g, y, x, size: _adaptive_avg_dx(g, size=x._shape[-2:])).linear()
+_adaptive_avg_dx.partials(lambda h, y, g, size: _adaptive_avg(h, size=g._shape[-2:])).linear()
 
 
 @op(saves="")
@@ -225,8 +226,9 @@ def _unpool_dx(g, indices):
 
 
 _adaptive_max.partials(lambda g, y, x, size: _unpool(g, y[1], size=x._shape[-2:], add=True))
-_unpool.partials(lambda g, y, x, indices, size, add: _unpool_dx(g, indices), None)
-_unpool_dx.partials(lambda h, y, g, indices: _unpool(h, indices, size=g._shape[-2:], add=True), None)
+_adaptive_max.tangents(lambda t, y, x, size: _unpool_dx(t, y[1]))
+_unpool.partials(lambda g, y, x, indices, size, add: _unpool_dx(g, indices), None).linear(0)
+_unpool_dx.partials(lambda h, y, g, indices: _unpool(h, indices, size=g._shape[-2:], add=True), None).linear(0)
 
 
 def _adaptive_size(input, n, name, output_size):

@@ -313,7 +313,7 @@ def _method(draw, name, doc):
 
     overwritten.__name__ = name
     constant = op(overwritten, saves="")
-    constant.partials(lambda g, y, x, **p: None)
+    constant.partials(lambda g, y, x, **p: None).pointwise()
     write = inplace(constant)
 
     def method(self, *args, **options):
@@ -351,8 +351,8 @@ def _dropout_dx(g, saved, *, p):
     return dx
 
 
-_dropout.partials(lambda g, y, x, p, generator=None: _dropout_dx(g, y[1], p=p))
-_dropout_dx.partials(lambda h, y, g, saved, p: _dropout_dx(h, saved, p=p), None)  # linear in g, so its own derivative
+_dropout.partials(lambda g, y, x, p, generator=None: _dropout_dx(g, y[1], p=p)).pointwise()
+_dropout_dx.partials(lambda h, y, g, saved, p: _dropout_dx(h, saved, p=p), None).linear(0)  # linear in g, so its own derivative
 
 
 def _probability(p, input):

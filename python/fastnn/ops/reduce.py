@@ -17,7 +17,7 @@ from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, normalize_dim, zeros
+from ..tensor import Tensor, normalize_dim, ones_like, zeros
 from .shape import _clone, _expand, _reshape
 
 # -- axes and shapes --------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def _sum(x, *, dims, shape):
     return y
 
 
-_sum.partials(lambda g, y, x, dims, shape: _spread(g, x, dims))
+_sum.partials(lambda g, y, x, dims, shape: _spread(g, x, dims)).linear()
 
 
 @op(saves="")
@@ -118,7 +118,7 @@ def _mean(x, *, dims, shape):
     return y
 
 
-_mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / (x._size or 1)), x, dims))
+_mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / (x._size or 1)), x, dims)).linear()
 
 
 def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
@@ -179,14 +179,27 @@ def _without_nan(x):
 # -- max, min, argmax, argmin -----------------------------------------------------------------------------------------------
 
 
+def _ties(y, x, dims):
+    """Which elements of x equal y, and how many they are (with the reduced axes kept, in x's dtype)."""
+    k = kernels(x)
+    ties = k.eq(x, _kept(y, x, dims))
+    return ties, _run(k.count_nonzero, ties, dims, _shape(x, dims, True), dtypes.int64).to(x.dtype)
+
+
 def _shared(g, y, x, dims):
     """g at the elements of x that equal y, in equal shares among them."""
     from .elementwise import where
 
-    k = kernels(x)
-    ties = k.eq(x, _kept(y, x, dims))
-    count = _run(k.count_nonzero, ties, dims, _shape(x, dims, True), dtypes.int64)
-    return where(ties, _kept(g, x, dims) / count.to(g.dtype), 0.0)
+    ties, count = _ties(y, x, dims)
+    return where(ties, _kept(g, x, dims) / count, 0.0)
+
+
+def _mean_of_ties(t, y, x, dims, shape):
+    """The mean of t over the elements of x that equal y: the transpose of `_shared`."""
+    from .elementwise import where
+
+    ties, count = _ties(y, x, dims)
+    return _sum(where(ties, t / count, 0.0), dims=dims, shape=shape)
 
 
 def _extremum(kernel):
@@ -194,7 +207,7 @@ def _extremum(kernel):
         return _run(getattr(kernels(x), kernel), x, dims, shape, x.dtype)
 
     forward.__name__ = "a" + kernel
-    return op(forward, saves="xy").partials(lambda g, y, x, dims, shape: _shared(g, y, x, dims))
+    return op(forward, saves="xy").partials(lambda g, y, x, dims, shape: _shared(g, y, x, dims)).tangents(_mean_of_ties)
 
 
 _amax, _amin = _extremum("max"), _extremum("min")
@@ -211,7 +224,20 @@ def _place(kernel):
     def dx(g, y, x, dim, shape):
         return _put_along(g, y[1], x, dim)
 
-    return op(forward, saves="").partials(dx)
+    return op(forward, saves="").partials(dx).tangents(lambda t, y, x, dim, shape: _take_along(t, y, x, dim))
+
+
+def _take_along(t, y, x, dim):
+    """t where the indices of y = (values, index) point along dim: the transpose of `_put_along`."""
+    from .gather import _gather
+
+    if not x.ndim:
+        return t
+    values, index = y[0], y[1]
+    if index.ndim != x.ndim:
+        index = _reshape(index, shape=(*x._shape[:dim], 1, *x._shape[dim + 1 :]))
+    t = _gather(t, index, dim=dim)
+    return t if t._shape == values._shape else _reshape(t, shape=values._shape)
 
 
 def _put_along(g, index, x, dim):
@@ -359,7 +385,9 @@ def _logsumexp_dx(g, y, x, dims, shape):
     return _spread(g, x, dims) * exp(x - _kept(clamp(y, min=-3e38), x, dims))  # clamp: a row of -inf has gradient 0
 
 
-_logsumexp.partials(_logsumexp_dx)
+_logsumexp.partials(_logsumexp_dx).tangents(
+    lambda t, y, x, dims, shape: _sum(_logsumexp_dx(ones_like(y), y, x, dims, shape) * t, dims=dims, shape=shape)
+)
 
 
 @_numpy_names

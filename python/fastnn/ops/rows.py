@@ -137,7 +137,7 @@ def _scale_gradient(x, s):
     return x.detach()
 
 
-_scale_gradient.partials(lambda g, y, x, s: g * s, None)
+_scale_gradient.partials(lambda g, y, x, s: g * s, None).pointwise()
 
 
 def _shorten(weight, index, max_norm, norm_type):

@@ -11,8 +11,8 @@ import functools
 from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
-from ..tensor import normalize_dim, tensor
-from .reduce import _dims, _numpy_names, _packed, _run, _shape, _spread
+from ..tensor import normalize_dim, ones_like, tensor
+from .reduce import _dims, _numpy_names, _packed, _run, _shape, _spread, _sum
 from .shape import _permute, _reshape
 
 
@@ -43,7 +43,9 @@ def _prod_dx_in_one_pass(g, y, x, needs, dims, shape):
     return (dx,)
 
 
-_prod.partials(_prod_dx).joint(_prod_dx_in_one_pass)
+_prod.partials(_prod_dx).joint(_prod_dx_in_one_pass).tangents(
+    lambda t, y, x, dims, shape: _sum(_prod_dx(ones_like(y), y, x, dims, shape) * t, dims=dims, shape=shape)
+)
 
 
 @op(saves="")
@@ -53,7 +55,7 @@ def _cumsum(x, *, dim, reverse=False):
     return y
 
 
-_cumsum.partials(lambda g, y, x, dim, reverse=False: _cumsum(g, dim=dim, reverse=not reverse))
+_cumsum.partials(lambda g, y, x, dim, reverse=False: _cumsum(g, dim=dim, reverse=not reverse)).linear()
 
 
 @op(saves="x")
@@ -101,12 +103,30 @@ def _linear_scan_da(g, y, a, b, dim, reverse, lag):
     return s * _shift(y, dim=dim, reverse=reverse)
 
 
-_cumprod.partials(_cumprod_dx)
+def _cumprod_tangent(t, y, x, dim, reverse=False, exclusive=False):
+    """y[i] = x[i] y[i-1], differentiated; exclusive: y[i] = x[i-1] y[i-1]."""
+    if exclusive:
+        return _linear_scan(x, _shift(t * y, dim=dim, reverse=reverse), dim=dim, reverse=reverse, lag=1)
+    before = _cumprod(x, dim=dim, reverse=reverse, exclusive=True)
+    return _linear_scan(x, t * before, dim=dim, reverse=reverse, lag=0)
+
+
+def _linear_scan_tangent(t, y, a, b, dim, reverse, lag):
+    """y[i] = a[i-lag] y[i-1] + b[i], differentiated with respect to a."""
+    before = _shift(y, dim=dim, reverse=reverse)
+    t = _shift(t, dim=dim, reverse=reverse) if lag else t
+    return _linear_scan(a, t * before, dim=dim, reverse=reverse, lag=lag)
+
+
+_cumprod.partials(_cumprod_dx).tangents(_cumprod_tangent)
 _linear_scan.partials(
     _linear_scan_da,
     lambda g, y, a, b, dim, reverse, lag: _linear_scan(a, g, dim=dim, reverse=not reverse, lag=1 - lag),
+).tangents(
+    _linear_scan_tangent,
+    lambda t, y, a, b, dim, reverse, lag: _linear_scan(a, t, dim=dim, reverse=reverse, lag=lag),
 )
-_shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse))
+_shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse)).linear()
 
 
 @_numpy_names

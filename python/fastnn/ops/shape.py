@@ -19,7 +19,7 @@ def _clone(x):
     return y
 
 
-_clone.partials(lambda g, y, x: g)
+_clone.partials(lambda g, y, x: g).linear()
 
 
 @op(saves="")
@@ -29,7 +29,7 @@ def _to(x, *, dtype):
     return y
 
 
-_to.partials(lambda g, y, x, dtype: to(g, x.dtype))
+_to.partials(lambda g, y, x, dtype: to(g, x.dtype)).linear()
 
 
 def clone(input, *, memory_format=None):
@@ -94,7 +94,7 @@ def _reshape(x, *, shape):
     return y
 
 
-_reshape.partials(lambda g, y, x, shape: _reshape(g, shape=x._shape))
+_reshape.partials(lambda g, y, x, shape: _reshape(g, shape=x._shape)).linear()
 
 
 def _infer(input, shape, name):
@@ -204,7 +204,7 @@ def _inverse(dims):
     return tuple(out)
 
 
-_permute.partials(lambda g, y, x, dims: _permute(g, dims=_inverse(dims)))
+_permute.partials(lambda g, y, x, dims: _permute(g, dims=_inverse(dims))).linear()
 
 
 def permute(input, *dims):
@@ -260,7 +260,7 @@ def _expand(x, *, shape):
     return x._expand(shape)
 
 
-_expand.partials(lambda g, y, x, shape: g)  # summed back to x's shape by grad
+_expand.partials(lambda g, y, x, shape: g).linear()  # summed back to x's shape by grad
 
 
 def expand(input, *sizes, implicit=False):
@@ -309,8 +309,8 @@ def _zero(y):
     _cpu.copy(y, zero(y.dtype)._expand(y._shape))
 
 
-_slice.partials(lambda g, y, x, **p: _slice_dx(g, shape=x._shape, **p))
-_slice_dx.partials(lambda h, y, g, shape, **p: _slice(h, **p))
+_slice.partials(lambda g, y, x, **p: _slice_dx(g, shape=x._shape, **p)).linear()
+_slice_dx.partials(lambda h, y, g, shape, **p: _slice(h, **p)).linear()
 
 
 @op(saves="")
@@ -322,7 +322,7 @@ _select.partials(
     lambda g, y, x, dim, index: _slice_dx(
         unsqueeze(g, dim), shape=x._shape, dim=dim, start=index % x._shape[dim], length=1, step=1
     )
-)
+).linear()
 
 
 def slice_view(input, dim, start, length, step=1):

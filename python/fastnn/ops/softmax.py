@@ -42,14 +42,22 @@ def _log_softmax_dx(g, y, *, axis):
 
 
 _softmax.partials(lambda g, y, x, axis: _softmax_dx(g, y, axis=axis))
+_softmax.tangents(lambda t, y, x, axis: _softmax_dx(t, y, axis=axis))  # diag(y) - y·yᵀ is symmetric
 _softmax_dx.partials(
     lambda h, dx, g, y, axis: _softmax_dx(h, y, axis=axis),
     lambda h, dx, g, y, axis: h * (g - _sum(g * y, axis)) - g * _sum(h * y, axis),
+).tangents(
+    lambda t, dx, g, y, axis: _softmax_dx(t, y, axis=axis),
+    lambda t, dx, g, y, axis: t * (g - _sum(g * y, axis)) - y * _sum(g * t, axis),
 )
 _log_softmax.partials(lambda g, y, x, axis: _log_softmax_dx(g, y, axis=axis))
+_log_softmax.tangents(lambda t, y, x, axis: t - _sum(t * y.exp(), axis))
 _log_softmax_dx.partials(
     lambda h, dx, g, y, axis: h - _sum(h * y.exp(), axis),
     lambda h, dx, g, y, axis: -(h * y.exp() * _sum(g, axis)),
+).tangents(
+    lambda t, dx, g, y, axis: _log_softmax_dx(t, y, axis=axis),
+    lambda t, dx, g, y, axis: -(t * y.exp() * _sum(g, axis)),
 )
 
 

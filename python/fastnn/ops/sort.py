@@ -13,7 +13,7 @@ from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..tensor import Tensor, full, normalize_dim
-from .reduce import _need_elements, _put_along
+from .reduce import _need_elements, _put_along, _take_along
 from .shape import _clone, _reshape
 
 
@@ -45,7 +45,7 @@ def _picked(g, y, x, dim, **options):
 
 
 for _op in (_sort, _topk, _kthvalue):
-    _op.partials(_picked)
+    _op.partials(_picked).tangents(lambda t, y, x, dim, **options: _take_along(t, y, x, dim))
 
 sort_result = namedtuple("sort", "values indices")
 topk_result = namedtuple("topk", "values indices")

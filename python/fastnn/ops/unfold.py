@@ -36,8 +36,8 @@ def _fold(y, *, size, kernel, dilation, padding, stride):
     return x
 
 
-_unfold.partials(lambda g, y, x, **p: _fold(g, size=x._shape[2:], **p))
-_fold.partials(lambda g, x, y, *, size, **p: _unfold(g, **p))
+_unfold.partials(lambda g, y, x, **p: _fold(g, size=x._shape[2:], **p)).linear()
+_fold.partials(lambda g, x, y, *, size, **p: _unfold(g, **p)).linear()
 
 
 def _pair(value, argument, name):

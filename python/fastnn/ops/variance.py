@@ -7,7 +7,7 @@ import builtins
 from ..autodiff import no_grad, op
 from ..device import kernels
 from ..errors import DTypeError
-from .reduce import _dims, _mean, _need_elements, _numpy_names, _run, _shape, _shared, _spread, _sum, mean
+from .reduce import _dims, _mean, _mean_of_ties, _need_elements, _numpy_names, _run, _shape, _shared, _spread, _sum, mean
 
 # -- var, std ---------------------------------------------------------------------------------------------------------------
 
@@ -34,10 +34,15 @@ def _free(y, x, correction):
 
 _var.partials(
     lambda g, y, x, dims, shape, correction: _spread(g * (2 / _free(y, x, correction)), x, dims) * _from_mean(x, dims)
+).tangents(
+    lambda t, y, x, dims, shape, correction: _sum(_from_mean(x, dims) * t, dims=dims, shape=shape) * (2 / _free(y, x, correction))
 )
 _std.partials(
     lambda g, y, x, dims, shape, correction: _spread(g / (_zero_as_inf(y) * _free(y, x, correction)), x, dims)
     * _from_mean(x, dims)
+).tangents(
+    lambda t, y, x, dims, shape, correction: _sum(_from_mean(x, dims) * t, dims=dims, shape=shape)
+    / (_zero_as_inf(y) * _free(y, x, correction))
 )
 
 
@@ -107,7 +112,16 @@ def _norm_dx(g, y, x, dims, shape, p):
     return _shared(g, y, abs(x), dims) * signs
 
 
-_norm.partials(_norm_dx)
+def _norm_tangent(t, y, x, dims, shape, p):
+    from .elementwise import sign
+
+    if p == 2:
+        return _sum(x * t, dims=dims, shape=shape) / _zero_as_inf(y)
+    t = t * sign(x.detach())
+    return _sum(t, dims=dims, shape=shape) if p == 1 else _mean_of_ties(t, y, abs(x), dims, shape)
+
+
+_norm.partials(_norm_dx).tangents(_norm_tangent)
 
 
 @_numpy_names
