@@ -8,14 +8,20 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "house_prices": "housing"}
+NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "house_prices": "housing"} | {
+    f"pinn/{name}": "pinn" for name in ("burgers", "burgers_inverse", "allen_cahn", "lorenz_inverse", "discover_burgers")
+}
+SCIPY = {f"pinn/{name}" for name in ("burgers", "burgers_inverse", "allen_cahn", "discover_burgers", "wave")}
+NAMES = sorted(str(p.relative_to(EXAMPLES).with_suffix("")) for p in EXAMPLES.rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("name", NAMES)
 def test_example(name):
     data = os.environ.get("FASTNN_DATA", "")
     if name in NEEDS and not (Path(data) / NEEDS[name]).is_dir():
         pytest.skip(f"FASTNN_DATA has no {NEEDS[name]}")
+    if name in SCIPY:
+        pytest.importorskip("scipy")
     r = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py"), "--quick"], capture_output=True, text=True, timeout=250)
     assert r.returncode == 0, r.stderr
     assert r.stdout.strip()

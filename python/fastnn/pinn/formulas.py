@@ -132,7 +132,7 @@ class SparseRegression:
     by size.
     """
 
-    def __init__(self, terms, *, slack=1.2, holdout=0.25, path=60, seed=0):
+    def __init__(self, terms, *, slack=2.0, holdout=0.25, path=60, seed=0):
         self.terms, self.slack, self.holdout, self.path, self.seed = list(terms), slack, holdout, path, seed
 
     def fit(self, columns, target, *, derivatives=None, name="y"):

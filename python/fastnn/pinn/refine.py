@@ -8,7 +8,7 @@ __all__ = ["RAD", "RAR"]
 
 
 class RAR:
-    """Adds, every `every` Adam steps, the `add` candidates with the largest residuals (Lu, Meng, Mao & Karniadakis 2021)."""
+    """Adds, every `every` steps, the `add` candidates with the largest residuals (Lu, Meng, Mao & Karniadakis 2021)."""
 
     def __init__(self, term, every=1000, add=10, candidates=10_000):
         self.term, self.every, self.add, self.candidates = term, every, add, candidates
@@ -21,7 +21,7 @@ class RAR:
 
 
 class RAD:
-    """Draws all points anew, every `every` Adam steps, with density ∝ |r|^k / mean |r|^k + c (Wu et al. 2023)."""
+    """Draws all points anew, every `every` steps, with density ∝ |r|^k / mean |r|^k + c (Wu et al. 2023)."""
 
     def __init__(self, term, every=1000, k=1.0, c=1.0, candidates=10_000):
         self.term, self.every, self.k, self.c, self.candidates = term, every, k, c, candidates

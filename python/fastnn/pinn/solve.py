@@ -47,8 +47,8 @@ def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, att
           lbfgs_options=None, record=100, checkpoint=None, checkpoint_every=1000, resume=False, progress=None):  # fmt: skip
     """Trains the problem's network: `adam` steps of Adam, then up to `lbfgs` iterations of L-BFGS. Returns the History.
 
-    lr, schedule: Adam's rate, and a function optimizer → lr_scheduler. weights: `GradNorm`, attention:
-    `ResidualAttention`, refine: `RAR` or `RAD`; all three act during Adam and leave L-BFGS what they have reached.
+    lr, schedule: Adam's rate, and a function optimizer → lr_scheduler. refine: `RAR` or `RAD`; L-BFGS starts anew with the
+    new points. weights: `GradNorm`, attention: `ResidualAttention`; both act during Adam and leave L-BFGS what they reached.
     lbfgs_options: of optim.LBFGS; by default a strong-Wolfe search, 50 pairs, and no end before rounding is reached.
     record: steps between entries of the history. checkpoint: a safetensors file, written every `checkpoint_every` steps and
     at the end; resume=True continues from it, if it exists, as if there had been no interruption. progress: a bar on
@@ -137,9 +137,15 @@ class _Training:
 
     # ---- steps ----------------------------------------------------------------------------------------------------------
 
-    def adam_step(self):
-        if self.refine and self.step and self.step % self.refine.every == 0:
+    def choose_points(self):
+        """Refines where it is time to, and says so."""
+        due = bool(self.refine) and self.step > 0 and self.step % self.refine.every == 0
+        if due:
             self.refine(self.problem, self.rng)
+        return due
+
+    def adam_step(self):
+        self.choose_points()
         total = self.evaluate()
         self.check("Adam")
         if self.weights:
@@ -157,7 +163,11 @@ class _Training:
 
     def lbfgs_chunk(self):
         """Some iterations; False when L-BFGS has ended by itself."""
+        if self.choose_points():
+            self.second.state.clear()
         n = min(CHUNK, self.adam + self.lbfgs - self.step)
+        if self.refine:
+            n = min(n, self.refine.every - self.step % self.refine.every)
         group = self.second.param_groups[0]
         group["max_iter"], group["max_eval"] = n, 25 * n
         state = self.second.state[self.parameters[0]]
@@ -176,6 +186,8 @@ class _Training:
 
         self.second.step(closure)
         done = self.second.state[self.parameters[0]].get("n_iter", 0) - before
+        if self.refine:  # new points will let an ended L-BFGS go on: its idle iterations count
+            done = n
         self.advance(done)
         return done == n
 
