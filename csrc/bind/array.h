@@ -51,6 +51,7 @@ void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp
+void bind_product(pybind11::module_& m);      // product.cpp
 extern PyMethodDef view_methods[];            // views.cpp
 
 }  // namespace fastnn

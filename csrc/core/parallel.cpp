@@ -195,6 +195,17 @@ void start_workers(int wanted) {
   }
 }
 
+// Whether a brief loop is not worth waking the workers for: they sleep, and no such loop was there in the last 50 us.
+bool alone() {
+  if (pool->workers > 0 && pool->sleepers.load(RELAXED) == 0) return false;
+  thread_local int64_t last = 0;
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  int64_t now = t.tv_sec * 1'000'000'000 + t.tv_nsec, since = now - last;
+  last = now;
+  return since > 50'000;
+}
+
 struct Interrupts {  // asks Python about Ctrl-C at most every 50 ms
   int64_t next = milliseconds() + 50;
   void operator()() {
@@ -217,12 +228,12 @@ void set_num_threads(int n) {
   thread_count = n;
 }
 
-void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context) {
+void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool brief) {
   if (grain < 1) grain = 1;
   int64_t chunks = ceil_div(n, grain);
   if (chunks > MAX_CHUNKS) grain = ceil_div(n, MAX_CHUNKS), chunks = ceil_div(n, grain);
   int threads = num_threads();
-  if (inside || threads == 1 || chunks == 1 || !pool->busy.try_lock()) {
+  if (inside || threads == 1 || chunks == 1 || (brief && alone()) || !pool->busy.try_lock()) {
     Interrupts check;
     for (int64_t i = 0; i < chunks; ++i) {
       int64_t begin = i * grain;

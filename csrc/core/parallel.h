@@ -5,6 +5,8 @@
 // The range [0, n) is cut into chunks of `grain` items, whatever the number of threads, and f runs once per chunk;
 // a reduction that keeps one partial result per chunk (index begin / grain) and adds them in order is therefore
 // bit-identical on 1, 2 and N threads. Choose the grain by the work in it: 10-50 us, at least.
+// `brief` loops, of 3 to 10 us, are shared only with workers that are awake: waking one takes longer. When such loops follow
+// one another, the second wakes them.
 // Nested calls run in place. An exception thrown by f, or Ctrl-C, stops the loop and leaves through parallel_for.
 #pragma once
 #include "view.h"
@@ -12,15 +14,15 @@
 namespace fastnn {
 
 using ChunkFn = void (*)(void* context, int64_t begin, int64_t end);
-void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context);  // parallel.cpp, baseline code
+void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool brief);  // parallel.cpp, baseline code
 int num_threads();
 void set_num_threads(int n);
 
-template <class F> FN void parallel_for(int64_t n, int64_t grain, const F& f) {
+template <class F> FN void parallel_for(int64_t n, int64_t grain, const F& f, bool brief = false) {
   if (n <= 0) return;
   if (n <= grain) return f(int64_t(0), n);
   ChunkFn run = [](void* context, int64_t begin, int64_t end) { (*static_cast<const F*>(context))(begin, end); };
-  parallel_run(n, grain, run, const_cast<F*>(&f));
+  parallel_run(n, grain, run, const_cast<F*>(&f), brief);
 }
 
 FN int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -46,8 +46,9 @@ template <class T> struct StridedRows {  // straight from the operand
   }
 };
 
+// The last vector of a row of B begins at column `last`: it may overlap the one before, where the columns end.
 template <int M, int V, class T, class Rows>
-FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][V]) {
+FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][V], int64_t last = (V - 1) * lanes<T>) {
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
@@ -56,7 +57,7 @@ FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][
     vec<T> row[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
-      row[v] = load(b + v * lanes<T>);
+      row[v] = load(b + (v < V - 1 ? v * lanes<T> : last));
       __builtin_prefetch(b + v * lanes<T> + 16 * b_row);  // B streams from L2, A lies in L1
     }
 #pragma GCC unroll 16
@@ -89,28 +90,29 @@ template <class T> struct Store {
   const T* d = nullptr;
   int64_t d_rs = 0, d_cs = 0;
 
-  template <int M, int V> FN void operator()(vec<T> (&acc)[M][V], int64_t i, int64_t j, int64_t cols, bool first) const {
+  // As in `multiply`, the last vector of a row begins at column j + last. Both are added before either is stored: where they
+  // overlap in a C that is also D, both hold the same sum.
+  template <int M, int V>
+  FN void operator()(vec<T> (&acc)[M][V], int64_t i, int64_t j, int64_t cols, bool first, int64_t last = (V - 1) * lanes<T>) const {
     T* y = c + i * rs + j * cs;
     const T* x = first ? (d ? d + i * d_rs + j * d_cs : nullptr) : y;
     int64_t x_rs = first ? d_rs : rs, x_cs = first ? d_cs : cs;
-    if (cs == 1 && x_cs == 1 && cols == V * lanes<T> && x) {
+    if (cs == 1 && (!x || x_cs == 1) && cols == last + lanes<T>) {
 #pragma GCC unroll 16
-      for (int r = 0; r < M; ++r)
+      for (int r = 0; r < M; ++r) {
+        if (x)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-          FN_ISA::store(y + r * rs + v * lanes<T>, acc[r][v] + load(x + r * x_rs + v * lanes<T>));
-    } else if (cs == 1 && cols == V * lanes<T> && !x) {
-#pragma GCC unroll 16
-      for (int r = 0; r < M; ++r)
+          for (int v = 0; v < V; ++v) acc[r][v] += load(x + r * x_rs + (v < V - 1 ? v * lanes<T> : last));
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) FN_ISA::store(y + r * rs + v * lanes<T>, acc[r][v]);
+        for (int v = 0; v < V; ++v) FN_ISA::store(y + r * rs + (v < V - 1 ? v * lanes<T> : last), acc[r][v]);
+      }
     } else {
-      alignas(VECTOR_BYTES) T tile[M * V * lanes<T>];
+      alignas(VECTOR_BYTES) T tile[M * NR<T>];  // room for a last vector anywhere
 #pragma GCC unroll 16
       for (int r = 0; r < M; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) FN_ISA::store(tile + (r * V + v) * lanes<T>, acc[r][v]);
-      block(tile, V * lanes<T>, i, j, M, cols, first);
+        for (int v = 0; v < V; ++v) FN_ISA::store(tile + r * NR<T> + (v < V - 1 ? v * lanes<T> : last), acc[r][v]);
+      block(tile, NR<T>, i, j, M, cols, first);
     }
   }
 

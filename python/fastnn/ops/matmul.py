@@ -8,8 +8,7 @@ import re
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import op
-from ..device import kernels
+from ..autodiff import op, record
 from ..errors import DTypeError, ShapeError
 from ..tensor import Tensor, as_tensor, normalize_dim, ones
 from .shape import _expand, _permute, _reshape, expand, permute, reshape, slice_view, squeeze, unsqueeze
@@ -17,17 +16,16 @@ from .shape import _expand, _permute, _reshape, expand, permute, reshape, slice_
 _C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool"}
 _NAMES = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "uint8": "Byte", "bool": "Bool"}
 
+_product = _cpu.product  # (a, b, d=None, transposed=False): a.b + d as a new tensor, None where shapes or dtypes do not fit
+
 # -- A.B ----------------------------------------------------------------------------------------------------------------
 
 
 @op(saves="ab")
 def _matmul(a, b):
-    sa, sb = a._shape, b._shape
-    if len(sa) == 2 and len(sb) == 2 and sa[1] == sb[0] and a.dtype is b.dtype:
-        c = _cpu.empty((sa[0], sb[1]), a.dtype)
-    else:
-        c = _cpu.empty(_product_shape(a, b), a.dtype)
-    kernels(a, b).matmul(c, a, b)
+    c = _product(a, b)
+    if c is None:
+        _product_shape(a, b)  # raises
     return c
 
 
@@ -140,11 +138,14 @@ def matmul(input, other, *, out=None):
     """
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         _tensors("matmul", input=input, other=other)
-    return _matmul(input, other) if out is None else _into(out, _matmul(input, other))
+    return _into(out, _matmul(input, other))
 
 
 def __matmul__(self, other):
-    return _matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    if not isinstance(other, Tensor):
+        return NotImplemented
+    c = _product(self, other)
+    return _matmul(self, other) if c is None else record(c, _matmul, (self, other))
 
 
 def __rmatmul__(self, other):
@@ -234,12 +235,7 @@ ger = outer
 
 @op(saves="ab")
 def _addmm(d, a, b):
-    c = _cpu.empty(_product_shape(a, b), a.dtype)
-    if d is None:
-        kernels(a, b).matmul(c, a, b)
-    else:
-        kernels(d, a, b).matmul_bias(c, a, b, d)
-    return c
+    return _product(a, b, d)  # checked by _add_product
 
 
 _addmm.partials(
@@ -310,12 +306,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
 
 @op(saves="xw")
 def _linear(x, w, b):
-    y = _cpu.empty((*x._shape[:-1], w._shape[0]), x.dtype)
-    if b is None:
-        kernels(x, w).matmul(y, x, w._permute((1, 0)))
-    else:
-        kernels(x, w, b).matmul_bias(y, x, w._permute((1, 0)), b)
-    return y
+    return _product(x, w, b, True)  # checked by linear
 
 
 def _linear_dw(g, y, x, w, b):
@@ -335,6 +326,10 @@ def linear(input, weight, bias=None):
     """y = x W' + b.   input (*, in), weight (out, in) or (in,), bias (out,) or None -> (*, out) or (*)."""
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))):
         _tensors("linear", input=input, weight=weight, **({} if bias is None else {"bias": bias}))
+    if weight.ndim == 2:
+        y = _product(input, weight, bias, True)
+        if y is not None:
+            return record(y, _linear, (input, weight, bias))
     s, w = input._shape, weight._shape
     if len(w) == 1 and s:
         if bias is not None:

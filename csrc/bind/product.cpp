@@ -1,0 +1,81 @@
+// bind/product.cpp: _cpu.product(a, b), the product as a new tensor: shapes, allocation and launch in one call, as for the
+// elementwise functions. A 16 x 16 product is 0.2 us of arithmetic; the same steps in Python cost 1.2 us, here 0.3.
+//
+//    product(a, b, d=None, transposed=False)    a.b (+ d), or a.b' if transposed: any batch axes, vectors as matmul has them
+//                                               None where shapes or dtypes do not fit: Python finds the words (ops/matmul.py)
+#include "cast.h"
+
+#include "../kernels/table.h"
+
+namespace py = pybind11;
+
+namespace fastnn {
+
+extern int64_t launches[];
+
+namespace {
+
+enum class Count {
+#define KERNEL(name, params) name,
+#include "../kernels.def"
+#undef KERNEL
+};
+
+// The shape of a.b in y; false where there is none.
+bool product_shape(const View& a, const View& b, View& y) {
+  if (a.ndim < 1 || b.ndim < 1 || a.dtype != b.dtype) return false;
+  int row = a.ndim > 1, column = b.ndim > 1, batch = (a.ndim > b.ndim ? a.ndim : b.ndim) - 2;
+  if (batch < 0) batch = 0;
+  if (a.shape[a.ndim - 1] != b.shape[b.ndim - 1 - column] || batch + row + column > MAX_DIMS) return false;
+  for (int d = 0; d < batch; ++d) {
+    int i = a.ndim - 2 - batch + d, j = b.ndim - 2 - batch + d;
+    int64_t s = i < 0 ? 1 : a.shape[i], t = j < 0 ? 1 : b.shape[j];
+    if (s != t && s != 1 && t != 1) return false;
+    y.shape[d] = s == 1 ? t : s;
+  }
+  y.ndim = batch + row + column;
+  if (row) y.shape[batch] = a.shape[a.ndim - 2];
+  if (column) y.shape[batch + row] = b.shape[b.ndim - 1];
+  return true;
+}
+
+bool expands(const View& d, const View& y) {
+  if (d.ndim > y.ndim || d.dtype != y.dtype) return false;
+  for (int i = 1; i <= d.ndim; ++i)
+    if (d.shape[d.ndim - i] != 1 && d.shape[d.ndim - i] != y.shape[y.ndim - i]) return false;
+  return true;
+}
+
+PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    if (n < 2 || n > 4) raise_error(ErrorKind::type, "product: expected 2 to 4 arguments, got %lld", (long long)n);
+    View a = view_from(args[0], {"product", 1}, false, false), b = view_from(args[1], {"product", 2}, false, false);
+    bool add = n > 2 && args[2] != Py_None;
+    View d = add ? view_from(args[2], {"product", 3}, false, false) : View{}, y{};
+    if (a.ndim < 0 || b.ndim < 0) raise_error(ErrorKind::type, "product: expected Tensors");
+    if (n > 3 && PyObject_IsTrue(args[3]) == 1 && b.ndim > 1) {
+      std::swap(b.shape[b.ndim - 1], b.shape[b.ndim - 2]);
+      std::swap(b.strides[b.ndim - 1], b.strides[b.ndim - 2]);
+    }
+    y.dtype = a.dtype;
+    if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;
+    Array made = empty(y.shape, y.ndim, y.dtype);
+    int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();
+    {
+      ReleaseGil gil(elements * (inner + 1) >= RELEASE_FROM);
+      if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{made.view}, In{a}, In{b}, In{d});
+      else launch<Out, In, In>(launches[int(Count::matmul)], active->matmul, Out{made.view}, In{a}, In{b});
+    }
+    return wrap(std::move(made));
+  });
+}
+
+PyMethodDef function = {"product", FN_FASTCALL(py_product), "product(a, b, d=None, transposed=False) -> a new tensor, or None"};
+
+}  // namespace
+
+void bind_product(py::module_& m) {
+  m.attr("product") = py::reinterpret_steal<py::object>(PyCFunction_New(&function, nullptr));
+}
+
+}  // namespace fastnn
