@@ -23,7 +23,7 @@ from .plot import plot
 from .problem import Problem, relative_l2
 from .refine import RAD, RAR
 from .sampling import unit_points
-from .solve import Diverged, History, solve
+from .solve import Diverged, History, Training, solve
 from .subdomains import Interface, Subdomains
 from .terms import Condition, Data, Dirichlet, Equation, Initial, Neumann, Periodic, Robin, Term
 from .weights import GradNorm, ResidualAttention
@@ -32,6 +32,6 @@ __all__ = [
     "Condition", "Data", "Dirichlet", "Disk", "Diverged", "Equation", "Fidelity", "Formula", "FourierFeatures",
     "GeneticSearch", "Geometry", "GradNorm", "History", "Initial", "Interface", "Interval", "MLP", "Neumann", "Periodic",
     "PeriodicFeatures", "Polygon", "Problem", "RAD", "RAR", "Rectangle", "ResidualAttention", "Robin", "Scale", "SpaceTime",
-    "SparseRegression", "Subdomains", "Term", "Time", "d", "laplacian", "library", "plot", "relative_l2", "solve",
-    "unit_points",
+    "SparseRegression", "Subdomains", "Term", "Time", "Training", "d", "laplacian", "library", "plot", "relative_l2",
+    "solve", "unit_points",
 ]  # fmt: skip

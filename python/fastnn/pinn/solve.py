@@ -14,7 +14,7 @@ from ..autodiff import grad, no_grad
 from ..optim import LBFGS, Adam
 from ..tensor import from_numpy, zeros_like
 
-__all__ = ["Diverged", "History", "solve"]
+__all__ = ["Diverged", "History", "Training", "solve"]
 
 
 class Diverged(ArithmeticError):
@@ -56,17 +56,20 @@ def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, att
 
     Diverged, if the loss becomes NaN or infinite.
     """
-    return _Training(problem, adam, lbfgs, lr, schedule, weights, attention, refine, seed, lbfgs_options or {}, record,
-                     checkpoint, checkpoint_every, progress).run(resume)  # fmt: skip
+    return Training(problem, adam, lbfgs, lr=lr, schedule=schedule, weights=weights, attention=attention, refine=refine,
+                    seed=seed, lbfgs_options=lbfgs_options, record=record, checkpoint=checkpoint,
+                    checkpoint_every=checkpoint_every, progress=progress).run(resume)  # fmt: skip
 
 
 LBFGS_DEFAULTS = dict(line_search_fn="strong_wolfe", history_size=50, tolerance_grad=1e-12, tolerance_change=1e-16)
 CHUNK = 25  # iterations of L-BFGS between looks at the progress bar; each look costs one evaluation more
 
 
-class _Training:
-    def __init__(self, problem, adam, lbfgs, lr, schedule, weights, attention, refine, seed, lbfgs_options, record,
-                 checkpoint, checkpoint_every, progress):  # fmt: skip
+class Training:
+    """The inside of `solve`, whose options it takes, step by step: `adam_step()`, `lbfgs_chunk()`, or `run()` for all."""
+
+    def __init__(self, problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, attention=None, refine=None, seed=0,
+                 lbfgs_options=None, record=100, checkpoint=None, checkpoint_every=1000, progress=None):  # fmt: skip
         if adam < 0 or lbfgs < 0:
             raise ValueError(f"solve: expected numbers of steps >= 0, got adam={adam}, lbfgs={lbfgs}")
         self.problem, self.adam, self.lbfgs = problem, adam, lbfgs
@@ -74,14 +77,15 @@ class _Training:
         self.parameters = problem.parameters()
         self.first = Adam(self.parameters, lr=lr)
         self.schedule = schedule(self.first) if schedule else None
-        self.second = LBFGS(self.parameters, **{**LBFGS_DEFAULTS, **lbfgs_options})
+        self.second = LBFGS(self.parameters, **{**LBFGS_DEFAULTS, **(lbfgs_options or {})})
         self.rng = np.random.default_rng(seed)
         self.record, self.checkpoint, self.checkpoint_every = record, checkpoint, checkpoint_every
         self.history = History()
         self.step, self.spent = 0, 0.0  # steps of both optimizers; seconds
+        self.started = time.perf_counter()
         self.bar = tqdm(total=adam + lbfgs, disable=None if progress is None else not progress, unit="step", leave=False)
 
-    def run(self, resume):
+    def run(self, resume=False):
         if resume and self.checkpoint and Path(self.checkpoint).exists():
             self.load()
         self.started = time.perf_counter() - self.spent

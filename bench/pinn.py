@@ -1,0 +1,147 @@
+"""Physics-informed networks: a training step of Burgers' equation, network 2-20x8-1 with tanh, Adam, as users of each library write it.
+
+Rivals: PyTorch with nested autograd.grad, DeepXDE on PyTorch (`pip install "fastnn[bench]"`). All have the same points, of
+which 100 at the start and 100 at the ends, and the same number of parameters.
+
+`python -m bench.pinn` also trains fastnn and DeepXDE to compare errors over seeds; it needs burgers_shock.mat in FASTNN_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import time
+
+import numpy as np
+
+import fastnn
+from fastnn import pinn
+from fastnn.pinn import d
+
+from .case import Case
+from .step import torch_or_none
+
+NU = 0.01 / math.pi
+HIDDEN = [20] * 8
+
+
+def burgers(u):
+    return d(u, "t") + u * d(u, "x") - NU * d(u, "x", "x")
+
+
+def problem(points, dtype, seed=0):
+    fastnn.manual_seed(seed)
+    domain = pinn.Interval(-1, 1) * pinn.Time(0, 1)
+    terms = [
+        pinn.Equation(burgers, points=points),
+        pinn.Dirichlet(0.0, points=100),
+        pinn.Initial(lambda x: -fastnn.sin(math.pi * x), points=100),
+    ]
+    return pinn.Problem(domain, pinn.MLP(2, HIDDEN, dtype=getattr(fastnn, dtype)), terms, seed=seed)
+
+
+def torch_step(ours):
+    """One Adam step in PyTorch on the points and from the weights of our problem."""
+    torch = torch_or_none()
+    if torch is None:
+        return None
+    layers = []
+    for a, b in zip([2, *HIDDEN], [*HIDDEN, 1], strict=True):
+        layers += [torch.nn.Linear(a, b), torch.nn.Tanh()]
+    net = torch.nn.Sequential(*layers[:-1]).to(getattr(torch, ours.dtype.name))
+    for p, q in zip(net.parameters(), ours.net.parameters(), strict=True):
+        p.data.copy_(torch.from_numpy(q.detach().numpy().copy()))
+    inside, ends, start = (torch.from_numpy(t.x.numpy().copy()) for t in ours.terms)
+    target = -torch.sin(math.pi * start[:, :1])
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    inside.requires_grad_()
+
+    def step():
+        optimizer.zero_grad()
+        u = net(inside)
+        (g,) = torch.autograd.grad(u.sum(), inside, create_graph=True)
+        (gg,) = torch.autograd.grad(g[:, 0].sum(), inside, create_graph=True)
+        r = g[:, 1:] + u * g[:, :1] - NU * gg[:, :1]
+        loss = (r**2).mean() + (net(ends) ** 2).mean() + ((net(start) - target) ** 2).mean()
+        loss.backward(inputs=list(net.parameters()))
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def deepxde_model(points, dtype, seed=0):
+    """The same problem as DeepXDE's own example writes it, compiled with Adam; None without DeepXDE."""
+    os.environ.setdefault("DDE_BACKEND", "pytorch")
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):  # it announces its backend and dtype
+        try:
+            import deepxde as dde
+        except ImportError:
+            return None
+        dde.config.set_default_float(dtype)
+    dde.config.set_random_seed(seed)
+    domain = dde.geometry.GeometryXTime(dde.geometry.Interval(-1, 1), dde.geometry.TimeDomain(0, 1))
+
+    def residual(x, u):
+        u_x = dde.grad.jacobian(u, x, i=0, j=0)
+        return dde.grad.jacobian(u, x, i=0, j=1) + u * u_x - NU * dde.grad.hessian(u, x, i=0, j=0)
+
+    ends = dde.icbc.DirichletBC(domain, lambda x: 0, lambda _, on: on)
+    start = dde.icbc.IC(domain, lambda x: -np.sin(np.pi * x[:, :1]), lambda _, on: on)
+    data = dde.data.TimePDE(domain, residual, [ends, start], num_domain=points, num_boundary=100, num_initial=100)
+    model = dde.Model(data, dde.nn.FNN([2, *HIDDEN, 1], "tanh", "Glorot normal"))
+    model.compile("adam", lr=1e-3, verbose=0)
+    return model
+
+
+def deepxde_step(points, dtype):
+    model = deepxde_model(points, dtype)
+    if model is None:
+        return None
+
+    def step():
+        state = model.train_state
+        state.set_data_train(*model.data.train_next_batch())
+        model._train_step(state.X_train, state.y_train, state.train_aux_vars)
+
+    return step
+
+
+def cases(quick):
+    for dtype in ("float64", "float32"):  # in this order: DeepXDE sets PyTorch's default dtype
+        for points in (1000,) if quick else (1000, 10_000):
+            ours = problem(points, dtype)
+            step = pinn.Training(ours, lr=1e-3, record=10**9, progress=False).adam_step
+            rivals = {"torch": torch_step(ours), "deepxde": deepxde_step(points, dtype)}
+            flops = 2 * 4 * 3 * points * sum(a * b for a, b in zip([2, *HIDDEN], [*HIDDEN, 1], strict=True))
+            yield Case("burgers step", "step", dtype, f"{points} points 2-20x8-1", step, {k: v for k, v in rivals.items() if v}, flops=flops)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Trains fastnn.pinn and DeepXDE on Burgers' equation: error and time by seed.")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--points", type=int, default=2500)
+    parser.add_argument("--adam", type=int, default=5000)
+    args = parser.parse_args()
+    import scipy.io
+
+    data = scipy.io.loadmat(os.path.join(os.environ["FASTNN_DATA"], "pinn/burgers_shock.mat"))
+    x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
+    at, u = np.stack([x.ravel(), t.ravel()], 1), data["usol"].ravel()
+    print(f"{args.points} points, {args.adam} steps of Adam, float32\n{'seed':>4} {'fastnn':>16} {'DeepXDE':>16}")
+    for seed in range(args.seeds):
+        ours = problem(args.points, "float32", seed)
+        start = time.perf_counter()
+        pinn.solve(ours, args.adam, progress=False)
+        middle = time.perf_counter()
+        theirs = deepxde_model(args.points, "float32", seed)
+        theirs.train(iterations=args.adam, display_every=10**9, verbose=0)
+        end = time.perf_counter()
+        errors = ours.error(at, u), pinn.relative_l2(theirs.predict(at.astype(np.float32)), u)
+        print(f"{seed:4} {errors[0]:8.1e} {middle - start:5.0f} s {errors[1]:8.1e} {end - middle:5.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
