@@ -175,7 +175,7 @@ def test_special_values_as_torch(name, dtype):
 
 
 def test_gradients_at_kinks():
-    """PyTorch's conventions where a derivative does not exist (not at the bounds of clamp: there its versions differ)."""
+    """PyTorch's conventions where a derivative does not exist (not at the bounds of clamp or ties of fmax: there its versions differ)."""
     torch = pytest.importorskip("torch")
     x = [-1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 3.0, -3.0, 6.0, 2.0]
     for f, r in (
@@ -183,7 +183,7 @@ def test_gradients_at_kinks():
         (lambda t: t.clamp(min=0.6), lambda t: t.clamp(min=0.6)), (lambda t: t.clamp(max=0.6), lambda t: t.clamp(max=0.6)),
         (lambda t: fastnn.maximum(t, fastnn.zeros_like(t)), lambda t: torch.maximum(t, torch.zeros_like(t))),
         (lambda t: fastnn.minimum(t, fastnn.zeros_like(t)), lambda t: torch.minimum(t, torch.zeros_like(t))),
-        (lambda t: fastnn.fmax(t, fastnn.zeros_like(t)), lambda t: torch.fmax(t, torch.zeros_like(t))),
+        (lambda t: fastnn.fmax(t, fastnn.full_like(t, 0.2)), lambda t: torch.fmax(t, torch.full_like(t, 0.2))),
         (F.hardtanh, torch.nn.functional.hardtanh), (F.relu6, torch.nn.functional.relu6), (F.hardsigmoid, torch.nn.functional.hardsigmoid),
         (F.hardswish, torch.nn.functional.hardswish), (F.elu, torch.nn.functional.elu), (F.leaky_relu, torch.nn.functional.leaky_relu),
         (F.hardshrink, torch.nn.functional.hardshrink), (F.softshrink, torch.nn.functional.softshrink), (F.selu, torch.nn.functional.selu),

@@ -48,6 +48,11 @@ FORMULA(MinimumDx, Cheap, (V g, V a, V b), a == b ? scalar<V>(0.5) * g : a > b ?
 FORMULA(AbsDx, Cheap, (V g, V x), x > number<V>(0) ? g : x < number<V>(0) ? -g : x == number<V>(0) ? number<V>(0) : x)
 FORMULA(SquareDx, Cheap, (V g, V x), scalar<V>(2) * g * x)
 
+// Derivatives of reductions, g and y (mean: m) broadcast along the reduced axes: one pass over x.
+FORMULA(VarDx, Cheap, (V g, V x, V m), g * (x - m))
+FORMULA(LogsumexpDx, Costly, (V g, V x, V y), g * exp(x - max(number<V>(-3e38), y)))  // a row of -inf has gradient 0
+FORMULA(ExtremumDx, Cheap, (V g, V x, V y), x == y ? g : number<V>(0))
+
 // ---- division with remainder ---------------------------------------------------------------------------------------------
 // fmod(a, b) = a - b trunc(a / b), exactly. The quotient is rounded, so it may be one too large: the remainder then comes
 // out negative, and b is added back. Quotients that do not fit the significand go one lane at a time.

@@ -202,12 +202,18 @@ def _mean_of_ties(t, y, x, dims, shape):
     return _sum(where(ties, t / count, 0.0), dims=dims, shape=shape)
 
 
+def _shared_in_one_pass(g, y, x, needs, dims, shape):
+    _, count = _ties(y, x, dims)
+    return (kernels(x).extremum_dx(_kept(g, x, dims) / count, x, _kept(y, x, dims)),)
+
+
 def _extremum(kernel):
     def forward(x, *, dims, shape):
         return _run(getattr(kernels(x), kernel), x, dims, shape, x.dtype)
 
     forward.__name__ = "a" + kernel
-    return op(forward, saves="xy").partials(lambda g, y, x, dims, shape: _shared(g, y, x, dims)).tangents(_mean_of_ties)
+    partial = op(forward, saves="xy").partials(lambda g, y, x, dims, shape: _shared(g, y, x, dims))
+    return partial.tangents(_mean_of_ties).joint(_shared_in_one_pass)
 
 
 _amax, _amin = _extremum("max"), _extremum("min")
@@ -385,7 +391,11 @@ def _logsumexp_dx(g, y, x, dims, shape):
     return _spread(g, x, dims) * exp(x - _kept(clamp(y, min=-3e38), x, dims))  # clamp: a row of -inf has gradient 0
 
 
-_logsumexp.partials(_logsumexp_dx).tangents(
+def _logsumexp_dx_in_one_pass(g, y, x, needs, dims, shape):
+    return (kernels(x).logsumexp_dx(_kept(g, x, dims), x, _kept(y, x, dims)),)
+
+
+_logsumexp.partials(_logsumexp_dx).joint(_logsumexp_dx_in_one_pass).tangents(
     lambda t, y, x, dims, shape: _sum(_logsumexp_dx(ones_like(y), y, x, dims, shape) * t, dims=dims, shape=shape)
 )
 

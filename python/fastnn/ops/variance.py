@@ -7,7 +7,20 @@ import builtins
 from ..autodiff import no_grad, op
 from ..device import kernels
 from ..errors import DTypeError
-from .reduce import _dims, _mean, _mean_of_ties, _need_elements, _numpy_names, _run, _shape, _shared, _spread, _sum, mean
+from .reduce import (
+    _dims,
+    _kept,
+    _mean,
+    _mean_of_ties,
+    _need_elements,
+    _numpy_names,
+    _run,
+    _shape,
+    _shared,
+    _spread,
+    _sum,
+    mean,
+)
 
 # -- var, std ---------------------------------------------------------------------------------------------------------------
 
@@ -32,18 +45,34 @@ def _free(y, x, correction):
     return n if n > 0 else float("nan")
 
 
-_var.partials(
-    lambda g, y, x, dims, shape, correction: _spread(g * (2 / _free(y, x, correction)), x, dims) * _from_mean(x, dims)
-).tangents(
-    lambda t, y, x, dims, shape, correction: _sum(_from_mean(x, dims) * t, dims=dims, shape=shape) * (2 / _free(y, x, correction))
-)
-_std.partials(
-    lambda g, y, x, dims, shape, correction: _spread(g / (_zero_as_inf(y) * _free(y, x, correction)), x, dims)
-    * _from_mean(x, dims)
-).tangents(
-    lambda t, y, x, dims, shape, correction: _sum(_from_mean(x, dims) * t, dims=dims, shape=shape)
-    / (_zero_as_inf(y) * _free(y, x, correction))
-)
+def _var_slope(g, y, x, correction):
+    return g * (2 / _free(y, x, correction))
+
+
+def _std_slope(g, y, x, correction):
+    return g / (_zero_as_inf(y) * _free(y, x, correction))
+
+
+def _dx(slope):
+    """The derivative, slope · (x - mean), both ways: written with ops, and backwards also in one pass after the mean's."""
+
+    def partial(g, y, x, dims, shape, correction):
+        return _spread(slope(g, y, x, correction), x, dims) * _from_mean(x, dims)
+
+    def tangent(t, y, x, dims, shape, correction):
+        return slope(_sum(_from_mean(x, dims) * t, dims=dims, shape=shape), y, x, correction)
+
+    def in_one_pass(g, y, x, needs, dims, shape, correction):
+        k = kernels(x)
+        mean = _run(k.mean, x, dims, _shape(x, dims, True), x.dtype)
+        return (k.var_dx(_kept(slope(g, y, x, correction), x, dims), x, mean),)
+
+    return partial, tangent, in_one_pass
+
+
+for _op, _slope in ((_var, _var_slope), (_std, _std_slope)):
+    _partial, _tangent, _in_one_pass = _dx(_slope)
+    _op.partials(_partial).tangents(_tangent).joint(_in_one_pass)
 
 
 def _zero_as_inf(y):
