@@ -103,7 +103,7 @@ template <class To, class From> void copy_typed(View yv, View xv) {
   To* const y = yv.ptr<To>();
   const From* const x = xv.ptr<From>();
   const Axis last = s.a[s.n - 1];
-  if (last.y == 1 && last.x != 0 && magnitude(last.x) != 1)
+  if (last.y == 1 && (last.x == 0 ? last.size < 16 : magnitude(last.x) != 1))  // repeated a few times: a transpose, too
     for (int d = s.n - 2; d >= 0; --d)
       if (s.a[d].x == 1) return turned(y, x, s, d);
   Nest<2> nest;

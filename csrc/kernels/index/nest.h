@@ -86,8 +86,9 @@ template <class F> FN void by_type(DType t, const F& f) {
   }
 }
 
-// n neighbours. Short runs are cheaper as two moves that may overlap than as a call or a loop: 7 floats are 16 bytes
-// from the front and 16 from the end.
+// n neighbours. Short runs are cheaper as moves that may overlap than as a call or a loop: 7 floats are 16 bytes from the
+// front and 16 from the end. No move is wider than 32 bytes: where rows are not aligned, a 64-byte store always crosses a
+// cache line (rows of 28 floats, Zen 4: 9 ns in 64s, 6 ns in 32s).
 template <int BYTES> FN void ends(char* y, const char* x, int64_t n) {
   char first[BYTES], last[BYTES];
   __builtin_memcpy(first, x, BYTES);
@@ -99,9 +100,12 @@ template <class T> FN void copy_run(T* to, const T* from, int64_t count) {
   const int64_t n = count * int64_t(sizeof(T));
   char* y = reinterpret_cast<char*>(to);
   const char* x = reinterpret_cast<const char*>(from);
-  if (n > 128) __builtin_memcpy(y, x, size_t(n));
-  else if (n >= 64) ends<64>(y, x, n);
-  else if (n >= 32) ends<32>(y, x, n);
+  if (n > 256) __builtin_memcpy(y, x, size_t(n));
+  else if (n > 64) {
+    int64_t i = 0;
+    for (; i + 64 < n; i += 32) __builtin_memcpy(y + i, x + i, 32);
+    ends<32>(y + i, x + i, n - i);
+  } else if (n >= 32) ends<32>(y, x, n);
   else if (n >= 16) ends<16>(y, x, n);
   else if (n >= 8) ends<8>(y, x, n);
   else

@@ -1,7 +1,7 @@
 // join/pad.cpp: y reads x through one map for each axis.
 //
 //    pad      y[i] = x[m(i - before)]           m:  constant    outside: value
-//    pad_dx   dx[j] = Σ g[i] over m(i) = j          reflect     c b | a b c d | c b
+//    pad_dx   dx[j] = Σ g[i] over m(i) = j          reflect     c b | a b c d | c b      (of constant: pad backwards)
 //                                                   replicate   a a | a b c d | d d
 //                                                   circular    c d | a b c d | a b
 //
@@ -31,55 +31,153 @@ FN int64_t map(int64_t i, int64_t n, int64_t mode) {
   return i;
 }
 
-struct Shape {  // outer axes, the row axis, and the block of axes behind it
-  int outer;
-  int64_t rows_y = 1, rows_x = 1, ny, nx, block = 1, before;
+struct Shape {  // outer axes (neighbours that do not change are one), the row axis, and the block of axes behind it
+  int outer = 0;
+  int64_t y[MAX_DIMS], x[MAX_DIMS], shift[MAX_DIMS];
+  int64_t rows_y = 1, rows_x = 1, ny = 1, nx = 1, block = 1, before = 0;
 };
 
 Shape shape_of(const View& y, const View& x, const Ints& before) {
   Shape s;
   int row = y.ndim - 1;
   while (row > 0 && y.shape[row] == x.shape[row] && before[row] == 0) s.block *= y.shape[row--];
-  s.outer = row > 0 ? row : 0;
-  for (int d = 0; d < s.outer; ++d) s.rows_y *= y.shape[d], s.rows_x *= x.shape[d];
-  s.ny = y.ndim ? y.shape[row] : 1;
-  s.nx = y.ndim ? x.shape[row] : 1;
-  s.before = y.ndim ? before[row] : 0;
+  bool same = false;
+  for (int d = 0; d < row; ++d) {
+    const bool as_before = same;
+    same = y.shape[d] == x.shape[d] && before[d] == 0;
+    if (!(same && as_before)) s.y[s.outer] = s.x[s.outer] = 1, s.shift[s.outer++] = before[d];
+    s.y[s.outer - 1] *= y.shape[d], s.x[s.outer - 1] *= x.shape[d];
+    s.rows_y *= y.shape[d], s.rows_x *= x.shape[d];
+  }
+  if (y.ndim) s.ny = y.shape[row], s.nx = x.shape[row], s.before = before[row];
   return s;
 }
 
 template <class T> FN void fill_run(T* y, int64_t n, T value) {
-  for (int64_t i = 0; i < n; ++i) y[i] = value;
+  if (n < 16)
+    for (int64_t i = 0; i < n; ++i) {
+      y[i] = value;
+      __asm__("" : "+r"(y));  // an edge is one or two values: no loop of vectors for it
+    }
+  else
+    for (int64_t i = 0; i < n; ++i) y[i] = value;
 }
 
+// The row axis: blocks [first, last) of y are x's, from first - before on; `source` maps the edges, left then right.
+struct Edges {
+  int64_t first, last;
+  Scratch<int64_t> source;
+  Edges(const Shape& s, int64_t mode)
+      : first(clamp(s.before, s.ny)), last(clamp(s.before + s.nx, s.ny)), source(mode == circular ? 0 : s.ny - last + first) {
+    if (last < first) last = first;
+    if (mode == circular) return;  // whole turns of x: runs are longer than edges
+    for (int64_t i = 0; i < first; ++i) source[i] = map(i - s.before, s.nx, mode);
+    for (int64_t i = last; i < s.ny; ++i) source[i - last + first] = map(i - s.before, s.nx, mode);
+  }
+  static FN int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i < n ? i : n; }
+};
+
+enum Edge { filled, elements, blocks, turns };  // how the blocks outside x are made
+
 // Blocks [c0, c1) of one row.
-template <class T> FN void pad_row(T* y, const T* x, const Shape& s, int64_t mode, T value, int64_t c0, int64_t c1) {
-  const int64_t block = s.block, n = s.nx;
-  auto edge = [&](int64_t stop) __attribute__((always_inline)) {
-    for (; c0 < stop; ++c0) {
-      const int64_t k = map(c0 - s.before, n, mode);
-      if (k < 0) fill_run(y + c0 * block, block, value);
-      else if (block == 1) y[c0] = x[k];
-      else copy_run(y + c0 * block, x + k * block, block);
-    }
-  };
-  if (mode == circular) {
-    int64_t k = n > 0 ? map(c0 - s.before, n, mode) : 0;
+template <Edge E, class T> FN void pad_row(T* y, const T* x, const Shape& s, const Edges& e, T value, int64_t c0, int64_t c1) {
+  const int64_t block = E == elements ? 1 : s.block;
+  if constexpr (E == turns) {
+    const int64_t n = s.nx;
+    int64_t k = n > 0 ? map(c0 - s.before, n, circular) : 0;
     while (c0 < c1) {
       const int64_t run = n - k < c1 - c0 ? n - k : c1 - c0;
       copy_run(y + c0 * block, x + k * block, run * block);
       c0 += run;
       k = 0;
     }
-    return;
+  } else {
+    auto edge = [&](int64_t stop, const int64_t* source) __attribute__((always_inline)) {
+      if (c0 >= stop) return;
+      if constexpr (E == filled) fill_run(y + c0 * block, (stop - c0) * block, value);
+      else if constexpr (E == elements)
+        for (int64_t c = c0; c < stop; ++c) y[c] = x[source[c]];
+      else
+        for (int64_t c = c0; c < stop; ++c) copy_run(y + c * block, x + source[c] * block, block);
+      c0 = stop;
+    };
+    edge(e.first < c1 ? e.first : c1, e.source.data);
+    const int64_t stop = e.last < c1 ? e.last : c1;
+    if (c0 < stop) copy_run(y + c0 * block, x + (c0 - s.before) * block, (stop - c0) * block), c0 = stop;
+    edge(c1, e.source.data + (e.first - e.last));
   }
-  edge(s.before < c1 ? s.before : c1);
-  if (c0 < c1 && c0 < s.before + n) {
-    const int64_t stop = s.before + n < c1 ? s.before + n : c1;
-    copy_run(y + c0 * block, x + (c0 - s.before) * block, (stop - c0) * block);
-    c0 = stop;
+}
+
+// The outer axes of y: where each coordinate lies among the rows of x, or NOWHERE.
+constexpr int64_t NOWHERE = INT64_MIN / (2 * MAX_DIMS);
+struct Outer {
+  int n;
+  const int64_t* length;
+  int64_t* from[MAX_DIMS];
+  Scratch<int64_t> memory;
+
+  static FN int64_t words(const Shape& s) {
+    int64_t w = 0;
+    for (int d = 0; d < s.outer; ++d) w += s.y[d];
+    return w;
   }
-  edge(c1);
+  Outer(const Shape& s, int64_t mode) : n(s.outer), length(s.y), memory(words(s)) {
+    int64_t* next = memory;
+    int64_t stride = 1;
+    for (int d = n - 1; d >= 0; stride *= s.x[d--]) {
+      from[d] = next;
+      for (int64_t i = 0; i < s.y[d]; ++i) {
+        const int64_t k = map(i - s.shift[d], s.x[d], mode);
+        *next++ = k < 0 ? NOWHERE : k * stride;
+      }
+    }
+  }
+  template <class F> FN void rows(int64_t begin, int64_t end, const F& f) const {  // f(row of y, row of x: negative for none)
+    if (n == 0) return f(int64_t(0), int64_t(0));
+    const int64_t* const last = from[n - 1];
+    const int64_t m = length[n - 1];
+    for (int64_t row = begin; row < end;) {
+      int64_t rest = row / m, base = 0, i = row - rest * m;
+      for (int d = n - 2; d >= 0; --d) {
+        base += from[d][rest % length[d]];
+        rest /= length[d];
+      }
+      for (; i < m && row < end; ++i, ++row) f(row, base + last[i]);
+    }
+  }
+};
+
+template <Edge E, class T> void pad_rows(const View& y, const View& x, const Shape& s, int64_t mode, T value) {
+  const int64_t length = s.ny * s.block, row_bytes = length * int64_t(sizeof(T));
+  const Edges edges(s, mode);
+  const Outer outer(s, mode);
+  int64_t piece = s.ny;  // long rows are cut
+  if (row_bytes > (1 << 18)) piece = ceil_div(1 << 17, s.block * int64_t(sizeof(T)));
+  const int64_t pieces = ceil_div(s.ny, piece);
+  auto put = [&](int64_t row, int64_t from, int64_t c0, int64_t c1) __attribute__((always_inline)) {
+    T* const out = y.ptr<T>() + row * length;
+    if (from < 0) fill_run(out + c0 * s.block, (c1 - c0) * s.block, value);
+    else pad_row<E>(out, x.ptr<T>() + from * s.nx * s.block, s, edges, value, c0, c1);
+  };
+  parallel_for(s.rows_y * pieces, ceil_div(1 << 16, row_bytes / pieces + 16), [&](int64_t begin, int64_t end) {
+    if (pieces == 1) {
+      outer.rows(begin, end, [&](int64_t row, int64_t from) __attribute__((always_inline)) { put(row, from, 0, s.ny); });
+      return;
+    }
+    for (int64_t u = begin; u < end; ++u) {
+      const int64_t c0 = u % pieces * piece, c1 = c0 + piece < s.ny ? c0 + piece : s.ny;
+      outer.rows(u / pieces, u / pieces + 1, [&](int64_t row, int64_t from) { put(row, from, c0, c1); });
+    }
+  });
+}
+
+template <class T> void pad_typed(const View& y, const View& x, const Ints& before, int64_t mode, T value) {
+  const Shape s = shape_of(y, x, before);
+  if (s.rows_y * s.ny * s.block == 0) return;
+  if (mode == constant) pad_rows<filled>(y, x, s, mode, value);
+  else if (mode == circular) pad_rows<turns>(y, x, s, mode, value);
+  else if (s.block == 1) pad_rows<elements>(y, x, s, mode, value);
+  else pad_rows<blocks>(y, x, s, mode, value);
 }
 
 // The coordinates of consecutive rows, without a division for each.
@@ -100,35 +198,6 @@ struct Rows {
     }
   }
 };
-
-template <class T> void pad_typed(const View& y, const View& x, const Ints& before, int64_t mode, T value) {
-  const Shape s = shape_of(y, x, before);
-  const int64_t row_bytes = s.ny * s.block * int64_t(sizeof(T));
-  if (s.rows_y * row_bytes == 0) return;
-  int64_t piece = s.ny;  // long rows are cut
-  if (row_bytes > (1 << 19)) piece = ceil_div(1 << 18, s.block * int64_t(sizeof(T)));
-  const int64_t pieces = ceil_div(s.ny, piece);
-  parallel_for(s.rows_y * pieces, ceil_div(1 << 16, row_bytes / pieces + 16), [&](int64_t begin, int64_t end) {
-    int64_t row = begin / pieces, q = begin - row * pieces;
-    Rows rows(row, s.outer, y.shape);
-    for (int64_t u = begin; u < end; ++u) {
-      const int64_t c0 = q * piece, c1 = c0 + piece < s.ny ? c0 + piece : s.ny;
-      int64_t from = 0;
-      for (int d = 0; d < s.outer && from >= 0; ++d) {
-        const int64_t k = map(rows.c[d] - before[d], x.shape[d], mode);
-        from = k < 0 ? -1 : from * x.shape[d] + k;
-      }
-      T* const out = y.ptr<T>() + row * s.ny * s.block;
-      if (from < 0) fill_run(out + c0 * s.block, (c1 - c0) * s.block, value);
-      else pad_row(out, x.ptr<T>() + from * s.nx * s.block, s, mode, value, c0, c1);
-      if (++q == pieces) {
-        q = 0;
-        ++row;
-        rows.next();
-      }
-    }
-  });
-}
 
 struct Readers {  // of each element of one axis of x: the positions of y that read it
   int64_t* start;
@@ -155,28 +224,24 @@ Readers readers_of(int64_t*& memory, int64_t ny, int64_t nx, int64_t before, int
 }
 
 // dx row = or += g row, its edges folded back.
-template <class T> FN void fold_row(T* dx, const T* g, const Shape& s, int64_t mode, bool first_one) {
-  const int64_t block = s.block, first = s.before > 0 ? s.before : 0;
-  int64_t last = s.before + s.nx < s.ny ? s.before + s.nx : s.ny;
-  if (last < first) last = first;
-  auto edge = [&](int64_t i, int64_t stop) __attribute__((always_inline)) {
-    for (; i < stop; ++i) {
-      const int64_t k = map(i - s.before, s.nx, mode);
-      for (int64_t c = 0; c < block; ++c) dx[k * block + c] = T(dx[k * block + c] + g[i * block + c]);
-    }
-  };
-  T* const middle = dx + (first - s.before) * block;
-  const T* const same = g + first * block;
-  const int64_t n = (last - first) * block, all = s.nx * block;
+template <class T> FN void fold_row(T* dx, const T* g, const Shape& s, const Edges& e, int64_t mode, bool first_one) {
+  const int64_t block = s.block, n = (e.last - e.first) * block, all = s.nx * block;
+  T* const middle = dx + (e.first - s.before) * block;
+  const T* const same = g + e.first * block;
   if (first_one) {
-    if (n < all) __builtin_memset(dx, 0, size_t(all) * sizeof(T));
-    copy_run(middle, same, n);
+    if (n < all) __builtin_memset(dx, 0, size_t(all) * sizeof(T));  // an x cut short
+    if (n) copy_run(middle, same, n);
   } else {
     for (int64_t i = 0; i < n; ++i) middle[i] = T(middle[i] + same[i]);
   }
-  if (mode == constant) return;
-  edge(0, first < s.ny ? first : s.ny);
-  edge(last, s.ny);
+  auto edge = [&](int64_t i, int64_t stop, const int64_t* source) __attribute__((always_inline)) {
+    for (; i < stop; ++i) {
+      const int64_t k = mode == circular ? map(i - s.before, s.nx, mode) : source[i];
+      for (int64_t c = 0; c < block; ++c) dx[k * block + c] = T(dx[k * block + c] + g[i * block + c]);
+    }
+  };
+  edge(0, e.first, e.source.data);
+  edge(e.last, s.ny, e.source.data + (e.first - e.last));
 }
 
 template <class T> void pad_dx_typed(const View& dx, const View& g, const Ints& before, int64_t mode) {
@@ -184,32 +249,33 @@ template <class T> void pad_dx_typed(const View& dx, const View& g, const Ints& 
   const int64_t length = s.nx * s.block;
   if (s.rows_x * length == 0) return;
   int64_t words = 0;
-  for (int d = 0; d < s.outer; ++d) words += dx.shape[d] + 1 + g.shape[d];
+  for (int d = 0; d < s.outer; ++d) words += s.x[d] + 1 + s.y[d];
   Scratch<int64_t> memory(words);
   int64_t* free = memory;
   Readers readers[MAX_DIMS];
-  for (int d = 0; d < s.outer; ++d) readers[d] = readers_of(free, g.shape[d], dx.shape[d], before[d], mode);
+  for (int d = 0; d < s.outer; ++d) readers[d] = readers_of(free, s.y[d], s.x[d], s.shift[d], mode);
+  const Edges edges(s, mode);
   parallel_for(s.rows_x, ceil_div(16384, s.ny * s.block + 16), [&](int64_t begin, int64_t end) {
-    Rows rows(begin, s.outer, dx.shape);
+    Rows rows(begin, s.outer, s.x);
     for (int64_t row = begin; row < end; ++row, rows.next()) {
       T* const out = dx.ptr<T>() + row * length;
-      const int64_t* const j = rows.c;
-      int64_t pick[MAX_DIMS];
+      int64_t pick[MAX_DIMS], stop[MAX_DIMS];
       bool any = s.ny > 0, first_one = true;
       for (int d = 0; d < s.outer; ++d) {
-        pick[d] = readers[d].start[j[d]];
-        any = any && pick[d] < readers[d].start[j[d] + 1];
+        pick[d] = readers[d].start[rows.c[d]];
+        stop[d] = readers[d].start[rows.c[d] + 1];
+        any = any && pick[d] < stop[d];
       }
       if (!any) __builtin_memset(out, 0, size_t(length) * sizeof(T));
       while (any) {  // every combination of the outer axes' readers
         int64_t from = 0;
-        for (int d = 0; d < s.outer; ++d) from = from * g.shape[d] + readers[d].item[pick[d]];
-        fold_row(out, g.ptr<T>() + from * s.ny * s.block, s, mode, first_one);
+        for (int d = 0; d < s.outer; ++d) from = from * s.y[d] + readers[d].item[pick[d]];
+        fold_row(out, g.ptr<T>() + from * s.ny * s.block, s, edges, mode, first_one);
         first_one = false;
         int d = s.outer - 1;
         for (; d >= 0; --d) {
-          if (++pick[d] < readers[d].start[j[d] + 1]) break;
-          pick[d] = readers[d].start[j[d]];
+          if (++pick[d] < stop[d]) break;
+          pick[d] = readers[d].start[rows.c[d]];
         }
         any = d >= 0;
       }

@@ -32,7 +32,13 @@ def _pad_dx(g, *, shape, before, mode):
     return y
 
 
-_pad.partials(lambda g, y, x, shape, before, mode, value=0.0: _pad_dx(g, shape=x._shape, before=before, mode=mode))
+def _pad_rule(g, y, x, shape, before, mode, value=0.0):
+    if mode == 0:  # what was added is cut off, what was cut off is zero
+        return _pad(g, shape=x._shape, before=tuple([-b for b in before]), mode=0)
+    return _pad_dx(g, shape=x._shape, before=before, mode=mode)
+
+
+_pad.partials(_pad_rule)
 _pad.tangents(lambda t, y, x, shape, before, mode, value=0.0: _pad(t, shape=shape, before=before, mode=mode))
 _pad_dx.partials(lambda h, y, g, shape, before, mode: _pad(h, shape=g._shape, before=before, mode=mode)).linear()
 
