@@ -43,6 +43,43 @@ template <class T> FN vec<T> reverse(vec<T> v) {
   else return __builtin_shufflevector(v, v, 1, 0);
 }
 
+// As many bytes as T has lanes, and integers of T's width. GCC 12 converts them one by one where it is left to.
+template <class T> struct BytesOf {
+  typedef uint8_t value __attribute__((vector_size(lanes<T>)));
+};
+template <class T> using Bytes = typename BytesOf<T>::value;
+template <class T> FN bits<T> from_bytes(Bytes<T> b) {
+#if defined(__x86_64__)
+  uint64_t w[2] = {};
+  __builtin_memcpy(w, &b, sizeof b);
+  const __m128i v = _mm_set_epi64x(int64_t(w[1]), int64_t(w[0]));
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return (bits<T>)_mm512_cvtepu8_epi32(v);
+  else return (bits<T>)_mm512_cvtepu8_epi64(v);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return (bits<T>)_mm256_cvtepu8_epi32(v);
+  else return (bits<T>)_mm256_cvtepu8_epi64(v);
+#else
+  if constexpr (sizeof(T) == 4) return (bits<T>)_mm_cvtepu8_epi32(v);
+  else return (bits<T>)_mm_cvtepu8_epi64(v);
+#endif
+#else
+  return __builtin_convertvector(b, bits<T>);
+#endif
+}
+template <class T> FN Bytes<T> to_bytes(bits<T> v) {  // of 0 .. 255
+#if defined(__AVX512F__)
+  __m128i w;
+  if constexpr (sizeof(T) == 4) w = _mm512_cvtepi32_epi8((__m512i)v);
+  else w = _mm512_cvtepi64_epi8((__m512i)v);
+  Bytes<T> b;
+  __builtin_memcpy(&b, &w, sizeof b);
+  return b;
+#else
+  return __builtin_convertvector(v, Bytes<T>);
+#endif
+}
+
 // lanes × lanes blocks are turned in registers: log2(lanes) rounds of interleaving vector i with vector i + lanes/2.
 template <class V> FN V interleave_low(V a, V b) {
   constexpr int n = sizeof(V) / sizeof(a[0]);

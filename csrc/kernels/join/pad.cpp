@@ -293,6 +293,7 @@ void pad(PackedOut y, PackedIn x, Ints before, int64_t mode, double value) {
 }
 
 void pad_dx(PackedOut dx, PackedIn g, Ints before, int64_t mode) {
+  if (mode == constant) raise_error("pad_dx: of constant padding is pad, by the negative widths");
   if (dx.dtype == DType::f32) pad_dx_typed<float>(dx, g, before, mode);
   else if (dx.dtype == DType::f64) pad_dx_typed<double>(dx, g, before, mode);
   else raise_error("pad_dx: expected float32 or float64");

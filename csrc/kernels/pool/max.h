@@ -1,16 +1,14 @@
-// pool/max.h: max pooling, its derivative, and the derivative of that.
+// pool/max.h: max pooling.
 //
 //    y[i, j] = max over taps (a, b) of x[i·s + a·d - p, j·s + b·d - p]        offset = a·kw + b of the first largest
 //
-//    forward   each input row is reduced across the taps b once (rows.h), into a ring of the last kh rows; an output row
+//    any       each input row is reduced across the taps b once (rows.h), into a ring of the last kh rows; an output row
 //              is then a vertical max of ring rows. Order of comparison = row-major order of the window, so ties go to
 //              the first and, as in PyTorch, the last NaN wins. The offset is one byte: 1/8 of an int64 index.
-//    dx        a gather: input row h asks each window row above it, each tap: is the offset mine? No zero fill, no
-//              scatter, any overlap, and every thread owns its rows.
-//    at        y = x at the offsets: the derivative of dx, whose own derivative is dx again.
+//    2x2       stride 2 runs on its own loop, at the speed of memory
+//    whole     one window that is the whole plane: lanes run along it
 //
-//    cost      (kh + rows·kw) compare-and-selects for a vector of outputs; 2x2 stride 2 runs on its own loop, at the
-//              speed of memory. Read on: pool.cpp.
+//    cost      (kh + rows·kw) compare-and-selects for a vector of outputs. Read on: max_dx.h, pool.cpp.
 #pragma once
 #include "rows.h"
 
@@ -29,12 +27,8 @@ template <class T> FN vec<T> larger(vec<T> v, vec<T> best) {  // no offset wante
   return v != v ? v : m;
 }
 
-template <class T> struct BytesOf {
-  typedef uint8_t value __attribute__((vector_size(lanes<T>)));
-};
-template <class T> using Bytes = typename BytesOf<T>::value;
 template <class T> FN void store_offsets(uint8_t* p, bits<T> v, int64_t n) {
-  auto b = __builtin_convertvector(v, Bytes<T>);
+  auto b = to_bytes<T>(v);
   if (n >= lanes<T>) {
     __builtin_memcpy(p, &b, sizeof b);
     return;
@@ -51,7 +45,7 @@ template <class T> FN bits<T> load_offsets(const uint8_t* p, int64_t n) {  // n:
   if (n >= lanes<T>) __builtin_memcpy(&b, p, sizeof b);
   else
     for (int64_t i = 0; i < n; ++i) b[i] = p[i];
-  return __builtin_convertvector(b, bits<T>);
+  return from_bytes<T>(b);
 }
 template <class T> FN void store_offsets(int32_t* p, bits<T> v, int64_t n) {  // windows of more than 256 taps
   for (int64_t i = 0; i < n && i < lanes<T>; ++i) p[i] = int32_t(v[i]);
@@ -83,7 +77,7 @@ static void max_any(T* y, O* offsets, const T* x, Image in, Image out, const Poo
   for_bands(in.planes, out.h, (p.stride[0] + kh) * wide + p.stride[0] * in.w, [&](const auto& each) {
     Scratch<T> split(phases.size()), value(ring * wide);
     Scratch<I> where(ring * wide), first(wide);
-    Scratch<int64_t> at(kw);
+    Scratch<int64_t> at(kw), slots(kh);
     phases.fill(split.data, lowest);
     for (int64_t b = 0; b < kw; ++b) at[b] = phases.at(b);
     for (int64_t j = 0; j < wide; ++j) {  // the first tap inside the row: where a window of -inf points
@@ -114,11 +108,12 @@ static void max_any(T* y, O* offsets, const T* x, Image in, Image out, const Poo
           }
         }
         int64_t row = (plane * out.h + i) * out.w;
+        for (int64_t a = a0; a < a1; ++a) slots[a] = (top + a * p.dilation[0]) % ring * wide;  // not once a vector
         auto column = [&](int64_t j, int64_t n) __attribute__((always_inline)) {
           vec<T> best = splat(lowest);
           bits<T> tap = load(first + j) + I(a0 < kh ? a0 * kw : 0);
           for (int64_t a = a0; a < a1; ++a) {
-            int64_t slot = (top + a * p.dilation[0]) % ring * wide + j;
+            int64_t slot = slots[a] + j;
             if constexpr (WHERE) take_larger<T>(load(value + slot), load(where + slot) + I(a * kw), best, tap);
             else best = larger<T>(load(value + slot), best);
           }
@@ -129,64 +124,6 @@ static void max_any(T* y, O* offsets, const T* x, Image in, Image out, const Poo
         else column(0, out.w);
       }
     });
-  });
-}
-
-// Each tap collects in a row of its own, in the columns of g, so that no load meets a store half done beside it (taps that
-// share a phase lie one element apart); then the taps of a phase are added, shifted, and the phases joined.
-template <class T, class O>
-static void max_any_dx(T* dx, const T* g, const O* offsets, Image in, Image out, const Pool2d& p) {
-  using I = lane<bits<T>>;
-  int64_t kh = p.kernel[0], kw = p.kernel[1], wide = round_up<T>(out.w), total = out.planes * out.h * out.w;
-  Phases phases = Phases::of<T>(in.w, out.w, kw, p.stride[1], p.padding[1], p.dilation[1]);
-  for_bands(in.planes, in.h, phases.size() + kh * kw * wide / p.stride[0], [&](const auto& each) {
-    Scratch<T> split(phases.size()), taps(kw * wide);
-    Scratch<int64_t> at(kw);
-    for (int64_t b = 0; b < kw; ++b) at[b] = phases.at(b);
-    each([&](int64_t plane, int64_t begin, int64_t end) {
-      for (int64_t h = begin; h < end; ++h) {
-        bool any = false;
-        for (int64_t a = kh - 1; a >= 0; --a) {
-          int64_t down = h + p.padding[0] - a * p.dilation[0], i = down / p.stride[0];
-          if (down < 0 || down % p.stride[0] != 0 || i >= out.h) continue;
-          int64_t row = (plane * out.h + i) * out.w;
-          for (int64_t j = 0; j < wide; j += lanes<T>) {
-            vec<T> v = load_head(g + row + j, out.w - j);  // zeros past the row, where offsets are the next row's
-            bits<T> tap = load_offsets<T>(offsets + row + j, total - row - j);
-            for (int64_t b = 0; b < kw; ++b) {
-              T* to = taps + b * wide + j;
-              vec<T> mine = tap == I(a * kw + b) ? v : vec<T>{};
-              store(to, any ? load(to) + mine : mine);
-            }
-          }
-          any = true;
-        }
-        T* to = dx + (plane * in.h + h) * in.w;
-        if (!any) {
-          for (int64_t w = 0; w < in.w; ++w) to[w] = T(0);
-          continue;
-        }
-        phases.fill(split.data, T(0));
-        for (int64_t b = 0; b < kw; ++b)
-          for (int64_t j = 0; j < wide; j += lanes<T>)
-            store(split + at[b] + j, load(split + at[b] + j) + load(taps + b * wide + j));
-        phases.join(to, split.data);
-      }
-    });
-  });
-}
-
-template <class T, class O>
-static void max_at(T* y, const T* x, const O* offsets, Image in, Image out, const Pool2d& p) {
-  for_planes(in.planes, out.h, 4 * out.w, [&](int64_t plane, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = 0; j < out.w; ++j) {
-        int64_t k = (plane * out.h + i) * out.w + j, o = offsets[k];
-        int64_t h = i * p.stride[0] - p.padding[0] + o / p.kernel[1] * p.dilation[0];
-        int64_t w = j * p.stride[1] - p.padding[1] + o % p.kernel[1] * p.dilation[1];
-        bool inside = h >= 0 && h < in.h && w >= 0 && w < in.w;  // outside: a window that holds padding alone
-        y[k] = inside ? x[(plane * in.h + h) * in.w + w] : T(0);
-      }
   });
 }
 
@@ -219,24 +156,41 @@ template <class T> static void max_2x2(T* y, uint8_t* offsets, const T* x, Image
   });
 }
 
-template <class T> static void max_2x2_dx(T* dx, const T* g, const uint8_t* offsets, Image in, Image out) {
-  for_planes(in.planes, out.h, 2 * in.w, [&](int64_t plane, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      T *upper = dx + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
-      int64_t row = (plane * out.h + i) * out.w;
-      for_vectors<T>(out.w, [&](int64_t j) __attribute__((always_inline)) {
-        vec<T> v = load(g + row + j), none{}, a, b;
-        bits<T> at = load_offsets<T>(offsets + row + j, lanes<T>);
-        join2<T>(at == 0 ? v : none, at == 1 ? v : none, a, b);
-        store(upper + 2 * j, a);
-        store(upper + 2 * j + lanes<T>, b);
-        join2<T>(at == 2 ? v : none, at == 3 ? v : none, a, b);
-        store(lower + 2 * j, a);
-        store(lower + 2 * j + lanes<T>, b);
-      });
-      for (int64_t w = 2 * out.w; w < in.w; ++w) upper[w] = lower[w] = T(0);
-      if (i == out.h - 1)
-        for (T *p = lower + in.w, *stop = dx + (plane + 1) * in.h * in.w; p < stop; ++p) *p = T(0);
+// ---- one window: the whole plane ------------------------------------------------------------------------------------
+
+// Each lane keeps its largest; then the lanes are compared as positions in the plane are: ties to the first, last NaN.
+template <bool WHERE, class T, class O> static void max_whole(T* y, O* offsets, const T* x, int64_t planes, int64_t n) {
+  using I = lane<bits<T>>;
+  constexpr int L = lanes<T>;
+  parallel_for(planes, 32768 / (n + 16) + 1, [&](int64_t begin, int64_t end) {
+    T value[L];
+    I where[L];
+    bits<T> count{};
+    for (int i = 0; i < L; ++i) count[i] = I(i);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const T* const p = x + plane * n;
+      vec<T> best = splat(-T(__builtin_inf()));
+      bits<T> at = count, position = count;
+      int64_t k = 0;
+      for (; k + L <= n; k += L, position += I(L)) {
+        if constexpr (WHERE) take_larger<T>(load(p + k), position, best, at);
+        else best = larger<T>(load(p + k), best);
+      }
+      store(value, best);
+      if constexpr (WHERE) store(where, at);
+      T top = value[0];
+      I found = WHERE ? where[0] : I(0);
+      auto meet = [&](T v, I w) __attribute__((always_inline)) {
+        const bool nan = v != v && (top == top || w > found), tie = v == top && w < found;
+        if (v > top || nan || (WHERE && tie)) top = v, found = w;
+      };
+      const int filled = n < L ? int(n) : L;
+      if (k > 0)
+        for (int i = 1; i < filled; ++i) meet(value[i], WHERE ? where[i] : I(0));
+      else top = p[0], found = 0, k = 1;
+      for (; k < n; ++k) meet(p[k], I(k));
+      y[plane] = top;
+      if constexpr (WHERE) offsets[plane] = O(found);
     }
   });
 }

@@ -2,20 +2,26 @@
 //
 //    max_pool2d            y and, for each window, the offset of its maximum: a byte, int32 for windows above 256 taps,
 //                          or an empty array where nobody will ask
-//    max_pool2d_dx, _at    derivative, and the derivative of that                                          -> max.h
+//    max_pool2d_dx, _at    derivative, and the derivative of that                                          -> max_dx.h
 //    max_pool2d_indices    offsets -> flat index in the H·W plane, as PyTorch counts, when somebody asks
 //    avg_pool2d, _dx       linear pair                                                                     -> mean.h
-//    adaptive_*            windows of unequal size; equal ones come here as max_pool2d or avg_pool2d       -> mean.h
+//    adaptive_*            windows of unequal size; equal ones come here as max_pool2d or avg_pool2d       -> adaptive.h
 //    max_unpool2d, _dx     y[index] = x (or += x), and dx = g[index]
 //
 // All are bound by memory. Read on: rows.h (strides on whole vectors).
 #include "../declare.h"
-#include "max.h"
-#include "mean.h"
+#include "adaptive.h"
+#include "max_dx.h"
 
 namespace fastnn::FN_ISA {
 
 template <class F> FN void with_float(DType t, const F& f) { t == DType::f32 ? f(float{}) : f(double{}); }
+
+// One window, which is the plane: its positions are the plane's.
+FN bool is_whole(Image in, Image out, const Pool2d& p) {
+  const bool one = out.h == 1 && out.w == 1 && p.padding[0] == 0 && p.padding[1] == 0 && p.dilation[0] == 1 && p.dilation[1] == 1;
+  return one && p.kernel[0] == in.h && p.kernel[1] == in.w && in.h * in.w < (int64_t(1) << 31);
+}
 
 void max_pool2d(PackedOut y, PackedOut offsets, PackedIn x, Pool2d p) {
   if (y.numel() == 0) return;
@@ -24,7 +30,11 @@ void max_pool2d(PackedOut y, PackedOut offsets, PackedIn x, Pool2d p) {
     using T = decltype(zero);
     bool none = offsets.numel() == 0, bytes = none || offsets.dtype == DType::u8;
     auto* o = none ? nullptr : offsets.ptr<uint8_t>();
-    if (bytes && is_two_by_two(in, out, p, lanes<T>)) max_2x2(y.ptr<T>(), o, x.ptr<T>(), in, out);
+    if (is_whole(in, out, p)) {
+      if (none) max_whole<false>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);
+      else if (bytes) max_whole<true>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);
+      else max_whole<true>(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in.planes, in.h * in.w);
+    } else if (bytes && is_two_by_two(in, out, p, lanes<T>)) max_2x2(y.ptr<T>(), o, x.ptr<T>(), in, out);
     else if (none) max_any<false>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
     else if (bytes) max_any<true>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
     else max_any<true>(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in, out, p);
@@ -37,7 +47,10 @@ void max_pool2d_dx(PackedOut dx, PackedIn g, PackedIn offsets, Pool2d p) {
   with_float(dx.dtype, [&](auto zero) {
     using T = decltype(zero);
     auto* o = offsets.ptr<uint8_t>();
-    if (offsets.dtype != DType::u8) max_any_dx(dx.ptr<T>(), g.ptr<T>(), offsets.ptr<int32_t>(), in, out, p);
+    if (is_whole(in, out, p)) {
+      if (offsets.dtype == DType::u8) max_whole_dx(dx.ptr<T>(), g.ptr<T>(), o, in.planes, in.h * in.w);
+      else max_whole_dx(dx.ptr<T>(), g.ptr<T>(), offsets.ptr<int32_t>(), in.planes, in.h * in.w);
+    } else if (offsets.dtype != DType::u8) max_any_dx(dx.ptr<T>(), g.ptr<T>(), offsets.ptr<int32_t>(), in, out, p);
     else if (is_two_by_two(in, out, p, lanes<T>)) max_2x2_dx(dx.ptr<T>(), g.ptr<T>(), o, in, out);
     else max_any_dx(dx.ptr<T>(), g.ptr<T>(), o, in, out, p);
   });

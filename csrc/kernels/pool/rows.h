@@ -7,7 +7,7 @@
 //    phase 2   b e -        So any stride and dilation runs on whole vectors, and tails read padding.
 //
 // The split costs one pass over the row in L1; stride 2 is a deinterleaving shuffle. `join` is the way back, for
-// derivatives: the padding's share is dropped.
+// derivatives.
 #pragma once
 #include "../../core/parallel.h"
 #include "../../core/shuffle.h"
@@ -67,18 +67,25 @@ struct Phases {  // of one row of length w, for outs windows along it
     for (int64_t r = 0; r < stride && r < w; ++r) {
       int64_t c = r + padding;
       T* q = p + c % stride * length + c / stride;
-      for (int64_t i = r; i < w; i += stride) *q++ = x[i];
+      for (int64_t i = r; i < w; i += stride) {
+        *q++ = x[i];
+        __asm__("" : "+r"(q));  // or GCC gathers vectors, which takes longer
+      }
     }
   }
 
+  // The way back, from phases that start at the row's first column of each: position origin(r) of phase r.
+  FN int64_t origin(int64_t r) const {
+    const int64_t column = ((r - padding) % stride + stride) % stride;
+    return (column + padding) / stride;
+  }
   template <class T> FN void join(T* x, const T* p) const {
     if (stride == 1) {
-      __builtin_memcpy(x, p + padding, size_t(w) * sizeof(T));
+      __builtin_memcpy(x, p, size_t(w) * sizeof(T));
       return;
     }
     if (stride == 2) {
-      const T* even = p + (padding & 1) * length + padding / 2;
-      const T* odd = p + (~padding & 1) * length + (padding + 1) / 2;
+      const T *even = p + (padding & 1) * length, *odd = p + (~padding & 1) * length;
       int64_t i = 0;
       vec<T> a, b;
       for (; i + 2 * lanes<T> <= w; i += 2 * lanes<T>) {
@@ -96,10 +103,31 @@ struct Phases {  // of one row of length w, for outs windows along it
       return;
     }
     for (int64_t r = 0; r < stride && r < w; ++r) {
-      int64_t c = r + padding;
-      const T* q = p + c % stride * length + c / stride;
-      for (int64_t i = r; i < w; i += stride) x[i] = *q++;
+      const T* q = p + (r + padding) % stride * length;
+      for (int64_t i = r; i < w; i += stride) {
+        x[i] = *q++;
+        __asm__("" : "+r"(q));
+      }
     }
+  }
+};
+
+// For derivatives: the taps b, those of a phase together. Column k of a phase reads window k - shift by that tap.
+struct Taps {
+  int64_t count;
+  Scratch<int64_t> order, shift, phase;
+  explicit FN Taps(const Phases& p) : count(p.taps), order(p.taps), shift(p.taps), phase(p.taps) {
+    for (int64_t b = 0; b < count; ++b) {
+      const int64_t r = b * p.dilation % p.stride;
+      int64_t k = b;
+      for (; k > 0 && phase[k - 1] > r; --k) order[k] = order[k - 1], shift[k] = shift[k - 1], phase[k] = phase[k - 1];
+      order[k] = b, shift[k] = b * p.dilation / p.stride - p.origin(r), phase[k] = r;
+    }
+  }
+  FN int64_t end_of_phase(int64_t k) const {
+    const int64_t r = phase[k];
+    while (k < count && phase[k] == r) ++k;
+    return k;
   }
 };
 

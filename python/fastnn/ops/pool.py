@@ -10,6 +10,7 @@ from ..autodiff import is_grad_enabled, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..tensor import empty
+from .reduce import mean
 from .shape import contiguous, squeeze, unsqueeze
 
 # -- arguments --------------------------------------------------------------------------------------------------------------
@@ -256,6 +257,8 @@ def _equal_windows(input, size):
 def adaptive_avg_pool2d(input, output_size):
     """The mean over window i of n/m: [floor(i n/m), ceil((i+1) n/m)) on each axis; None keeps a length."""
     size = _adaptive_size(input, 2, "adaptive_avg_pool2d", output_size)
+    if size == (1, 1):
+        return mean(input, (-2, -1), keepdim=True)
     kernel = _equal_windows(input, size)
     return _adaptive_avg(input, size=size) if kernel is None else avg_pool2d(input, kernel)
 
