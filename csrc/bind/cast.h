@@ -9,6 +9,7 @@
 #include "../core/launch.h"
 #include "../kernels/geometry.h"
 #include "array.h"
+#include "listen.h"
 
 namespace fastnn {
 
@@ -122,6 +123,7 @@ PyObject* call(const char* name, int64_t& count, void (*kernel)(P...), PyObject*
       raise_error(ErrorKind::type, "%s: expected %d arguments, got %lld", name, int(sizeof...(P)), (long long)n);
     std::tuple<Argument<P>...> a{Argument<P>(args[I], Where{name, int(I) + 1})...};
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
+    Listening listening(name, args, n);
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       launch<P...>(count, kernel, std::get<I>(a).value...);

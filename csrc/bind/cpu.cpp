@@ -82,6 +82,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_interchange(m);
   bind_elementwise(m);
   bind_index(m);
+  bind_listen(m);
   bind_product(m);
   for (PyMethodDef* f = functions; f->ml_name; ++f) m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
 

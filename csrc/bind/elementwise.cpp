@@ -219,12 +219,15 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       broadcast(x[i].view, shape);
       bytes += x[i].view.bytes();
     }
+    Listening listening(name, args, n);
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       run<N>(count, kernel, y, x);
       if (staged.buffer) active->copy(Out{array_of(out).view}, In{y});
     }
-    return out ? Py_NewRef(out) : wrap(std::move(made));
+    PyObject* y_object = out ? Py_NewRef(out) : wrap(std::move(made));
+    if (!out) listening.result = y_object;
+    return y_object;
   });
 }
 

@@ -61,12 +61,13 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
     if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;
     Array made = empty(y.shape, y.ndim, y.dtype);
     int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();
+    Listening listening(add ? "matmul_bias" : "matmul", args, add ? 3 : 2);
     {
       ReleaseGil gil(elements * (inner + 1) >= RELEASE_FROM);
       if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{made.view}, In{a}, In{b}, In{d});
       else launch<Out, In, In>(launches[int(Count::matmul)], active->matmul, Out{made.view}, In{a}, In{b});
     }
-    return wrap(std::move(made));
+    return listening.result = wrap(std::move(made));
   });
 }
 

@@ -42,4 +42,5 @@ def memory_stats() -> dict:
 
 from . import datasets, nn, optim, utils  # noqa: E402
 from .serialization import load, save  # noqa: E402
+from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402
