@@ -183,6 +183,7 @@ TABLES = {
     "log_d": lambda: fit(atz(lambda s: 2 * mp.atanh(s), lambda s: 2 * s, 3), lambda z: z, 0, mp.mpf("0.02945"), range(7), D),
     "sin_f": lambda: fit(atz(mp.sin, lambda x: x, 3), lambda z: z, 0, q4**2, range(4), F),
     "cos_f": lambda: fit(atz(mp.cos, lambda x: 1 - x * x / 2, 4), lambda z: z * z, 0, q4**2, range(3), F),
+    "sin_of_float_d": lambda: fit(atz(mp.sin, lambda x: x, 3), lambda z: z * mp.sqrt(z) / mp.sin(mp.sqrt(z)) if z else z, 0, 4 * q4**2, range(5), D),
     "sin_d": lambda: fit(atz(mp.sin, lambda x: x, 3), lambda z: z, 0, q4**2, range(6), D),
     "cos_d": lambda: fit(atz(mp.cos, lambda x: 1 - x * x / 2, 4), lambda z: z * z, 0, q4**2, range(6), D),
     "atan_f": lambda: fit(atz(mp.atan, lambda x: x, 3), lambda z: z, 0, t8**2, range(5), F),

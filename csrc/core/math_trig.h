@@ -2,6 +2,10 @@
 //
 //    x = q pi/2 + r, |r| <= pi/4:   q mod 4 says which of  sin r, cos r, -sin r, -cos r  is wanted
 //
+// sin and cos of floats are computed in double, two vectors for one, and rounded once: 0.50 ulp. One polynomial serves
+//
+//    x = n pi + r, |r| <= pi/2:     sin x = +-sin r, by the parity of n; for cos, n is an integer and a half
+//
 // pi/2 is subtracted in parts of 33 bits, so that q times each is exact for |x| < 2^20.
 // Beyond, x 2/pi is formed in integers from as many bits of 2/pi as matter (Payne and Hanek), one lane at a time.
 #pragma once
@@ -122,6 +126,34 @@ FN vec<double> cos_kernel(vec<double> r, vec<double> lo) {
   return w + (((one - w) - h) + (z * z * p - r * lo));
 }
 
+// sin(x + quadrant pi/2) for one |x| >= 2^20, or NaN
+[[maybe_unused]] static __attribute__((noinline)) float sin_huge(float x, int quadrant) {
+  const auto a = reduce_huge_angle(x);
+  const int64_t q = a.q + quadrant;
+  const vec<double> r = splat(a.r), y = q & 1 ? cos_kernel(r, vec<double>{}) : sin_kernel(r, vec<double>{});
+  return float(q & 2 ? -y[0] : y[0]);
+}
+
+template <int QUADRANT> FN vec<double> sin_in_double(vec<double> x) {
+  constexpr double HALF = 0.5 * QUADRANT;
+  const auto z = (x * 0.3183098861837907 - splat(HALF)) + splat(Limits<double>::MAGIC);
+  const auto n = (z - splat(Limits<double>::MAGIC)) + splat(HALF);  // times PI_2_A exact: at most 20 bits
+  auto r = (x - n * (2 * PI_2_A)) - n * (2 * PI_2_BCD);
+  const auto r2 = r * r;
+  const auto p = poly(r2, -0.16666666625943932, 0.00833333109959026, -0.00019840866994158687, 2.7525320322881365e-06,
+                      -2.3887752339542913e-08);
+  const auto sign = (to_bits<double>(z) + QUADRANT) << 63;
+  return from_bits<double>(to_bits<double>(r * (splat(1.) + r2 * p)) ^ sign);  // this way sin(-0) is -0
+}
+template <int QUADRANT> FN vec<float> sin_by_double(vec<float> x) {
+  const auto w = widen(x);
+  auto y = narrow({sin_in_double<QUADRANT>(w.lo), sin_in_double<QUADRANT>(w.hi)});
+  if (!all_lanes(abs(x) <= float(HUGE_ANGLE))) [[unlikely]]
+    for (int i = 0; i < lanes<float>; ++i)
+      if (!(__builtin_fabsf(x[i]) <= float(HUGE_ANGLE))) y[i] = sin_huge(x[i], QUADRANT);
+  return y;
+}
+
 template <class V> FN V sin_of(V x, int quadrant) {
   using T = scalar<V>;
   auto a = reduce_angle(x);
@@ -138,9 +170,9 @@ template <class V> FN V tan_of(V x) {
   V y = (odd ? -c : s) / (odd ? s : c);
   return abs(x) < Limits<T>::TINY ? x : y;
 }
-FN vec<float> sin(vec<float> x) { return abs(x) < Limits<float>::TINY ? x : sin_of(x, 0); }
+FN vec<float> sin(vec<float> x) { return sin_by_double<0>(x); }
 FN vec<double> sin(vec<double> x) { return abs(x) < Limits<double>::TINY ? x : sin_of(x, 0); }
-FN vec<float> cos(vec<float> x) { return sin_of(x, 1); }
+FN vec<float> cos(vec<float> x) { return sin_by_double<1>(x); }
 FN vec<double> cos(vec<double> x) { return sin_of(x, 1); }
 FN vec<float> tan(vec<float> x) { return tan_of(x); }
 FN vec<double> tan(vec<double> x) { return tan_of(x); }
