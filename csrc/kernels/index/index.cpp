@@ -19,6 +19,7 @@ template <class T> void get(const View& y, const View& x, const Parts& p, const 
   T* const py = y.ptr<T>();
   const T* const px = x.ptr<T>();
   if (tables * inner * outer == 0) return;
+  const bool large = y.bytes() >= LARGE;
   parallel_for(outer * tables * pieces, ceil_div(16384, piece), [&](int64_t begin, int64_t end) {
     for (int64_t u = begin; u < end;) {  // one o at a time; a unit is a piece of a row
       const int64_t o = u / (tables * pieces);
@@ -44,7 +45,7 @@ template <class T> void get(const View& y, const View& x, const Parts& p, const 
           if (b + 4 < last && from[b + 4] != NONE) __builtin_prefetch(px + in + from[b + 4]);
           T* const to = py + out + place(b);
           if (from[b] == NONE) __builtin_memset(to, 0, size_t(inner) * sizeof(T));
-          else copy_run(to, px + in + from[b], inner);
+          else copy_row(to, px + in + from[b], inner, large);
         }
         u = stop;
         continue;

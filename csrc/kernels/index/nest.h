@@ -112,4 +112,20 @@ template <class T> FN void copy_run(T* to, const T* from, int64_t count) {
     for (int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
+// Rows of a result that no second-level cache holds. The processor's own copy loop writes whole lines without reading them
+// first, which memcpy leaves to runs of 8 KiB and more. (Rows of 1 KiB into 16 MB, Zen 4: 730 -> 440 us; into 1 MB it takes
+// twice as long as memcpy. Stores past the caches: 7 ms.)
+constexpr int64_t LARGE = 4 << 20;  // bytes
+template <class T> FN void copy_row(T* to, const T* from, int64_t count, bool large) {
+#if defined(__AVX512F__)
+  if (large && count * int64_t(sizeof(T)) >= 1024 && (reinterpret_cast<uint64_t>(to) & 63) == 0) {
+    size_t n = size_t(count) * sizeof(T);
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+    return;
+  }
+#endif
+  (void)large;
+  copy_run(to, from, count);
+}
+
 }  // namespace fastnn::FN_ISA
