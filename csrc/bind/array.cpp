@@ -199,6 +199,7 @@ void bind_array(py::module_& m) {
                                 {Py_tp_members, members},
                                 {Py_tp_getset, getset},
                                 {Py_tp_methods, methods},
+                                {Py_mp_subscript, reinterpret_cast<void*>(array_subscript)},
                                 {Py_tp_doc, const_cast<char*>("Strided array of one dtype on a counted buffer.")},
                                 {0, nullptr}};
   static PyType_Spec spec = {"fastnn._cpu.Array", sizeof(PyArray), 0,

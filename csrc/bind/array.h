@@ -53,5 +53,6 @@ void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp
 void bind_product(pybind11::module_& m);      // product.cpp
 extern PyMethodDef view_methods[];            // views.cpp
+PyObject* array_subscript(PyObject* x, PyObject* key);  // index.cpp: x[key]
 
 }  // namespace fastnn

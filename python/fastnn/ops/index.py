@@ -360,5 +360,5 @@ def in_place(x, name, f, args, params, write=None, leaf="a leaf Variable"):
     return x
 
 
-Tensor.__getitem__ = _getitem_method
+_cpu.set_getitem(_getitem_method)
 Tensor.__setitem__ = _setitem_method
