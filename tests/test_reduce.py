@@ -197,3 +197,12 @@ def test_against_torch(rng):
         ya.sum().backward()
         yb.sum().backward()
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_sum_to_size(rng):
+    x = fastnn.from_numpy(rng.standard_normal((3, 4, 5)))
+    np.testing.assert_allclose(x.sum_to_size(4, 1).numpy(), x.numpy().sum((0, 2))[:, None])
+    np.testing.assert_allclose(x.sum_to_size((5,)).numpy(), x.numpy().sum((0, 1)))
+    assert x.sum_to_size(3, 4, 5) is x
+    with pytest.raises(RuntimeError, match="sum_to"):
+        x.sum_to_size(3, 5)

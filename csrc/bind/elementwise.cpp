@@ -256,11 +256,29 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr}};
 #undef KERNEL
 
+// fill(y, number): every element of y becomes the number, converted to y's dtype.
+PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    if (n != 2) raise_error(ErrorKind::type, "fill: expected y, number");
+    const View y = view_from(args[0], Where{"fill", 1}, true, false);
+    Operand x;
+    read_operand(x, args[1], "fill", 1);
+    if (!x.number) raise_error(ErrorKind::type, "fill: argument 2 must be a number, not a Tensor");
+    convert(x, y.dtype);
+    broadcast(x.view, y);
+    ReleaseGil gil(y.bytes() >= RELEASE_FROM);
+    active->copy(Out{y}, In{x.view});
+    return Py_NewRef(Py_None);
+  });
+}
+PyMethodDef fill = {"fill", FN_FASTCALL(py_fill), "fill(y, number)"};
+
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
   for (PyMethodDef* f = functions; f->ml_name; ++f)
     m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
+  m.attr(fill.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&fill, nullptr));
   m.def("promote", [](py::args args) {  // result dtype of these operands
     Promotion dims, zero, numbers;
     int i = 0;

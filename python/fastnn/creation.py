@@ -176,6 +176,9 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **ig
 
 def _fill(t, value):
     """Sets every element, unrecorded."""
+    if t._floating and isinstance(value, (int, float)):
+        _cpu.fill(t, float(value))
+        return
     if isinstance(value, _cpu.Array):
         source = value.detach()
     else:

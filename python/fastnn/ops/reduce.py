@@ -17,7 +17,7 @@ from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, normalize_dim, ones_like, zeros
+from ..tensor import Tensor, normalize_dim, ones_like, shape_from, zeros
 from .shape import _clone, _expand, _reshape
 
 # -- axes and shapes --------------------------------------------------------------------------------------------------------
@@ -146,14 +146,21 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None
 
 def sum_to(x, shape):
     """x summed over the axes along which `shape` was broadcast: the partial of broadcasting. ShapeError if it was not."""
-    shape = tuple(shape)
-    if x._shape == shape:
+    shape, have = tuple(shape), x._shape
+    if have == shape:
         return x
-    lead = x.ndim - len(shape)
+    lead = len(have) - len(shape)
+    if lead > 0 and have[lead:] == shape:
+        return _sum(x, dims=_ALL[lead], shape=shape)
     if lead < 0 or builtins.any(s not in (1, n) for s, n in zip(shape, x._shape[lead:], strict=True)):
         raise ShapeError(f"sum_to: a tensor of shape {list(x._shape)} is not a broadcast of shape {list(shape)}")
     dims = tuple([d for d, n in enumerate(x._shape) if d < lead or (shape[d - lead] == 1 and n != 1)])
     return _sum(x, dims=dims, shape=shape)
+
+
+def sum_to_size(input, *size):
+    """`sum_to` as PyTorch spells it: input summed to a shape that broadcasts to its own."""
+    return sum_to(input, shape_from(size))
 
 
 @_numpy_names
@@ -412,5 +419,5 @@ def logsumexp(input, dim, keepdim=False):
 __all__ = (
     "all amax amin aminmax any argmax argmin count_nonzero logsumexp max mean min nanmean nansum sum"
 ).split()
-METHODS = __all__
+METHODS = (*__all__, "sum_to_size")
 FUNCTIONAL = ()

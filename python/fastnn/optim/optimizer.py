@@ -154,10 +154,10 @@ class Optimizer:
         with no_grad():
             work = []
             for group in self.param_groups:
-                params = [p for p in group["params"] if p.grad is not None]
-                grads = [p.grad for p in params]
+                params = [p for p in group["params"] if p._grad is not None]
+                grads = [p._grad for p in params]
                 for p, g in zip(params, grads, strict=True):
-                    if g.shape != p.shape or g.dtype != p.dtype:
+                    if g._shape != p._shape or g.dtype is not p.dtype:
                         raise RuntimeError(
                             f"{type(self).__name__}.step: gradient of shape {list(g.shape)} and dtype {g.dtype} for a "
                             f"parameter of shape {list(p.shape)} and dtype {p.dtype}"
@@ -174,25 +174,24 @@ class Optimizer:
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, or fill them with zeros."""
         for p in chain.from_iterable(g["params"] for g in self.param_groups):
-            if p.grad is not None:
-                p.grad = None if set_to_none else p.grad.detach().zero_()
+            if p._grad is not None:
+                p._grad = None if set_to_none else p._grad.detach().zero_()
 
     def slots(self, params, name, start=0.0):
         """The list of state tensors `name` of params, made where absent: shaped like the parameter."""
-        out = []
-        for p in params:
-            state = self.state[p]
+        states = [self.state[p] for p in params]
+        for p, state in zip(params, states, strict=True):
             if state.get(name) is None:
                 state[name] = full_like(p, start)
-            out.append(state[name])
-        return out
+        return [state[name] for state in states]
 
     def counts(self, params, name="step", start=0.0):
         """The list of 0-d float64 state tensors `name` of params, made where absent."""
-        for p in params:
-            if name not in self.state[p]:
-                self.state[p][name] = tensor(start, dtype=dtypes.float64)
-        return [self.state[p][name] for p in params]
+        states = [self.state[p] for p in params]
+        for state in states:
+            if name not in state:
+                state[name] = tensor(start, dtype=dtypes.float64)
+        return [state[name] for state in states]
 
     # ---- state dict -------------------------------------------------------------------------------------------------
 
