@@ -31,6 +31,52 @@ int class_of(size_t bytes) {
   return (log - 6) * 4 + quarter + 1;
 }
 
+void put_back(Free* block, int k) {
+  block->next = lists[k];
+  lists[k] = block;
+}
+
+// A few blocks that a thread keeps for its next scratch; under `mutex` like the lists, so that pool_trim can have them.
+struct Mine {
+  static constexpr int COUNT = 4;
+  Free* blocks[COUNT] = {};
+  int classes[COUNT] = {};
+  unsigned turn = 0;
+  Mine *before = nullptr, *after = nullptr;
+  Mine();
+  ~Mine();
+};
+Mine* threads;  // of all threads that have used scratch
+thread_local Mine mine;
+
+Mine::Mine() {
+  std::lock_guard<std::mutex> lock(mutex);
+  after = threads;
+  if (after) after->before = this;
+  threads = this;
+}
+Mine::~Mine() {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (int i = 0; i < COUNT; ++i)
+    if (blocks[i]) put_back(blocks[i], classes[i]);
+  (before ? before->after : threads) = after;
+  if (after) after->before = before;
+}
+
+void taken(int k, bool cached) {
+  int64_t size = int64_t(class_bytes(k));
+  if (cached) stats.cached_bytes -= size;
+  stats.live_blocks += 1;
+  stats.live_bytes += size;
+  if (stats.live_bytes > stats.peak_bytes) stats.peak_bytes = stats.live_bytes;
+}
+void given_back(int k) {
+  int64_t size = int64_t(class_bytes(k));
+  stats.live_blocks -= 1;
+  stats.live_bytes -= size;
+  stats.cached_bytes += size;
+}
+
 void* system_alloc(size_t bytes) {
   void* p = nullptr;
   if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : 64, bytes) != 0) return nullptr;
@@ -49,15 +95,9 @@ void* pool_alloc(size_t bytes) {
   size_t size = class_bytes(k);
   {
     std::lock_guard<std::mutex> lock(mutex);
-    void* p = lists[k];
-    if (p) {
+    if (void* p = lists[k]) {
       lists[k] = lists[k]->next;
-      stats.cached_bytes -= int64_t(size);
-    }
-    if (p) {
-      stats.live_blocks += 1;
-      stats.live_bytes += int64_t(size);
-      if (stats.live_bytes > stats.peak_bytes) stats.peak_bytes = stats.live_bytes;
+      taken(k, true);
       return p;
     }
   }
@@ -68,26 +108,24 @@ void* pool_alloc(size_t bytes) {
   }
   if (!p) throw std::bad_alloc();
   std::lock_guard<std::mutex> lock(mutex);
-  stats.live_blocks += 1;
-  stats.live_bytes += int64_t(size);
-  if (stats.live_bytes > stats.peak_bytes) stats.peak_bytes = stats.live_bytes;
+  taken(k, false);
   return p;
 }
 
 void pool_free(void* p, size_t bytes) {
   int k = class_of(bytes);
-  size_t size = class_bytes(k);
   std::lock_guard<std::mutex> lock(mutex);
-  stats.live_blocks -= 1;
-  stats.live_bytes -= int64_t(size);
-  stats.cached_bytes += int64_t(size);
-  auto* block = static_cast<Free*>(p);
-  block->next = lists[k];
-  lists[k] = block;
+  given_back(k);
+  put_back(static_cast<Free*>(p), k);
 }
 
 void pool_trim() {
   std::lock_guard<std::mutex> lock(mutex);
+  for (Mine* m = threads; m; m = m->after)
+    for (Free*& block : m->blocks) {
+      free(block);
+      block = nullptr;
+    }
   for (auto& list : lists)
     while (list) {
       Free* next = list->next;
@@ -109,7 +147,37 @@ void pool_fail_after(int64_t n) { fail_countdown = n; }
 void pool_lock() { mutex.lock(); }
 void pool_unlock() { mutex.unlock(); }
 
-void* scratch_alloc(size_t bytes) { return pool_alloc(bytes); }
-void scratch_free(void* p, size_t bytes) { pool_free(p, bytes); }
+// Scratch blocks go back to the thread that used them: they lie in its core's cache, and fetching a line that another core
+// has written costs 100 ns (measured: packing into blocks of both threads made sgemm 192 2.2 times slower on 2 cores).
+void* scratch_alloc(size_t bytes) {
+  int k = class_of(bytes);
+  if (class_bytes(k) < HUGE_FROM && fail_countdown.load(std::memory_order_relaxed) < 0) {
+    Mine& own = mine;  // made before the lock is taken: its constructor takes it too
+    std::lock_guard<std::mutex> lock(mutex);
+    for (int i = 0; i < Mine::COUNT; ++i)
+      if (own.blocks[i] && own.classes[i] == k) {
+        void* p = own.blocks[i];
+        own.blocks[i] = nullptr;
+        taken(k, true);
+        return p;
+      }
+  }
+  return pool_alloc(bytes);
+}
+void scratch_free(void* p, size_t bytes) {
+  int k = class_of(bytes);
+  if (class_bytes(k) >= HUGE_FROM) return pool_free(p, bytes);
+  Mine& own = mine;
+  std::lock_guard<std::mutex> lock(mutex);
+  int i = 0;
+  while (i < Mine::COUNT && own.blocks[i]) ++i;
+  if (i == Mine::COUNT) {  // the one kept longest makes room
+    i = int(own.turn++ % Mine::COUNT);
+    put_back(own.blocks[i], own.classes[i]);
+  }
+  own.blocks[i] = static_cast<Free*>(p);
+  own.classes[i] = k;
+  given_back(k);
+}
 
 }  // namespace fastnn

@@ -1,13 +1,16 @@
 // core/parallel.cpp: the thread pool behind parallel_for. One job at a time; whoever is free takes the next chunk.
 //
-//   caller   publishes the job: fields, then `ticket` = (generation, chunk 0); wakes sleepers; takes chunks itself;
+//   caller   publishes the job: fields, then `ticket` = (generation, none taken); wakes sleepers; takes chunks itself;
 //            waits until `finished` == chunks
-//   worker   spins on `generation` about 250 us, then sleeps; takes chunk i by advancing ticket from (g, i) to (g, i + 1)
+//   worker   spins on `generation` about 250 us, then sleeps; takes a chunk by advancing ticket from (g, i, j) to (g, i + 1, j)
+//            or (g, i, j + 1), where i chunks are taken from the front and j from the back
 //
 // A worker reads the fields only for a generation that has been published, after they were complete; if the next job
 // starts meanwhile, the generation in the ticket differs and its compare-and-swap fails. A worker that took a chunk is
 // waited for, so the fields it read stay valid.
-// Chunks are taken, not dealt out: a thread that another library's spinning threads keep off its core takes fewer.
+// Chunks are taken, not dealt out: a thread that another library's spinning threads keep off its core takes fewer. The caller
+// takes them from the front and the first worker from the back, so that in loop after loop over the same arrays a core
+// meets the part that it has in its cache (a cache line from the other core's costs about 100 ns here).
 // Nothing is created before the first parallel loop; after fork the child starts with no workers and makes new ones.
 #include "parallel.h"
 
@@ -40,7 +43,7 @@ bool (*interrupt_hook)() = nullptr;
 namespace {
 
 constexpr int MAX_THREADS = 256;
-constexpr int64_t MAX_CHUNKS = int64_t(1) << 30;
+constexpr int64_t MAX_CHUNKS = 0xfffe;
 constexpr int SPINS = 20000;  // of PAUSE, 200-300 us: bridges the Python between two kernels; waking up costs 30-150 us
 constexpr auto RELAXED = std::memory_order_relaxed;
 
@@ -50,13 +53,14 @@ struct Worker {
 };
 
 struct Pool {  // what different threads write lies in different cache lines
-  alignas(64) std::atomic<uint64_t> ticket{0};      // generation << 32 | next chunk
+  alignas(64) std::atomic<uint64_t> ticket{0};      // generation << 32 | taken from the front << 16 | from the back
   alignas(64) std::atomic<int64_t> finished{0};
   alignas(64) std::atomic<uint32_t> generation{0};  // what workers wait for
   std::atomic<ChunkFn> run{nullptr};
   std::atomic<void*> context{nullptr};
   std::atomic<int64_t> n{0}, grain{1}, chunks{0};
   std::atomic<int> helpers_wanted{0};               // workers with a smaller number may take chunks
+  std::atomic<int> core{-1};                        // where the caller was when it published
   alignas(64) std::atomic<int> sleepers{0};
   std::atomic<bool> cancelled{false};
   std::exception_ptr error;
@@ -115,15 +119,17 @@ void run_chunk(ChunkFn run, void* context, int64_t n, int64_t grain, int64_t i) 
 }
 
 // Takes and runs chunks of generation g until none is left. `check` is called between chunks (caller only).
-template <class Check> void take_chunks(uint32_t g, const Check& check) {
+template <class Check> void take_chunks(uint32_t g, bool from_the_back, const Check& check) {
   ChunkFn run = pool->run.load(RELAXED);
   void* context = pool->context.load(RELAXED);
   int64_t n = pool->n.load(RELAXED), grain = pool->grain.load(RELAXED), chunks = pool->chunks.load(RELAXED), done = 0;
   std::atomic_thread_fence(std::memory_order_acquire);  // fields of a later job: then the ticket is seen closed
   uint64_t t = pool->ticket.load();
-  while (uint32_t(t >> 32) == g && int64_t(t & 0xffffffffu) < chunks) {
-    if (!pool->ticket.compare_exchange_weak(t, t + 1)) continue;
-    run_chunk(run, context, n, grain, int64_t(t & 0xffffffffu));
+  for (;;) {
+    int64_t front = t >> 16 & 0xffff, back = t & 0xffff;
+    if (uint32_t(t >> 32) != g || front + back >= chunks) break;
+    if (!pool->ticket.compare_exchange_weak(t, t + (from_the_back ? 1 : 1 << 16))) continue;
+    run_chunk(run, context, n, grain, from_the_back ? chunks - 1 - back : front);
     ++done;
     check();
     t = pool->ticket.load();
@@ -131,18 +137,11 @@ template <class Check> void take_chunks(uint32_t g, const Check& check) {
   if (done) pool->finished.fetch_add(done, std::memory_order_acq_rel);
 }
 
-// A thread that wakes is often put on the core of the one that woke it, where it waits behind the caller, which computes
-// (measured with the other core idle: sgemm 512 stays at 2.5 ms, for seconds, instead of 1.4). So the caller bars its own
-// core before it wakes workers, and a worker that is awake may go anywhere again.
+// A thread that starts or wakes is often put on the core of the one that woke it, and left there, behind a caller that
+// computes (measured with the other core idle: sgemm 512 stays at 2.5 ms, for seconds, instead of 1.4). So the caller bars
+// its own core before it wakes workers, and a worker that finds itself there moves; each may go anywhere afterwards.
 #ifdef __linux__
-void bar_this_core(Worker& w, int threads) {
-  cpu_set_t allowed;
-  if (pthread_getaffinity_np(w.thread, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < threads) return;
-  int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE) return;
-  CPU_CLR(here, &allowed);
-  if (CPU_COUNT(&allowed) > 0) pthread_setaffinity_np(w.thread, sizeof allowed, &allowed);
-}
+int this_core() { return sched_getcpu(); }
 struct Anywhere {  // remembers where the calling thread may run, and allows it again at the end of the scope
   cpu_set_t allowed;
   bool known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
@@ -150,16 +149,33 @@ struct Anywhere {  // remembers where the calling thread may run, and allows it 
     if (known) sched_setaffinity(0, sizeof allowed, &allowed);
   }
 };
+void bar(std::thread::native_handle_type thread, int core) {
+  cpu_set_t allowed;
+  if (core < 0 || core >= CPU_SETSIZE || pthread_getaffinity_np(thread, sizeof allowed, &allowed) != 0) return;
+  if (CPU_COUNT(&allowed) < num_threads() || CPU_COUNT(&allowed) < 2) return;
+  CPU_CLR(core, &allowed);
+  pthread_setaffinity_np(thread, sizeof allowed, &allowed);
+}
 #else
-void bar_this_core(Worker&, int) {}
+int this_core() { return -1; }
 struct Anywhere {};
+void bar(std::thread::native_handle_type, int) {}
 #endif
+
+void move_away_from(int core) {
+  if (core < 0 || this_core() != core) return;
+  Anywhere after;
+  bar(pthread_self(), core);
+}
 
 void work(int id) {
   inside = true;  // a kernel that calls parallel_for from a worker runs it in place
   uint32_t seen = pool->generation.load();
   for (;;) {
-    if (id < pool->helpers_wanted.load(RELAXED)) take_chunks(seen, [] {});
+    if (id < pool->helpers_wanted.load(RELAXED)) {
+      move_away_from(pool->core.load(RELAXED));
+      take_chunks(seen, id % 2 == 0, [] {});
+    }
     for (int i = 0; i < SPINS && pool->generation.load(RELAXED) == seen; ++i) FN_PAUSE();
     if (pool->generation.load() == seen) {
       Anywhere after;
@@ -243,7 +259,7 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
     return;
   }
   std::lock_guard<std::mutex> lock(pool->busy, std::adopt_lock);
-  int helpers = int(chunks - 1 < threads - 1 ? chunks - 1 : threads - 1);
+  int helpers = int(chunks - 1 < threads - 1 ? chunks - 1 : threads - 1), here = this_core();
   start_workers(helpers);
   uint32_t g = pool->generation.load() + 1;
   pool->ticket = uint64_t(g) << 32 | 0xffffffffu;  // closed while the fields change
@@ -254,6 +270,7 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
   pool->grain.store(grain, RELAXED);
   pool->chunks.store(chunks, RELAXED);
   pool->helpers_wanted.store(helpers, RELAXED);
+  pool->core.store(here, RELAXED);
   pool->finished.store(0, RELAXED);
   pool->cancelled.store(false, RELAXED);
   pool->error = nullptr;
@@ -262,12 +279,12 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
   pool->generation = g;
   if (pool->sleepers.load() > 0) {
     for (int i = 0; i < helpers; ++i)
-      if (pool->worker[i].asleep.load(RELAXED)) bar_this_core(pool->worker[i], threads);
+      if (pool->worker[i].asleep.load(RELAXED)) bar(pool->worker[i].thread, here);
     pool->generation.notify_all();
   }
   inside = true;
   Interrupts interrupts;
-  take_chunks(g, [&] {
+  take_chunks(g, false, [&] {
     try {
       interrupts();
     } catch (...) {

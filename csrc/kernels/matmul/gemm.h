@@ -1,22 +1,21 @@
-// matmul/gemm.h: the cache-blocked product, for any operands that can be packed. Used by matmul, conv2d, attention.
+// matmul/gemm.h: the cache-blocked product C = A.B for operands that are packed, or read where they lie.
 //
-//    gemm<float>(m, n, k, pack_a, pack_b, store)
+//    gemm<float>(m, n, k, left, right, store)
 //
-//    pack_a(float* to, int64_t i, int64_t rows, int64_t p, int64_t depth)   to[q * rows + r] = A[i + r, p + q]
-//    pack_b(float* to, int64_t j, int64_t cols, int64_t p, int64_t depth)   to[q * NR + c]   = B[p + q, j + c], cols <= NR
-//    store(acc, i, j, cols, first)                                          a tile is done for this block of k: tile.h, Store
+//    left     PackRows      copies a panel of A before use       RowsInPlace      reads it with its strides
+//    right    PackColumns   copies a block of B before use       ColumnsInPlace   reads it: columns contiguous, a vector or more
+//    store(acc, i, j, cols, first, last)     a tile is done for this block of k: tile.h, Store
 //
-// Functors, so that im2col (or a gather, or a mask) happens while packing. `to` has room for one vector behind the block.
-// Functors run on several threads at once; every store of one tile happens in order of k, `first` marks the first one.
-//
-//    for each KC of k:
-//      for each NC columns of C:                   B block [KC, NC] is packed once, lies in L2, shared by all threads
-//        for each row block (<= MR rows):          A panel [rows, KC] is packed by its thread just before use, lies in L1
+//    for each piece of C [rows, columns]:          a thread takes one, and shares nothing that it writes with the others
+//      for each KC of k:
+//        B block [KC, columns <= NC] is packed, lies in L2
+//        for each row block (<= MR rows):          A panel [rows, KC] is packed just before use, lies in L1
 //          for each NR columns: one tile
 //
-// Row blocks are of nearly equal height (64 rows: 11 11 11 11 10 10, not 14 14 14 14 8), so no ragged tile wastes a pass.
-// A is packed up front instead where several blocks of B meet it, or row blocks are so few that threads split the columns
-// too. Blocks depend on m, n, k only and k is never split between threads: the result is the same for any number of threads.
+// Every store of one tile happens in order of k, `first` marks the first one. Pieces and blocks depend on m, n, k only and k
+// is never split between threads: the result is the same for any number of threads.
+// Tried and lost: one packed copy of B (and A) for all threads. Packing less is worth little (an element costs 0.1-0.3 ns),
+// but a line that the other core packed costs 100 ns: 192^3 147 us instead of 68, 32x784.784x512 600 instead of 150.
 #pragma once
 #include "pack.h"
 
@@ -31,7 +30,6 @@ constexpr int64_t L1_PANEL = 8 * 256 * 4, L2_BLOCK = 256 * 512 * 4;
 #endif
 template <class T> constexpr int64_t KC = VECTOR_BYTES == 64 ? (sizeof(T) == 4 ? 384 : 256) : 256;
 template <class T> constexpr int64_t NC = L2_BLOCK / int64_t(sizeof(T)) / KC<T> / NR<T> * NR<T>;
-constexpr int64_t PACK_FLOPS = 25;           // copying an element costs about as much
 constexpr int64_t SPLIT_FLOPS = 250'000;     // 2.5 us of work: from here on a loop is shared; meeting a worker costs 0.5 us
 constexpr int64_t GRAIN_FLOPS = 1'000'000;   // about 10 us of work a chunk
 
@@ -41,9 +39,6 @@ FN int64_t grain(int64_t items, int64_t flops) {
   if (total < SPLIT_FLOPS) return items + 1;
   int64_t chunks = total < 2 * SPLIT_FLOPS ? 2 : ceil_div(ceil_div(total, GRAIN_FLOPS), 4) * 4;
   return chunks < items ? items / chunks : 1;
-}
-template <class F> FN void parallel_items(int64_t items, int64_t flops, const F& f) {
-  parallel_for(items, grain(items, flops), f, items * flops < GRAIN_FLOPS);
 }
 
 // m rows as blocks of nearly equal height, at most MR: an even number of them from 3 on, a multiple of 4 from 16 on, so
@@ -78,49 +73,6 @@ __attribute__((noinline)) static void row_block(Rows a, Panels<T> b, int64_t dep
   }
 }
 
-template <class T, class PackA, class PackB, class Store>
-static void gemm(int64_t m, int64_t n, int64_t k, const PackA& pack_a, const PackB& pack_b, const Store& store) {
-  if (m == 0 || n == 0) return;
-  constexpr int64_t W = lanes<T>;
-  RowBlocks blocks(m);
-  int64_t depth = k ? ceil_div(k, ceil_div(k, KC<T>)) : 1;
-  int64_t width = ceil_div(ceil_div(n, ceil_div(n, NC<T>)), NR<T>) * NR<T>;
-  bool few = blocks.count < 16, up_front = few || (n > width && m * depth * int64_t(sizeof(T)) <= (8 << 20));
-  Scratch<T> b((width * depth) + W), a(up_front ? m * depth + W * blocks.count : 0);
-
-  for (int64_t p = 0; p == 0 || p < k; p += depth) {
-    int64_t d = k - p < depth ? k - p : depth;
-    for (int64_t j = 0; j < n; j += width) {
-      int64_t cols = n - j < width ? n - j : width, panels = ceil_div(cols, NR<T>);
-      // Few row blocks: groups of columns make enough chunks.
-      int64_t group = few ? ceil_div(panels, ceil_div(16, blocks.count)) : panels, groups = ceil_div(panels, group);
-      int64_t to_pack = panels + (up_front && j == 0 ? blocks.count : 0);
-      parallel_items(to_pack, PACK_FLOPS * NR<T> * d, [&](int64_t begin, int64_t stop) {
-        for (int64_t q = begin; q < stop; ++q) {
-          int64_t r = q - panels, c = q * NR<T>;
-          if (q < panels) pack_b(b + q * NR<T> * d, j + c, cols - c < NR<T> ? cols - c : NR<T>, p, d);
-          else pack_a(a + blocks.start(r) * d + r * W, blocks.start(r), blocks.rows(r), p, d);
-        }
-      });
-      parallel_items(blocks.count * groups, 2 * (blocks.height + 1) * group * NR<T> * d, [&](int64_t begin, int64_t stop) {
-        alignas(64) T lazy[MR * KC<T> + W];
-        for (int64_t item = begin; item < stop; ++item) {
-          int64_t g = item / blocks.count, r = item % blocks.count, i = blocks.start(r), rows = blocks.rows(r);
-          const T* panel = lazy;
-          if (up_front) panel = a + i * d + r * W;
-          else pack_a(lazy, i, rows, p, d);
-          int64_t from = g * group * NR<T>, to = from + group * NR<T> < cols ? from + group * NR<T> : cols;
-          Panels<T> right{b + from * d, NR<T> * d, NR<T>};
-          with_constant<MR>(rows, [&](auto height) __attribute__((always_inline)) {
-            constexpr int M = decltype(height)::value;
-            row_block<M, T>(PackedRows<M, T>{panel}, right, d, i, j + from, j + to, p == 0, store);
-          });
-        }
-      });
-    }
-  }
-}
-
 // Columns [j, end) of one row block, of a B that is read where it lies, at least a vector wide. Only whole vectors are
 // loaded: the last one ends at the last column and overlaps the one before.
 template <int M, class T, class Rows, class Store>
@@ -139,57 +91,98 @@ __attribute__((noinline)) static void row_direct(Rows a, const T* b, int64_t b_r
   }
 }
 
-// The same without packing: A is read where it lies, and so is B if its columns are contiguous and at least a vector.
-// For a B that fits into L2 beside the rows of A that meet it.
-template <class T, class Store>
-static void gemm_direct(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store& store) {
+// C as rows x columns pieces, each of whole row blocks and whole panels. Pieces are long where C is, at most 512 rows and NC
+// columns (B's block of a piece lies in L2), and at least 4 (8 from 16 M operations on) where C is large enough.
+template <class T> struct Pieces {
+  int64_t rows, columns;
+  FN Pieces(int64_t m, int64_t n, int64_t k) : rows(ceil_div(m, 512)), columns(ceil_div(n, NC<T>)) {
+    int64_t flops = 2 * m * n * k, wanted = flops < 2 * SPLIT_FLOPS ? 2 : flops < 16 * GRAIN_FLOPS ? 4 : 8;
+    while (rows * columns < wanted && flops >= SPLIT_FLOPS) {
+      int64_t height = m / rows, width = n / columns;
+      if (height >= 2 * MR && (height >= width || width < 2 * NR<T>)) rows *= 2;
+      else if (width >= 2 * NR<T>) columns *= 2;
+      else break;
+    }
+  }
+};
+
+template <class T, class Left, class Right, class Store>
+static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right& right, const Store& store) {
   if (m == 0 || n == 0) return;
+  constexpr int64_t W = lanes<T>;
   RowBlocks blocks(m);
-  bool direct = b.cs == 1 && n >= lanes<T>;
-  int64_t panels = ceil_div(n, NR<T>), depth = k ? ceil_div(k, ceil_div(k, KC<T>)) : 1;
-  int64_t group = blocks.count >= 4 ? panels : ceil_div(panels, ceil_div(4, blocks.count)), groups = ceil_div(panels, group);
-  auto run = [&](const T* packed) {
-    parallel_items(blocks.count * groups, 2 * (blocks.height + 1) * group * NR<T> * k, [&](int64_t begin, int64_t stop) {
-      for (int64_t item = begin; item < stop; ++item) {
-        int64_t r = item % blocks.count, g = item / blocks.count, i = blocks.start(r);
-        int64_t from = g * group * NR<T>, to = g + 1 < groups ? from + group * NR<T> : n;
-        if (direct && g + 1 < groups && n - to < lanes<T>) to -= lanes<T>;     // the last group gets a whole vector
-        if (direct && g + 1 == groups && g > 0 && n - from < lanes<T>) from -= lanes<T>;
-        for (int64_t p = 0; p == 0 || p < k; p += depth) {
-          int64_t d = k - p < depth ? k - p : depth;
-          StridedRows<T> rows(a.data + i * a.rs + p * a.cs, a.rs, a.cs);
+  Pieces<T> pieces(m, n, k);
+  int64_t depth = k == 0 ? 1 : k <= KC<T> ? k : ceil_div(k, ceil_div(k, KC<T>)), panels = ceil_div(n, NR<T>);
+  auto edge = [&](int64_t x) __attribute__((always_inline)) {  // where piece x of a row of pieces begins
+    int64_t j = x * panels / pieces.columns * NR<T>;
+    return j >= n ? n : j > 0 && !Right::packs && n - j < W ? j - W : j;
+  };
+  parallel_for(pieces.rows * pieces.columns, 1, [&](int64_t begin, int64_t stop) {
+    Scratch<T> b(Right::packs ? ceil_div(panels, pieces.columns) * NR<T> * depth + W : 0);
+    alignas(64) T a[Left::packs ? MR * KC<T> + W : 1];
+    for (int64_t piece = begin; piece < stop; ++piece) {
+      int64_t x = piece % pieces.columns, y = piece / pieces.columns, from = edge(x), to = edge(x + 1);
+      int64_t top = y * blocks.count / pieces.rows, bottom = (y + 1) * blocks.count / pieces.rows;
+      for (int64_t p = 0; p == 0 || p < k; p += depth) {
+        int64_t d = k - p < depth ? k - p : depth;
+        right.pack(b, from, to, p, d);
+        for (int64_t r = top; r < bottom; ++r) {
+          int64_t i = blocks.start(r);
           with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
             constexpr int M = decltype(height)::value;
-            if (direct) row_direct<M, T>(rows, b.data + p * b.rs, b.rs, d, i, from, to, p == 0, store);
-            else row_block<M, T>(rows, Panels<T>{packed + from * k + p * NR<T>, NR<T> * k, NR<T>}, d, i, from, to, p == 0, store);
+            auto rows = left.template rows<M>(a, i, p, d);
+            if constexpr (Right::packs) row_block<M, T>(rows, Panels<T>{b, NR<T> * d, NR<T>}, d, i, from, to, p == 0, store);
+            else row_direct<M, T>(rows, right.b.data + p * right.b.rs, right.b.rs, d, i, from, to, p == 0, store);
           });
         }
       }
-    });
-  };
-  if (direct) return run(nullptr);
-  Scratch<T> packed(panels * NR<T> * k + lanes<T>);
-  parallel_items(panels, PACK_FLOPS * NR<T> * k, [&](int64_t begin, int64_t stop) {
-    for (int64_t q = begin; q < stop; ++q) {
-      int64_t j = q * NR<T>, cols = n - j < NR<T> ? n - j : NR<T>;
-      pack_panel<T>(packed + j * k, NR<T>, Matrix<T>{b.data + j * b.cs, b.cs, b.rs}, cols, k);
     }
-  });
-  run(packed);
+  }, 2 * m * n * k < GRAIN_FLOPS);
 }
 
-// Packing functors for a plain matrix.
 template <class T> struct PackRows {  // of A
+  static constexpr bool packs = true;
   Matrix<T> a;
-  FN void operator()(T* to, int64_t i, int64_t rows, int64_t p, int64_t depth) const {
-    pack_panel<T>(to, rows, {a.data + i * a.rs + p * a.cs, a.rs, a.cs}, rows, depth);
+  template <int M> FN PackedRows<M, T> rows(T* to, int64_t i, int64_t p, int64_t depth) const {
+    pack_panel<T>(to, M, {a.data + i * a.rs + p * a.cs, a.rs, a.cs}, M, depth);
+    return {to};
+  }
+};
+// Tried and lost where it applies: packing A always (192..768: 5 %). Rows a multiple of 4 KiB apart must be packed: they
+// fall into one set of L1 (1024^3: 89 GFLOP/s on one core instead of 106).
+template <class T> struct RowsInPlace {
+  static constexpr bool packs = false;
+  Matrix<T> a;
+  static FN bool suits(const Matrix<T>& a) { return a.rs == 1 || (a.cs == 1 && a.rs * int64_t(sizeof(T)) % 4096 != 0); }
+  template <int M> FN StridedRows<T> rows(T*, int64_t i, int64_t p, int64_t) const {
+    return StridedRows<T>(a.data + i * a.rs + p * a.cs, a.rs, a.cs);
   }
 };
 template <class T> struct PackColumns {  // of B
+  static constexpr bool packs = true;
   Matrix<T> b;
-  FN void operator()(T* to, int64_t j, int64_t cols, int64_t p, int64_t depth) const {
-    pack_panel<T>(to, NR<T>, {b.data + p * b.rs + j * b.cs, b.cs, b.rs}, cols, depth);
+  void pack(T* to, int64_t from, int64_t end, int64_t p, int64_t depth) const {
+    if (b.cs == 1 && end - from >= 2 * NR<T>) {  // row by row, as memory lies: panel by panel 1024^3 costs 3 % more
+      for (int64_t q = 0; q < depth; ++q) {
+        const T* row = b.data + (p + q) * b.rs;
+        T* out = to + q * NR<T>;
+        int64_t j = from;
+        for (; j + NR<T> <= end; j += NR<T>, out += NR<T> * depth)
+#pragma GCC unroll 4
+          for (int v = 0; v < NV; ++v) store(out + v * lanes<T>, load(row + j + v * lanes<T>));
+        for (; j + lanes<T> <= end; j += lanes<T>, out += lanes<T>) store(out, load(row + j));
+        if (j < end) store(out, load_n(row + j, end - j));
+      }
+      return;
+    }
+    for (int64_t j = from; j < end; j += NR<T>)
+      pack_panel<T>(to + (j - from) * depth, NR<T>, {b.data + p * b.rs + j * b.cs, b.cs, b.rs}, end - j < NR<T> ? end - j : NR<T>, depth);
   }
+};
+template <class T> struct ColumnsInPlace {  // at least a vector of them
+  static constexpr bool packs = false;
+  Matrix<T> b;
+  FN void pack(T*, int64_t, int64_t, int64_t, int64_t) const {}
 };
 
 }  // namespace fastnn::FN_ISA

@@ -3,8 +3,7 @@
 //    exchange   C^T = B^T.A^T is the same product; the form is taken in which rows of C are contiguous, or n >= m
 //    fold       a batch of A against one B is one taller product
 //    skinny.h   m <= 8            bound by reading B: dots where k is contiguous, else stream
-//    gemm.h     small             gemm_direct: nothing is worth packing that fits into L2
-//               the rest          gemm: packed panels, cache blocks
+//    gemm.h     operands in place where their strides allow it and B fits into L2, else packed
 //    split      a small C with a very long k: pieces of k in parallel, added in order
 //    batch.h    many products: one thread each; few large ones: one after the other, all threads on each
 //
@@ -31,6 +30,10 @@ template <class T> void multiply_floats(Problem<T> p) {
   if ((p.m > SKINNY && p.n <= SKINNY) || (p.m > SKINNY && p.c.cs != 1 && p.c.rs == 1) || (p.m <= SKINNY && p.n < p.m))
     p = exchanged(p);
   int64_t m = p.m, n = p.n, k = p.k;
+  constexpr int64_t IN_PLACE = (1 << 20) / sizeof(T);  // elements of B: L2 holds them
+  bool in_place = RowsInPlace<T>::suits(p.a);
+  if (m > 1 && k * n <= IN_PLACE / 32 && p.b.cs == 1 && n >= lanes<T> && in_place)
+    return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (m <= SKINNY && p.b.cs == 1) return stream<T>(m, n, k, p.a, p.b, p.c);
   if (m <= SKINNY && p.b.rs == 1 && p.a.cs == 1) return dots<T>(m, n, k, p.a, p.b, p.c);
   if (m <= SKINNY && p.b.rs == 1) {
@@ -39,10 +42,12 @@ template <class T> void multiply_floats(Problem<T> p) {
       for (int64_t q = 0; q < k; ++q) a[i * k + q] = p.a.at(i, q);
     return dots<T>(m, n, k, {a, k, 1}, p.b, p.c);
   }
-  // k contiguous in both and too few rows for packing B to pay: pack_panel costs ~0.35 cycles an element, once for all m
-  // rows; dots cost ~k/160 + 4 cycles an element of C more than the packed tile does.
-  if (p.a.cs == 1 && p.b.rs == 1 && m * (k + 640) < 56 * k) return dots<T>(m, n, k, p.a, p.b, p.c);
-  if (k * n <= 32 * 1024 && (m * k <= 64 * 1024 || n <= 2 * NR<T>)) return gemm_direct<T>(m, n, k, p.a, p.b, p.c);
+  // k contiguous in both and too few rows for packing B to pay: a dot product costs about 4 + k/160 cycles more than the
+  // packed tile, packing an element about 0.4.
+  if (p.a.cs == 1 && p.b.rs == 1 && m * (k + 640) < 64 * k) return dots<T>(m, n, k, p.a, p.b, p.c);
+  if (in_place && p.b.cs == 1 && n >= lanes<T> && (k * n <= IN_PLACE || m <= 4 * MR))  // few rows: each copy is read too seldom
+    return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
+  if (in_place) return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, PackColumns<T>{p.b}, p.c);
   gemm<T>(m, n, k, PackRows<T>{p.a}, PackColumns<T>{p.b}, p.c);
 }
 

@@ -20,13 +20,12 @@ struct Packed {
     for (int64_t q = 0; q == 0 || q < p.k; q += KC<T>)
       for (int64_t j0 = 0; j0 < p.n; j0 += width) {
         int64_t d = p.k - q < depth ? p.k - q : depth, n = p.n - j0 < width ? p.n - j0 : width;
-        for (int64_t j = 0; j < n; j += NR<T>)
-          PackColumns<T>{p.b}(b + j * d, j0 + j, n - j < NR<T> ? n - j : NR<T>, q, d);
+        PackColumns<T>{p.b}.pack(b, j0, j0 + n, q, d);
         for (int64_t i = 0; i < p.m; i += MR)
           with_constant<MR>(p.m - i < MR ? p.m - i : MR, [&](auto rows) {
             constexpr int M = decltype(rows)::value;
-            PackRows<T>{p.a}(a, i, M, q, d);
-            row_block<M, T>(PackedRows<M, T>{a}, Panels<T>{b, NR<T> * d, NR<T>}, d, i, j0, j0 + n, q == 0, p.c);
+            auto panel = PackRows<T>{p.a}.template rows<M>(a, i, q, d);
+            row_block<M, T>(panel, Panels<T>{b, NR<T> * d, NR<T>}, d, i, j0, j0 + n, q == 0, p.c);
           });
       }
   }
