@@ -115,6 +115,13 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, **ignored):
     return y.requires_grad_() if requires_grad else y
 
 
+def trace(input):
+    """The sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        raise ShapeError("trace: expected a matrix")
+    return diagonal(input).sum()
+
+
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """(2, count): row and column of each element of the lower triangle of a row x col matrix, row by row."""
     return made(np.array(np.tril_indices(row, offset, col)), dtype, False)
@@ -125,5 +132,5 @@ def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     return made(np.array(np.triu_indices(row, offset, col)), dtype, False)
 
 
-__all__ = ("diag", "diag_embed", "diagflat", "diagonal", "eye", "tril", "tril_indices", "triu", "triu_indices")
-METHODS = ("diag", "diag_embed", "diagflat", "diagonal", "tril", "triu")
+__all__ = ("diag", "diag_embed", "diagflat", "diagonal", "eye", "trace", "tril", "tril_indices", "triu", "triu_indices")
+METHODS = ("diag", "diag_embed", "diagflat", "diagonal", "trace", "tril", "triu")

@@ -8,6 +8,7 @@ from .. import _cpu, dtypes
 from ..autodiff import Array, op
 from ..creation import number, zero
 from ..errors import DTypeError, ShapeError
+from ..inplace import inplace
 from ..tensor import from_numpy, normalize_dim
 from .index import as_rows, in_place, int_index, only_where
 from .shape import _slice, broadcast_shapes, expand, reshape
@@ -113,8 +114,8 @@ def _scattered(input, args, params):
 
 
 def _reduction(reduce):
-    if reduce not in (None, "add"):
-        raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
+    if reduce not in (None, "add", "multiply"):
+        raise ShapeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return int(reduce == "add")
 
 
@@ -127,9 +128,14 @@ def _source(src, value):
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     """input with y[i, index[i, j, k], k] = src[i, j, k] (dim 1); src may be a number. The last of equal indices stays.
 
-    reduce="add" adds instead. IndexError outside 0 .. size - 1.
+    reduce="add" adds instead, "multiply" multiplies. IndexError outside 0 .. size - 1.
     """
-    return _scattered(input, *_scatter_args(input, dim, index, _source(src, value), "scatter", _reduction(reduce)))
+    args, params = _scatter_args(input, dim, index, _source(src, value), "scatter", _reduction(reduce))
+    if reduce == "multiply":
+        from .scatter_reduce import scatter_reduce
+
+        return scatter_reduce(input, params["dim"], *args, "prod") if args[0]._size else input.clone()
+    return _scattered(input, args, params)
 
 
 def scatter_add(input, dim, index, src):
@@ -160,6 +166,8 @@ def take_along_dim(input, indices, dim=None):
 
 def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
     """In-place version of `scatter`."""
+    if reduce == "multiply":
+        return inplace(scatter)(input, dim, index, src, value=value, reduce=reduce)
     args, params = _scatter_args(input, dim, index, _source(src, value), "scatter_", _reduction(reduce))
     return in_place(as_rows(input), "scatter_", _scatter, args, params, _scatter_into) if args[0]._size else input
 

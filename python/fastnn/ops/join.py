@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _cpu
 from ..autodiff import Array, op
 from ..errors import ShapeError
-from ..tensor import normalize_dim, result_type
+from ..tensor import normalize_dim, result_type, zeros
 from .shape import _select, _slice, reshape, to
 
 MOST = 256  # arrays one launch of cat takes
@@ -257,8 +257,35 @@ def vsplit(input, indices_or_sections):
     return tensor_split(input, indices_or_sections, 0)
 
 
+def dsplit(input, indices_or_sections):
+    """tensor_split along axis 2."""
+    if input.ndim < 3:
+        raise ShapeError(f"torch.dsplit requires a tensor with at least 3 dimension, but got a tensor with {input.ndim} dimensions!")
+    return tensor_split(input, indices_or_sections, 2)
+
+
+def split_with_sizes(input, split_sizes, dim=0):
+    """`split` into the listed lengths."""
+    return split(input, list(split_sizes), dim)
+
+
+def block_diag(*tensors):
+    """The matrix with these matrices (numbers and vectors as rows) along its diagonal, zero elsewhere."""
+    blocks = [atleast_2d(t) for t in _tensors(tensors, "block_diag")]
+    for i, b in enumerate(blocks):
+        if b.ndim > 2:
+            raise ShapeError(f"block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {b.ndim} dimensions")
+    width, left, rows = sum(b._shape[1] for b in blocks), 0, []
+    for b in blocks:
+        n, m = b._shape
+        dtype = b.dtype
+        rows.append(cat([zeros((n, left), dtype=dtype), b, zeros((n, width - left - m), dtype=dtype)], 1))
+        left += m
+    return cat(rows, 0) if rows else zeros((1, 0))
+
+
 __all__ = (
-    "atleast_1d atleast_2d atleast_3d cat chunk column_stack concat concatenate dstack hsplit hstack row_stack split stack "
+    "atleast_1d atleast_2d atleast_3d cat chunk column_stack concat block_diag concatenate dsplit dstack hsplit hstack row_stack split split_with_sizes stack "
     "tensor_split unbind vsplit vstack"
 ).split()
-METHODS = ("chunk", "hsplit", "split", "tensor_split", "unbind", "vsplit")
+METHODS = ("chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "vsplit")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array
 from ..errors import ShapeError
 from ..tensor import from_numpy
+from .join import stack
 from .shape import _expand, reshape, to
 
 
@@ -80,5 +83,27 @@ def meshgrid(*tensors, indexing=None):
     return tuple(out)
 
 
-__all__ = ("arange", "linspace", "logspace", "meshgrid")
+def cartesian_prod(*tensors):
+    """(count, k): every combination of one element from each of k vectors, the last varying fastest."""
+    if any(t.ndim != 1 for t in tensors):
+        raise ShapeError("cartesian_prod: expected 1D vectors")
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([reshape(t, (-1,)) for t in meshgrid(*tensors)], 1)
+
+
+def combinations(input, r=2, with_replacement=False):
+    """(count, r): the subsets of r elements of a vector, in order of position."""
+    if input.ndim != 1:
+        raise ShapeError(f"Expect a 1D vector, but got shape {list(input._shape)}")
+    if r < 0:
+        raise ShapeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input[:0]
+    pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    table = np.array(list(pick(range(input._shape[0]), r)), np.int64).reshape(-1, r)
+    return input[from_numpy(table)]
+
+
+__all__ = ("arange", "cartesian_prod", "combinations", "linspace", "logspace", "meshgrid")
 METHODS = ()

@@ -11,6 +11,7 @@ from .. import _cpu, dtypes
 from ..autodiff import Array, op
 from ..creation import number
 from ..errors import DTypeError, ShapeError
+from ..inplace import inplace
 from ..tensor import from_numpy, normalize_dim
 from .index import INDEX_TYPES, NO_SKIP, _getitem, _parse, _setitem, as_rows, in_place, int_index
 from .shape import reshape, to
@@ -98,6 +99,29 @@ def index_put(input, indices, values, accumulate=False):
     """input with input[indices] set to values, or values added (equal indices add up). indices: a tuple of index tensors."""
     args, params = _put_args(input, indices, values, accumulate)
     return _setitem(input, *args, **params)
+
+
+def put(input, index, source, accumulate=False):
+    """input with the elements at these flat positions set to those of source, or added to."""
+    flat = index_put(reshape(input, (-1,)), (reshape(int_index(index, "put"), (-1,)),), reshape(source, (-1,)), accumulate)
+    return reshape(flat, input._shape)
+
+
+def select_scatter(input, src, dim, index):
+    """input with input.select(dim, index) replaced by src."""
+    return _embedded(input, src, (*[slice(None)] * normalize_dim(dim, input.ndim), index), "select_scatter")
+
+
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """input with input[start:end:step] along dim replaced by src."""
+    return _embedded(input, src, (*[slice(None)] * normalize_dim(dim, input.ndim), slice(start, end, step)), "slice_scatter")
+
+
+def _embedded(input, src, view, name):
+    part = _cpu.basic_view(input, view)
+    if part._shape != src._shape:
+        raise ShapeError(f"expected src to have a size equal to the {name} slice of self. src {list(src._shape)}, slice {list(part._shape)}")
+    return _setitem(input, to(src, input.dtype), view=view)
 
 
 def take(input, index):
@@ -219,8 +243,10 @@ def fill_diagonal_(input, fill_value, wrap=False):
     )
 
 
-__all__ = ("index_add", "index_copy", "index_fill", "index_put", "index_select", "take")
+put_ = inplace(put)
+
+__all__ = ("index_add", "index_copy", "index_fill", "index_put", "index_select", "put", "select_scatter", "slice_scatter", "take")
 METHODS = (
-    "fill_diagonal_ index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select take"
+    "fill_diagonal_ index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select put put_ select_scatter slice_scatter take"
 ).split()
 FUNCTIONAL = ("embedding", "one_hot")

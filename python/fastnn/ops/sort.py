@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import namedtuple
 from operator import index as index_of
 
+import numpy as np
+
 from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, full, normalize_dim
+from ..tensor import Tensor, from_numpy, full, normalize_dim
 from .reduce import _need_elements, _put_along, _take_along
 from .shape import _clone, _reshape
 
@@ -120,7 +122,7 @@ def _none_left(name):
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements in order; with return_inverse where each element of input went, with return_counts how many."""
     if dim is not None:
-        raise ShapeError("unique: dim is not supported; unique works on all elements")
+        return _unique_slices(input, normalize_dim(dim, input.ndim), return_inverse, return_counts)
     x = input.detach()
     x = x if x._packed else _clone.forward(x)
     y, counts = _cpu.empty((x._size,), x.dtype), _cpu.empty((x._size,), dtypes.int64)
@@ -130,6 +132,13 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     y, counts = y._slice(0, 0, n, 1), counts._slice(0, 0, n, 1)
     out = (y, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
     return out if len(out) > 1 else y
+
+
+def _unique_slices(input, dim, return_inverse, return_counts):
+    y, inverse, counts = np.unique(input.detach().numpy(), axis=dim, return_inverse=True, return_counts=True)
+    more = ((inverse.reshape(-1),) if return_inverse else ()) + ((counts,) if return_counts else ())
+    out = tuple(from_numpy(np.ascontiguousarray(a)) for a in (y, *more))
+    return out if len(out) > 1 else out[0]
 
 
 def searchsorted(sorted_sequence, input, *, right=False, side=None, out_int32=False):

@@ -1,0 +1,194 @@
+"""Order statistics and counts: quantile, nanmedian, mode, running extremes, bincount, histc, unique_consecutive, isin.
+
+Which elements are picked is found without history (by NumPy or the sort kernels); they are then gathered, so that gradients
+flow to them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..autodiff import Array
+from ..errors import DTypeError, ShapeError
+from ..tensor import as_tensor, from_numpy, normalize_dim, ones, zeros
+from .gather import gather, scatter_add
+from .shape import expand, movedim, reshape, squeeze, to, unsqueeze
+from .sort import sort
+
+
+def _running(input, dim, ufunc):
+    if not input.ndim:
+        return input.clone(), zeros((), dtype="int64")
+    dim = normalize_dim(dim, input.ndim)
+    x = input.detach().numpy()
+    if not x.size:
+        return input.clone(), zeros(x.shape, dtype="int64")
+    steps = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    best = ufunc.accumulate(x, axis=dim)
+    index = from_numpy(np.maximum.accumulate(np.where((x == best) | (x != x), steps, 0), axis=dim))
+    return gather(input, dim, index), index
+
+
+def cummax(input, dim):
+    """(values, indices) of the largest so far along dim; the last of equals, and NaN from its first place on."""
+    return _running(input, dim, np.maximum)
+
+
+def cummin(input, dim):
+    """(values, indices) of the smallest so far along dim; the last of equals, and NaN from its first place on."""
+    return _running(input, dim, np.minimum)
+
+
+_MODES = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
+    if interpolation not in _MODES:
+        raise ShapeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f"{name}() input tensor must be either float or double dtype")
+    levels = np.asarray(q.detach().numpy() if isinstance(q, Array) else q, dtype=np.float64)
+    if levels.ndim > 1:
+        raise ShapeError(f"{name}() q must be a scalar or 1D tensor")
+    if ((levels < 0) | (levels > 1)).any():
+        raise ShapeError(f"{name}() q values must be in the range [0, 1]")
+    if not input._size:
+        raise ShapeError(f"{name}() input tensor must be non-empty")
+    ndim, flat = input.ndim, dim is None
+    x = reshape(input, (-1,)) if flat or not ndim else movedim(input, normalize_dim(dim, ndim), -1)
+    x = sort(x, -1)[0]
+    n = x._shape[-1]
+    nans = np.isnan(x.detach().numpy()).sum(-1)
+    last = np.maximum(n - nans, 1) - 1 if skip_nan else np.where(nans > 0, 0, n - 1)
+    rank = levels.reshape(-1, *[1] * last.ndim) * last  # (levels, *slices)
+    if not skip_nan:
+        rank = np.where(nans > 0, n - 1, rank)  # the last element is NaN
+    low, high = np.floor(rank), np.ceil(rank)
+    if interpolation == "lower":
+        high = low
+    elif interpolation == "higher":
+        low = high
+    elif interpolation == "nearest":
+        low = high = np.rint(rank)
+    weight = np.full_like(rank, 0.5) if interpolation == "midpoint" else rank - low
+    rows = expand(x, (levels.size, *x._shape))
+    a, b = (squeeze(gather(rows, rows.ndim - 1, from_numpy(r.astype(np.int64)[..., None])), -1) for r in (low, high))
+    same = low == high
+    y = a if same.all() else a + (b - a) * from_numpy(np.where(same, 0, weight).astype(x.dtype.numpy))
+    if keepdim:
+        y = reshape(y, (levels.size, *[1] * ndim)) if flat else unsqueeze(y, 1 + normalize_dim(dim, ndim)) if ndim else y
+    return y if levels.ndim else reshape(y, y._shape[1:])
+
+
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The q-th quantiles (q in 0 .. 1, a number or a vector, whose axis comes first) along dim, or of all. NaN wins."""
+    return _quantile(input, q, dim, keepdim, interpolation, "quantile", False)
+
+
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """`quantile` of what is not NaN; NaN where nothing else is."""
+    return _quantile(input, q, dim, keepdim, interpolation, "nanquantile", True)
+
+
+def nanmedian(input, dim=None, keepdim=False):
+    """The median (the lower of two) of what is not NaN: of all elements, or (values, indices) along dim."""
+    if dim is None or not input.ndim:
+        values = nanmedian(reshape(input, (-1,)), 0)[0]
+        return values if dim is None else (values, zeros((), dtype="int64"))
+    dim = normalize_dim(dim, input.ndim)
+    x = input.detach().numpy()
+    if not x.shape[dim]:
+        raise IndexError(f"nanmedian(): Expected reduction dim {dim} to have non-zero size.")
+    order = np.argsort(x, axis=dim, kind="stable")  # NaN last
+    rank = np.maximum((x == x).sum(dim, keepdims=True) - 1, 0) // 2
+    index = from_numpy(np.take_along_axis(order, rank, dim))
+    values = gather(input, dim, index)
+    return (values, index) if keepdim else (squeeze(values, dim), squeeze(index, dim))
+
+
+def mode(input, dim=-1, keepdim=False):
+    """(values, indices): the most frequent value along dim (the smallest of several) and its last place."""
+    if not input.ndim:
+        return input.clone(), zeros((), dtype="int64")
+    dim = normalize_dim(dim, input.ndim)
+    x = np.moveaxis(input.detach().numpy(), dim, -1)
+    if not x.shape[-1]:
+        raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
+    order = np.argsort(x, axis=-1, kind="stable")
+    s = np.take_along_axis(x, order, -1)
+    steps = np.arange(s.shape[-1])
+    begins = np.concatenate([np.ones_like(s[..., :1], bool), s[..., 1:] != s[..., :-1]], -1)
+    run = steps - np.maximum.accumulate(np.where(begins, steps, 0), -1)  # place within its run of equals
+    best = run.argmax(-1)[..., None]
+    index = from_numpy(np.ascontiguousarray(np.moveaxis(np.take_along_axis(order, best, -1), -1, dim)))
+    values = gather(input, dim, index)
+    return (values, index) if keepdim else (squeeze(values, dim), squeeze(index, dim))
+
+
+def bincount(input, weights=None, minlength=0):
+    """How often each of 0, 1, 2, ... occurs in a vector of integers, or the sum of its weights."""
+    if input.dtype.is_floating_point or input.ndim != 1:
+        raise ShapeError("bincount only supports 1-d non-negative integral inputs.")
+    if minlength < 0:
+        raise ShapeError("minlength should be >= 0")
+    if weights is not None and weights._shape != input._shape:
+        raise ShapeError("weights should be 1-d and have the same length as input")
+    values = input.numpy()
+    if values.size and values.min() < 0:
+        raise ShapeError("bincount only supports 1-d non-negative integral inputs.")
+    n = max(minlength, int(values.max()) + 1 if values.size else 0)
+    if weights is None:
+        weights = ones(input._shape, dtype="int64")
+    elif not weights.dtype.is_floating_point:
+        weights = to(weights, "float64")
+    return scatter_add(zeros(n, dtype=weights.dtype), 0, to(input, "int64"), weights.detach())
+
+
+def histc(input, bins=100, min=0, max=0):
+    """How many elements fall in each of `bins` equal intervals from min to max (both 0: of the data). Others do not count."""
+    if bins <= 0:
+        raise ShapeError("bins must be > 0")
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f'"histogram_cpu" not implemented for {input.dtype.name}')
+    x = input.detach().numpy().ravel()
+    if min == max and x.size:
+        min, max = float(x.min()), float(x.max())
+    if min == max:
+        min, max = min - 1, max + 1
+    if not (np.isfinite(min) and np.isfinite(max)):
+        raise ShapeError(f"histc: range of [{min}, {max}] is not finite")
+    if min > max:
+        raise ShapeError("max must be larger than min")
+    x = x[(x >= min) & (x <= max)].astype(np.float64)
+    place = np.minimum(((x - min) / (max - min) * bins).astype(np.int64), bins - 1)
+    return from_numpy(np.bincount(place, minlength=bins).astype(input.dtype.numpy))
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """Each run of equal elements (of equal slices along dim) once; with return_inverse, return_counts as `unique`."""
+    x = input.detach().numpy()
+    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, normalize_dim(dim, x.ndim), 0).reshape(x.shape[dim], -1)
+    n = rows.shape[0]
+    first = np.ones(n, bool)
+    first[1:] = (rows[1:] != rows[:-1]).any(1)
+    starts = np.flatnonzero(first)
+    y = rows[starts, 0] if dim is None else np.take(x, starts, dim)
+    inverse = np.cumsum(first) - 1
+    out = [from_numpy(np.ascontiguousarray(y))]
+    if return_inverse:
+        out.append(from_numpy(inverse.reshape(x.shape) if dim is None else inverse))
+    if return_counts:
+        out.append(from_numpy(np.diff(np.append(starts, n))))
+    return tuple(out) if len(out) > 1 else out[0]
+
+
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """True where an element is one of test_elements (False where, with invert)."""
+    a, b = (as_tensor(v).detach().numpy() for v in (elements, test_elements))
+    return from_numpy(np.asarray(np.isin(a, b, assume_unique=False, invert=invert)))
+
+
+__all__ = (
+    "bincount cummax cummin histc isin mode nanmedian nanquantile quantile unique_consecutive"
+).split()
+METHODS = ("bincount", "cummax", "cummin", "histc", "isin", "mode", "nanmedian", "nanquantile", "quantile", "unique_consecutive")
