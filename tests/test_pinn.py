@@ -1,7 +1,6 @@
-"""Geometries, conditions, samplers, derivatives by name, training, checkpoints, formulas: each on a small case with an exact answer."""
+"""Derivatives by name, conditions, training, checkpoints: each on a small case with an exact answer."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from fastnn import nn, pinn
 from fastnn.pinn import d
 
 PI = math.pi
+SQUARE = pinn.Rectangle((0, 0), (2, 1))
 
 
 class Exact(nn.Module):
@@ -23,101 +23,6 @@ class Exact(nn.Module):
 
     def forward(self, x):
         return self.function(*[x[:, i : i + 1] for i in range(x.shape[1])]) + self.zero
-
-
-# ---- geometries -----------------------------------------------------------------------------------------------------------
-
-SQUARE = pinn.Rectangle((0, 0), (2, 1))
-SHAPES = {
-    "interval": (pinn.Interval(-1, 3), 4.0, 2.0),
-    "time": (pinn.Time(0, 2), 2.0, 2.0),
-    "rectangle": (SQUARE, 2.0, 6.0),
-    "box": (pinn.Rectangle((0, 0, 0), (1, 2, 3)), 6.0, 22.0),
-    "disk": (pinn.Disk((1, 1), 2), 4 * PI, 4 * PI),
-    "triangle": (pinn.Polygon([(0, 0), (1, 0), (0, 1)]), 0.5, 2 + math.sqrt(2)),
-    "clockwise": (pinn.Polygon([(0, 0), (0, 1), (1, 0)]), 0.5, 2 + math.sqrt(2)),
-    "union": (SQUARE + pinn.Rectangle((1, 0.5), (3, 2)), 2 + 3 - 0.5, 6 + 7 - 3),
-    "difference": (SQUARE - pinn.Disk((1, 0.5), 0.25), 2 - PI / 16, 6 + PI / 2),
-    "intersection": (SQUARE & pinn.Rectangle((1, 0.5), (3, 2)), 0.5, 3.0),
-    "L": (pinn.Rectangle((-1, -1), (1, 1)) - pinn.Rectangle((0, 0), (1, 1)), 3.0, 8.0),
-    "spacetime": (pinn.Interval(-1, 1) * pinn.Time(0, 3), 6.0, 10.0),
-    "disk in time": (pinn.Disk((0, 0), 1) * pinn.Time(0, 1), PI, 4 * PI),
-}
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_geometry(name):
-    """Volume by counting, surface by the faces that are left, normals by stepping across the boundary."""
-    g, volume, surface = SHAPES[name]
-    rng = np.random.default_rng(0)
-    box = g.low + (g.high - g.low) * rng.random((20_000, len(g.names)))
-    assert g.contains(box).mean() * np.prod(g.high - g.low) == pytest.approx(volume, rel=0.04)
-    measured = sum(f.measure * len(f.sample(4000, "uniform", rng)) / (4000 if f.dims else 1) for f in g.faces())
-    assert measured == pytest.approx(surface, rel=0.05)
-    x = g.sample(500, rng=rng)
-    assert x.shape == (500, len(g.names)) and g.contains(x).all()
-    everywhere = g.parts if g.time else None
-    x, n = g.sample_boundary(300, everywhere, rng=rng)
-    assert abs(len(x) - 300) <= len(g.faces()) or len(g.names) == 1
-    np.testing.assert_allclose(np.linalg.norm(n, axis=1), 1)
-    step = 1e-4 * (g.high - g.low).min()
-    assert g.contains(x).all()
-    assert g.contains(x - step * n).mean() > 0.97  # a step along the normal at a corner may leave by the other side
-    assert not g.contains(x + step * n).any()
-
-
-def test_parts_of_the_boundary():
-    x, n = SQUARE.sample_boundary(50, "left")
-    assert (x[:, 0] == 0).all() and (n == [-1, 0]).all() and len(x) == 50
-    x, _ = SQUARE.sample_boundary(60, ["top", "bottom"])
-    assert set(x[:, 1]) == {0.0, 1.0}
-    x, _ = SQUARE.sample_boundary(40, lambda x, y: (x > 1) & (y == 1))
-    assert len(x) == 40 and (x[:, 0] > 1).all()
-    domain = pinn.Interval(0, 1) * pinn.Time(2, 3)
-    assert domain.parts == ("left", "right", "initial", "final")
-    x, _ = domain.sample_boundary(30)  # None: the sides, neither start nor end
-    assert set(x[:, 0]) == {0.0, 1.0}
-    assert (domain.sample_boundary(30, "initial")[0][:, 1] == 2).all()
-    assert len(pinn.Interval(0, 1).sample_boundary(100)[0]) == 2
-
-
-def test_bad_geometry():
-    for make in (
-        lambda: pinn.Interval(1, 0), lambda: pinn.Rectangle((0, 0), (1, 0)), lambda: pinn.Disk((0, 0), 0), lambda: pinn.Disk(0, 1),
-        lambda: pinn.Polygon([(0, 0), (1, 1)]), lambda: pinn.Polygon([(0, 0), (1, 1), (2, 2)]), lambda: SQUARE + pinn.Interval(0, 1),
-        lambda: (SQUARE & pinn.Rectangle((5, 5), (6, 6))).sample(10),
-    ):  # fmt: skip
-        with pytest.raises(ValueError):
-            make()
-    with pytest.raises(TypeError, match="Time"):
-        SQUARE * SQUARE
-    with pytest.raises(ValueError, match=r"^walls: there is no boundary 'lefft'; this geometry has left, right, bottom, top$"):
-        SQUARE.sample_boundary(10, "lefft", what="walls")
-    with pytest.raises(ValueError, match="no point of the boundary"):
-        SQUARE.sample_boundary(10, lambda x: x > 100)
-    with pytest.raises(ValueError, match=r"^sensors: point 1 \(x=1, y=7\) is outside the geometry \(1 of 2 points are\)$"):
-        SQUARE.check([[0, 0], [1, 7]], "sensors")
-
-
-@pytest.mark.parametrize("sampler", pinn.sampling.SAMPLERS)
-@pytest.mark.parametrize("n,dims", [(1, 1), (64, 1), (100, 2), (33, 3)])
-def test_samplers(sampler, n, dims):
-    if sampler in ("lhs", "sobol", "halton"):
-        pytest.importorskip("scipy")
-    x = pinn.unit_points(n, dims, sampler, 3)
-    assert len(x) == n or (sampler == "grid" and len(x) >= n)
-    assert x.shape[1] == dims and (x >= 0).all() and (x < 1).all()
-    np.testing.assert_array_equal(x, pinn.unit_points(n, dims, sampler, 3))
-    if sampler == "lhs":  # one point in each of n slices of every axis
-        assert all(sorted((x[:, i] * n).astype(int)) == list(range(n)) for i in range(dims))
-
-
-def test_samplers_without_scipy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
-    with pytest.raises(ImportError, match=r'sampler "sobol" needs SciPy: pip install "fastnn\[pinn\]"'):
-        pinn.unit_points(8, 2, "sobol")
-    with pytest.raises(ValueError, match="unknown sampler 'random'"):
-        pinn.unit_points(8, 2, "random")
 
 
 # ---- derivatives ------------------------------------------------------------------------------------------------------------
@@ -418,7 +323,7 @@ def test_interface():
     assert loss(pinn.Interface(equation=lambda u: d(u, "x") ** 2 - 1)) == 0
 
 
-# ---- pictures and formulas --------------------------------------------------------------------------------------------------
+# ---- pictures --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -436,39 +341,3 @@ def test_plots(tmp_path):
     cube = pinn.Rectangle((0, 0, 0), (1, 1, 1))
     with pytest.raises(ValueError, match="one or two coordinates"):
         pinn.plot(pinn.Problem(cube, pinn.MLP(cube, [3]), []), tmp_path / "no.png")
-
-
-def test_sparse_regression_finds_the_law(rng):
-    x = {"a": rng.uniform(-2, 2, 400), "b": rng.uniform(-2, 2, 400)}
-    y = 3 * np.sin(x["a"]) - 0.5 * x["a"] * x["b"] + 0.25 + 0.01 * rng.standard_normal(400)
-    terms = pinn.library(["a", "b"], degree=3, functions=["sin", "cos"])
-    formula = pinn.SparseRegression(terms).fit(x, y, name="f")
-    assert set(formula.coefficients) == {"1", "a*b", "sin(a)"}
-    assert formula.coefficients["sin(a)"] == pytest.approx(3, abs=0.01)
-    assert str(formula).startswith("f = ")
-    slopes = {"a": 3 * np.cos(x["a"]) - 0.5 * x["b"], "b": -0.5 * x["a"]}
-    fidelity = formula.fidelity(x, y, slopes)
-    assert fidelity.value < 0.02 and max(fidelity.derivatives.values()) < 0.02
-    with_slopes = pinn.SparseRegression(terms).fit(x, y, derivatives=slopes)
-    assert set(with_slopes.coefficients) == set(formula.coefficients)
-    np.testing.assert_allclose(formula.predict(x), y, atol=0.06)
-    with pytest.raises(ValueError, match="unknown function 'tan'"):
-        pinn.library(["a"], functions=["tan"])
-    with pytest.raises(ValueError, match="column 'a'"):
-        pinn.SparseRegression(terms).fit({"a": [math.nan], "b": [1.0]}, [1.0])
-
-
-def test_formulas_in_sympy(rng):
-    sympy = pytest.importorskip("sympy")
-    x = {"a": rng.uniform(-2, 2, 100)}
-    formula = pinn.SparseRegression(pinn.library(["a"], 3)).fit(x, 2 * x["a"] ** 3 - x["a"])
-    a = sympy.Symbol("a")
-    assert sympy.simplify(formula.sympy() - (2.0 * a**3 - 1.0 * a)) == 0
-
-
-def test_genetic_search(rng):
-    pytest.importorskip("gplearn")
-    x = {"a": rng.uniform(-2, 2, 200), "b": rng.uniform(-2, 2, 200)}
-    y = x["a"] * x["b"] + x["a"]
-    formula = pinn.GeneticSearch(("add", "mul"), generations=12, population=500).fit(x, y)
-    assert formula.fidelity(x, y, {"a": x["b"] + 1}).value < 1e-6, str(formula)

@@ -62,7 +62,7 @@ def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, att
 
 
 LBFGS_DEFAULTS = dict(line_search_fn="strong_wolfe", history_size=50, tolerance_grad=1e-12, tolerance_change=1e-16)
-CHUNK = 25  # iterations of L-BFGS between looks at the progress bar; each look costs one evaluation more
+CHUNK = 50  # iterations of L-BFGS between looks at the progress bar; each look costs one evaluation more
 
 
 class Training:
