@@ -59,3 +59,22 @@ def test_as_torch(name):
         u.backward(torch.tensor(g))
         np.testing.assert_allclose(y.detach().numpy(), u.detach().numpy(), rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("width", [1000, 1001])
+def test_large_arrays_are_streamed_to_the_same_numbers(width):
+    """What does not fit the cache is written past it; rows of odd length start at any address."""
+    x, g = fastnn.randn(6000, width), fastnn.randn(6000, width)
+    w, b = fastnn.randn(width), fastnn.randn(width)
+
+    def softmax_dx(x, g):
+        y = fastnn.empty(*x.shape)
+        fastnn._cpu.softmax_dx(y, g, x, 1)
+        return y
+
+    def layer_norm(x, g):
+        return fastnn.nn.functional.layer_norm(x, (width,), w, b)
+
+    for f in (softmax_dx, layer_norm):
+        whole, parts = f(x, g), [f(x[i : i + 1000], g[i : i + 1000]) for i in range(0, 6000, 1000)]
+        np.testing.assert_array_equal(whole.numpy(), np.concatenate([p.numpy() for p in parts]))

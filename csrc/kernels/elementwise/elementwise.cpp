@@ -6,6 +6,7 @@
 //
 //    cost   a stream through memory for cheap formulas. A result larger than the cache is written past it (stream), which
 //           saves reading its lines first: 1/3 of the traffic of a unary operation.
+#include "../../core/stream.h"
 #include "tile.h"
 
 namespace fastnn::FN_ISA {
@@ -44,31 +45,6 @@ void splat_granule(char* to, const char* value, int size, int n) {
     using T = decltype(t);
     gather(reinterpret_cast<T*>(to), reinterpret_cast<const T*>(value), 0, n);
   });
-}
-
-// Writes past the cache; `to` is aligned, n bytes a multiple of the vector's.
-FN void stream(char* to, const char* from, int64_t n) {
-  for (int64_t i = 0; i < n; i += VECTOR_BYTES) {
-    auto v = load(reinterpret_cast<const float*>(from + i));
-#if defined(__x86_64__) || defined(__aarch64__)
-#if defined(__clang__)
-    __builtin_nontemporal_store(v, reinterpret_cast<vec<float>*>(to + i));
-#elif defined(__AVX512F__)
-    _mm512_stream_ps(reinterpret_cast<float*>(to + i), (__m512)v);
-#elif defined(__AVX2__)
-    _mm256_stream_ps(reinterpret_cast<float*>(to + i), (__m256)v);
-#elif defined(__x86_64__)
-    _mm_stream_ps(reinterpret_cast<float*>(to + i), (__m128)v);
-#else
-    store(reinterpret_cast<float*>(to + i), v);
-#endif
-#endif
-  }
-}
-FN void stream_end() {  // streamed stores become visible before the thread says it is done
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
 }
 
 // n elements, contiguous or step 0: whole granules in place, the tail through padded copies.

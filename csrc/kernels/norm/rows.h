@@ -6,10 +6,12 @@
 //    dx = r·(γ - mean(γ) - x̂·mean(γ·x̂))    γ = g·w     (rms: without mean(γ))        dw = Σ_rows g·x̂     db = Σ_rows g
 //
 // The derivative recomputes mean and r: the row is in the first-level cache by then, and an op that saved them could
-// not be differentiated again. dw and db are summed per chunk of rows, the chunks in order: the same on any number of
+// not be differentiated again. Large results are streamed (Zen 4, 4096x1024: 0.70 -> 0.50 ms); the derivative is bound by its
+// arithmetic, and gains nothing so. dw and db are summed per chunk of rows, the chunks in order: the same on any number of
 // threads. `period` rows have weights of their own (group norm: the groups); layer norm has period 1.
 #pragma once
 #include "../../core/parallel.h"
+#include "../../core/stream.h"
 #include "moments.h"
 
 namespace fastnn::FN_ISA {
@@ -31,9 +33,9 @@ template <bool CENTRE, class T>
 static void normalise_rows(T* y, const T* x, const T* w, const T* b, int64_t rows, int64_t n, int64_t period, double eps) {
   if (n == 0) return;
   parallel_for(rows, rows_grain(n), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
+    rows_to(y, begin, end, n, 2 * rows * n * int64_t(sizeof(T)), [&](T* yr, int64_t row) {
       const T *xr = x + row * n, *wr = w + row % period * n, *br = b + row % period * n;
-      T *yr = y + row * n, mean, r;
+      T mean, r;
       row_stats<CENTRE>(mean, r, xr, n, eps);
       if (w && b) {
         sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
@@ -50,7 +52,7 @@ static void normalise_rows(T* y, const T* x, const T* w, const T* b, int64_t row
           store_part(yr + i, b ? v + load_part(br + i, c) : v, c);
         });
       }
-    }
+    });
   });
 }
 

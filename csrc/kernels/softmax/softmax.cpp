@@ -16,6 +16,7 @@ namespace fastnn::FN_ISA {
   _Pragma("GCC unroll 4") for (int u = 0; u < U; ++u)
 
 struct Softmax {
+  static constexpr bool streams = false;
   static constexpr int turn = 1;
   template <class T> FN static void row(T* y, const T* x, const T*, int64_t n) {
     vec<T> rest;
@@ -49,6 +50,7 @@ struct Softmax {
 };
 
 struct LogSoftmax {
+  static constexpr bool streams = false;
   static constexpr int turn = 2;
   template <class T> FN static void row(T* y, const T* x, const T*, int64_t n) {
     T m = row_max(x, n), lse = log1(row_sum_exp(x, n, m));
@@ -77,6 +79,7 @@ struct LogSoftmax {
 };
 
 struct SoftmaxDx {
+  static constexpr bool streams = true;
   static constexpr int turn = 0;
   template <class T> FN static void row(T* dx, const T* g, const T* y, int64_t n) {
     vec<T> s[4] = {};
@@ -110,6 +113,7 @@ struct SoftmaxDx {
 };
 
 struct LogSoftmaxDx {
+  static constexpr bool streams = false;
   static constexpr int turn = 0;
   template <class T> FN static void row(T* dx, const T* g, const T* y, int64_t n) {
     vec<T> s[4] = {};

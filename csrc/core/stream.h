@@ -1,0 +1,57 @@
+// core/stream.h: results written past the cache. A plain store first reads the line it fills: of a pass that does not fit
+// the cache anyway, a third to a half of the traffic. What a row algorithm writes and reads again stays in a tile of L1,
+// and the finished tile is streamed.
+#pragma once
+#include "simd.h"
+
+namespace fastnn::FN_ISA {
+
+constexpr int64_t CACHE_BYTES = 32 << 20;  // arrays read and written by one pass, together, that cannot all stay in L3
+
+// n bytes from a tile to memory at any address.
+FN void stream(void* to, const void* from, int64_t n) {
+  auto* t = static_cast<char*>(to);
+  auto* f = static_cast<const char*>(from);
+  int64_t head = -reinterpret_cast<intptr_t>(t) & 63;
+  if (head > n) head = n;
+  __builtin_memcpy(t, f, size_t(head));
+  int64_t i = head;
+  for (; i + VECTOR_BYTES <= n; i += VECTOR_BYTES) {
+    auto v = load(reinterpret_cast<const float*>(f + i));
+#if defined(__clang__)
+    __builtin_nontemporal_store(v, reinterpret_cast<vec<float>*>(t + i));
+#elif defined(__AVX512F__)
+    _mm512_stream_ps(reinterpret_cast<float*>(t + i), (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(reinterpret_cast<float*>(t + i), (__m256)v);
+#elif defined(__x86_64__)
+    _mm_stream_ps(reinterpret_cast<float*>(t + i), (__m128)v);
+#else
+    store(reinterpret_cast<float*>(t + i), v);
+#endif
+  }
+  __builtin_memcpy(t + i, f + i, size_t(n - i));
+}
+FN void stream_end() {  // streamed stores become visible before the thread says it is done
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+constexpr int64_t ROW_TILE = 4096;  // elements: 16 or 32 KiB
+
+// row(y, r) writes row r of `rows` rows of n elements to y; streamed where `moved` bytes in all do not fit the cache.
+template <class T, class F> FN void rows_to(T* y, int64_t begin, int64_t end, int64_t n, int64_t moved, const F& row) {
+  if (moved < CACHE_BYTES || n > ROW_TILE) {
+    for (int64_t r = begin; r < end; ++r) row(y + r * n, r);
+    return;
+  }
+  alignas(64) T tile[ROW_TILE];
+  for (int64_t r = begin; r < end; ++r) {
+    row(static_cast<T*>(tile), r);
+    stream(y + r * n, tile, n * int64_t(sizeof(T)));
+  }
+  stream_end();
+}
+
+}  // namespace fastnn::FN_ISA
