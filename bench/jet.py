@@ -59,7 +59,7 @@ def gradient(lib, net, x, derivatives, residual):
 
     def run():
         r = residual(*derivatives(net, x))
-        return grad((r * r).mean(), parameters)[0]
+        return grad((r * r).mean(), parameters, allow_unused=True)[0]  # u_x does not depend on the last bias
 
     return run
 

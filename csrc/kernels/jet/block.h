@@ -125,18 +125,21 @@ template <class T> FN void sum_of_products(const Series<T>& s, typename Series<T
   for (int v = 0; v < NV; ++v) store(to + v * lanes<T>, acc[v]);
 }
 
-// D_k for k = last..first at one place; channel 0 of each is s^(k)(z).
+// D_k for k = last..first at one place; channel 0 of each is s^(k)(z). D_first goes to `to`, its channels `step` apart.
 template <class T, class Ladder>
-FN void triangle(const Series<T>& s, const Ladder& ladder, const Block& b, const T* z, int first, int last, T* work) {
+FN void triangle(const Series<T>& s, const Ladder& ladder, const Block& b, const T* z, int first, int last, T* work, T* to,
+                 int64_t step) {
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
     vec<T> d[JET_ORDER + 2];
     ladder(load(z + v * lanes<T>), last > 1 ? last : 1, d);
-    for (int k = first; k <= last; ++k) store(work + k * s.channels * NR<T> + v * lanes<T>, d[k]);
+    store(to + v * lanes<T>, d[first]);
+    for (int k = first + 1; k <= last; ++k) store(work + k * s.channels * NR<T> + v * lanes<T>, d[k]);
   }
   for (int k = last - 1; k >= first; --k) {
-    T *to = work + k * s.channels * NR<T>, *from = to + s.channels * NR<T>;
-    for (int c = 1; c < s.upto[last - k]; ++c) sum_of_products(s, s.chain[c], from, NR<T>, z, b.points, to + c * NR<T>);
+    T *from = work + (k + 1) * s.channels * NR<T>, *row = k > first ? from - s.channels * NR<T> : to;
+    int64_t apart = k > first ? NR<T> : step;
+    for (int c = 1; c < s.upto[last - k]; ++c) sum_of_products(s, s.chain[c], from, NR<T>, z, b.points, row + c * apart);
   }
 }
 
@@ -144,13 +147,8 @@ FN void triangle(const Series<T>& s, const Ladder& ladder, const Block& b, const
 template <class T, class Ladder>
 static void activate(const Series<T>& s, const Ladder& ladder, const Block& b, int64_t units, const T* z, T* y, T* work) {
   for (int64_t u = 0; u < units; ++u)
-    for (int64_t p = 0; p < b.points; p += NR<T>) {
-      triangle(s, ladder, b, z + u * b.row + p, 0, s.order, work);
-      T* to = y + u * b.row + p;
-      for (int c = 0; c < s.channels; ++c)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) store(to + c * b.points + v * lanes<T>, load(work + c * NR<T> + v * lanes<T>));
-    }
+    for (int64_t p = 0; p < b.points; p += NR<T>)
+      triangle(s, ladder, b, z + u * b.row + p, 0, s.order, work, y + u * b.row + p, b.points);
 }
 
 // g, the gradient with respect to y = s(z), becomes that with respect to z. In place: channel c reads channels from c on.
@@ -158,7 +156,7 @@ template <class T, class Ladder>
 static void differentiate(const Series<T>& s, const Ladder& ladder, const Block& b, int64_t units, const T* z, T* g, T* work) {
   for (int64_t u = 0; u < units; ++u)
     for (int64_t p = 0; p < b.points; p += NR<T>) {
-      triangle(s, ladder, b, z + u * b.row + p, 1, s.order + 1, work);
+      triangle(s, ladder, b, z + u * b.row + p, 1, s.order + 1, work, work + s.channels * NR<T>, NR<T>);
       T* at = g + u * b.row + p;
       for (int c = 0; c < s.channels; ++c)
         sum_of_products(s, s.adjoint[c], at, b.points, work + s.channels * NR<T>, NR<T>, at + c * b.points);
