@@ -12,23 +12,29 @@ try:
 except ImportError:
     torch = None
 
-# m, n, k, form (A and B: N as stored, T transposed), batch
-SQUARES = [(s, s, s, "NN", 0) for s in (16, 32, 64, 128, 256, 512, 1024, 2048)]
+# m, n, k, form (A and B: N as stored, T transposed), batch; quick runs take those of QUICK
+SQUARES = [(s, s, s, "NN", 0) for s in (16, 24, 32, 48, 64, 96, 127, 128, 192, 256, 384, 512, 700, 1000, 1024, 2048)]
 SHAPES = [
+    *((512, 512, 512, form, 0) for form in ("NT", "TN", "TT")),
     (509, 769, 1021, "NT", 0),
+    (200, 300, 250, "TN", 0),
     (32, 512, 784, "NT", 0),
     (128, 512, 784, "NT", 0),
+    (512, 784, 32, "TN", 0),  # a weight gradient
+    (784, 256, 4096, "TN", 0),
+    (20, 20, 10000, "TN", 0),
     (8, 4096, 1024, "NT", 0),
     (8, 4096, 1024, "NN", 0),
     (1, 1024, 1024, "NT", 0),
     (1, 1024, 1024, "NN", 0),
     (4096, 64, 64, "NN", 0),
     (64, 10, 512, "NN", 0),
-    (784, 256, 4096, "TN", 0),
-    (20, 20, 10000, "TN", 0),
     (48, 48, 48, "NN", 512),
     (64, 64, 32, "NT", 96),
 ]
+DOUBLE = [(s, s, s, "NN", 0) for s in (64, 256, 512, 1000)]
+QUICK = [(16, 16, 16, "NN", 0), (128, 128, 128, "NN", 0), (512, 512, 512, "NN", 0), (509, 769, 1021, "NT", 0), (8, 4096, 1024, "NN", 0)]
+QUICK += [(64, 10, 512, "NN", 0), (64, 64, 32, "NT", 96)]
 
 
 def product(m, n, k, form, batch, dtype="float32"):
@@ -96,10 +102,10 @@ def linear(rows, inputs, outputs, direction):
 
 
 def cases(quick):
-    squares = [s for s in SQUARES if not quick or s[0] in (16, 128, 512)]
-    for shape in squares + (SHAPES[::4] if quick else SHAPES):
+    for shape in QUICK if quick else SQUARES + SHAPES:
         yield product(*shape)
-    yield product(512, 512, 512, "NN", 0, "float64")
+    for shape in [(512, 512, 512, "NN", 0)] if quick else DOUBLE:
+        yield product(*shape, "float64")
     for rows, inputs, outputs in [(32, 784, 512), (128, 784, 512), (32, 512, 10)][: 1 if quick else None]:
         yield linear(rows, inputs, outputs, "forward")
         yield linear(rows, inputs, outputs, "derivative")
