@@ -39,10 +39,10 @@ def random_geometry(rng):
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_integers_are_exact(isa, rng):
-    """Integer values small enough for float32: every product and sum is exact, so any wrong index shows."""
+    """Integer values small enough for float32: every product and sum is exact, so any wrong index shows. Not of Winograd."""
     end = time.monotonic() + 4
     count = 0
-    with fastnn.isa(isa):
+    with fastnn.isa(isa), fastnn.rung(conv2d="implicit"):
         while count < 700 and time.monotonic() < end:
             count += 1
             dtype = rng.choice(["float32", "float64"])
@@ -61,6 +61,66 @@ def test_integers_are_exact(isa, rng):
             ]
             for name, a, e in zip(("conv2d", "conv2d_dx", "conv2d_dw"), found, expected, strict=True):
                 assert np.array_equal(a.numpy(), e), f"{name} {x.shape} {w.shape} {options} {dtype}"
+
+
+def all_three(x, w, g, options):
+    """y, dx, dw as NumPy arrays."""
+    return [
+        ops._conv2d(tensor(x), tensor(w), None, size=g.shape[2:], **options).numpy(),
+        ops._conv2d_dx(tensor(g), tensor(w), None, size=x.shape[2:], **options).numpy(),
+        ops._conv2d_dw(tensor(g), tensor(x), size=w.shape[2:], **options).numpy(),
+    ]
+
+
+# x, filters, kernel, padding, groups: on Winograd tiles in every instruction set; ragged channels, widths, last tiles
+WINOGRAD = [
+    ((2, 64, 14, 14), 40, 3, 1, 1),
+    ((3, 37, 29, 23), 53, 3, 0, 1),
+    ((9, 32, 19, 21), 48, 5, 2, 1),
+    ((4, 64, 12, 130), 64, 3, 2, 2),
+    ((4, 130, 9, 9), 128, 3, (0, 1), 1),
+]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shape, filters, kernel, padding, groups", WINOGRAD)
+def test_winograd_error(shape, filters, kernel, padding, groups, isa, rng):
+    """On every element within 2 k eps (|a| |b|); the largest error within 1e-5 of the largest result; not the direct path."""
+    padding = (padding, padding) if isinstance(padding, int) else padding
+    options = {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": groups}
+    size = [h + 2 * p - kernel + 1 for h, p in zip(shape[2:], padding, strict=True)]
+    x, w = rng.standard_normal(shape).astype("f"), rng.standard_normal((filters, shape[1] // groups, kernel, kernel)).astype("f")
+    g = rng.standard_normal((shape[0], filters, *size)).astype("f")
+    with fastnn.isa(isa):
+        found = all_three(x, w, g, options)
+        with fastnn.rung(conv2d="implicit"):
+            direct = all_three(x, w, g, options)
+    xd, wd, gd = (a.astype("d") for a in (x, w, g))
+    exact, scale = (
+        [
+            ref.conv2d_full(x, w, size=g.shape[2:], **options),
+            ref.conv2d_dx(g, w, size=x.shape[2:], **options),
+            ref.conv2d_dw(g, x, size=w.shape[2:], **options),
+        ]
+        for x, w, g in ((xd, wd, gd), (abs(xd), abs(wd), abs(gd)))
+    )
+    counts = (w[0].size, filters // groups * kernel**2, shape[0] * size[0] * size[1])
+    for a, d, e, s, k in zip(found, direct, exact, scale, counts, strict=True):
+        assert (np.abs(a - e) <= 2 * k * np.finfo("f").eps * s).all()
+        assert np.abs(a - e).max() <= 1e-5 * np.abs(e).max()
+        assert not np.array_equal(a, d)
+
+
+def test_winograd_special_values(rng):
+    """A tile with one infinity, NaN or sum beyond float32 gives what the direct path gives."""
+    options = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    for special in (np.nan, np.inf, -np.inf, 3e38):
+        x, w, g = (rng.standard_normal(s).astype("f") for s in ((2, 64, 17, 18), (64, 64, 3, 3), (2, 64, 17, 18)))
+        x[1, 2, 5, 6] = g[0, 3, 0, 17] = special
+        found = all_three(x, w, g, options)
+        with fastnn.rung(conv2d="implicit"):
+            for a, d in zip(found, all_three(x, w, g, options), strict=True):
+                assert np.array_equal(np.isfinite(a), np.isfinite(d))
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 14, 40, 3, 1), (1, 200, 7, 30, 3, 1), (4, 3, 33, 16, 7, 2), (3, 96, 9, 130, 1, 1)])
@@ -212,14 +272,14 @@ def test_special_values_stay_where_they_are(rng):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_threads_give_the_same_bits(isa, rng):
-    x, w, g = (rng.standard_normal(s).astype("f") for s in ((6, 20, 17, 19), (40, 20, 3, 3), (6, 40, 17, 19)))
+@pytest.mark.parametrize("kernel", [3, 2])
+def test_threads_give_the_same_bits(isa, kernel, rng):
+    """On Winograd tiles (3) and as an implicit product (2)."""
+    size = (20 - kernel, 22 - kernel)
+    x, w, g = (rng.standard_normal(s).astype("f") for s in ((6, 40, 17, 19), (70, 40, kernel, kernel), (6, 70, *size)))
     options = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
     results = set()
     for threads in (1, 2, 3, 7):
         with fastnn.isa(isa), fastnn.threads(threads):
-            y = ops._conv2d(tensor(x), tensor(w), None, size=(17, 19), **options).numpy().tobytes()
-            dx = ops._conv2d_dx(tensor(g), tensor(w), None, size=(17, 19), **options).numpy().tobytes()
-            dw = ops._conv2d_dw(tensor(g), tensor(x), size=(3, 3), **options).numpy().tobytes()
-        results.add((y, dx, dw))
+            results.add(tuple(a.tobytes() for a in all_three(x, w, g, options)))
     assert len(results) == 1

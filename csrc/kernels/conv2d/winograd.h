@@ -11,11 +11,18 @@
 // as a block of tiles is read, so neither the width of an image nor a border leaves a lane idle. A block's V and one panel
 // of its S lie in L2; only U, the weights, is ever written whole.
 //
-// Error: Bᵀ, G and Aᵀ multiply by up to 4, 1/24 and 8, so rounding errors are those of sums about ten times larger than
-// the result's own terms (bench/conv2d.py prints them beside the direct path's). They scale with the largest input of a
-// tile, not with the terms of one result; integers are not exact. Infinities and NaN would spread over a tile: a result
-// that is not finite sends the whole call to the direct path. float64 never comes here; who does not want it at all runs
-// `fastnn.rung(conv2d="implicit")`.
+// Error: largest relative to the largest result, beside the direct path's (normal values; forward, weight gradient):
+//
+//      64 channels 14×14    1.3e-6, 1.1e-6 (direct 3.0e-7, 1.3e-7)      256 channels 14×14    2.7e-6, 1.7e-6 (3.9e-7, 3.0e-7)
+//
+// rms 3 to 5 times the direct path's, the weight gradient's up to 12; within 3 % of the bound 2·k·ε·Σ|x||w| on every element.
+// Errors scale with the largest input of a tile, not with the terms of one result; integers are not exact. Infinities and
+// NaN would spread over a tile: a result that is not finite sends the whole call to the direct path. float64 never comes
+// here; `fastnn.rung(conv2d="implicit")` turns it off.
+//
+// Measured, Zen 4, AVX-512, one core, ms (direct; forward and weight gradient): 8x64x56x56 5.8, 6.3 (18.8, 20.5);
+// 8x128x28x28 5.1, 5.3 (18.3, 19.3); 8x256x14x14 7.0, 7.6 (19.5, 19.5); 5×5 32x32x14x14 2.9, 3.2 (7.7, 7.8).
+// Tried and lost: the points 0, ±1, ±2, ∞, as fast with 2 (rms) to 5 (largest) times the error.
 //
 // read on  winograd_weights.h (the weight gradient, on the same points)
 #pragma once
@@ -27,8 +34,7 @@ namespace fastnn::FN_ISA {
 constexpr int POINTS = 6, SQUARE = POINTS * POINTS;
 constexpr int64_t RUN_TILES = 16;  // tiles turned together: 6 rows of 66 pixels, 25 KB, L1
 
-// The points are 0, ±NEAR, ±FAR and ∞. Squares ½ and 2 make every factor below near 1, and the errors half of those of the
-// usual 1 and 2 (rms, 64 channels: see the head); what they cost is integers that are exact.
+// The points are 0, ±NEAR, ±FAR and ∞. Squares ½ and 2 make every factor below near 1.
 template <class T> constexpr T NEAR = T(0.70710678118654752440);
 template <class T> constexpr T FAR = T(1.41421356237309504880);
 
