@@ -71,6 +71,63 @@ def test_gradients_of_residuals_equal_torch():
         np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-13)
 
 
+class Nested(nn.Module):
+    """A network without its method jet, so that derivatives are nested gradients."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x, **options):
+        return self.net(x, **options)
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid, nn.SiLU, nn.GELU, nn.Softplus])
+def test_jets_equal_nested_gradients(activation):
+    """Values, losses and gradients by the weights of residuals with mixed, high and total derivatives, with a transform."""
+    domain = pinn.Interval(-1, 2) * pinn.Time(0, 3)
+    fastnn.manual_seed(1)
+    net = pinn.MLP(domain, [7, 6], 2, activation=activation)
+
+    def system(u, v, x):
+        first = d(u, "t") + u * d(v, "x", "x") - d(x * d(v, "x"), "t")
+        return first, d(u, "x", "x", "x") * d(v, "x", "t") + d(u * v, "x", "x") + d(x * x, "x") * v
+
+    for transform in (None, lambda x, t, u, v: (x * (1 - x) * u + t, u * v)):
+        both = []
+        for network in (net, Nested(net)):
+            problem = pinn.Problem(domain, network, [pinn.Equation(system, points=9)], outputs=("u", "v"), transform=transform)
+            problem.losses()  # from the second time on, one pass has all that was asked for
+            loss = problem.losses()[0]["system"]
+            grads = fastnn.autograd.grad(loss, list(net.parameters()), allow_unused=True, materialize_grads=True)
+            points = problem.terms[0].points
+            values = [problem.evaluate(lambda v: d(v, "t", "x"), points), problem.predict(points)]
+            both.append([float(loss.detach()), *(g.detach().numpy() for g in grads), *values])
+        assert net.jet is not None
+        for mine, other in zip(*both, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
+
+
+def test_jets_of_subdomains():
+    left, right = pinn.Interval(-1, 0), pinn.Interval(0, 1)
+    net = pinn.Subdomains([left, right], [5, 5])
+    both = []
+    for network in (net, Nested(net)):
+        network.geometries = net.geometries
+        terms = [pinn.Equation(lambda u: d(u, "x", "x") + u, points=20), pinn.Interface(flux=lambda u: (d(u, "x"),))]
+        losses = pinn.Problem(left + right, network, terms).losses()[0]
+        both.append([float(v.detach()) for v in losses.values()])
+    np.testing.assert_allclose(*both, rtol=1e-11)
+
+
+def test_networks_without_a_kernel_have_no_jet():
+    features = pinn.FourierFeatures(1, 4)
+    assert pinn.MLP(1, [3]).jet is not None
+    assert pinn.MLP(1, [3], features=features).jet is None
+    assert pinn.MLP(1, [3], activation=nn.ELU).jet is None
+    assert pinn.MLP(1, [3], activation=lambda: nn.GELU(approximate="tanh")).jet is None
+
+
 def test_bad_derivatives():
     u = fastnn.ones(3, 1)
     with pytest.raises(RuntimeError, match="only inside a residual function"):

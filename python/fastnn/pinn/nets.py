@@ -8,12 +8,14 @@ import numpy as np
 
 from .. import dtypes
 from ..nn import init
-from ..nn.activation import Tanh
+from ..nn.activation import GELU, Sigmoid, SiLU, Softplus, Tanh
 from ..nn.container import Sequential
 from ..nn.linear import Linear
 from ..nn.module import Module
+from ..ops.diagonal import diag
+from ..ops.jet import jet_mlp
 from ..ops.join import cat
-from ..tensor import tensor
+from ..tensor import ones, tensor
 
 __all__ = ["FourierFeatures", "MLP", "PeriodicFeatures", "Scale"]
 
@@ -88,3 +90,32 @@ class MLP(Sequential):
             init.zeros_(linear.bias)
             layers += [activation(), linear] if i else [linear]
         super().__init__(*layers)
+
+    @property
+    def jet(self):
+        """jet(x (n, d), orders) → the derivatives by the coordinates (orders, n, outputs), all in one pass of the fused kernel.
+
+        None where there is no kernel for it: with features, or an activation that it does not have.
+        """
+        layers = list(self)
+        scale = layers.pop(0) if isinstance(layers[0], Scale) else None
+        linears, kinds = layers[::2], {kernel_name(a) for a in layers[1::2]}
+        if len(kinds) > 1 or None in kinds or not all(isinstance(layer, Linear) for layer in linears):
+            return None
+
+        def jet(x, orders):
+            size = ones(x.shape[1], dtype=x.dtype) if scale is None else scale.factor
+            weights = [w for layer in linears for w in (layer.weight, layer.bias)]
+            return jet_mlp(x if scale is None else scale(x), diag(size), weights, orders, *kinds)
+
+        return jet
+
+
+def kernel_name(activation):
+    """What the fused kernel calls an activation module; None for one that it does not have."""
+    if isinstance(activation, GELU) and activation.approximate != "none":
+        return None
+    if isinstance(activation, Softplus) and (activation.beta, activation.threshold) != (1, 20):
+        return None
+    names = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus: "softplus"}
+    return names.get(type(activation))

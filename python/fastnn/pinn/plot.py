@@ -53,7 +53,8 @@ def plot(problem, path, *, points=None, reference=None, output=None, history=Non
         _curves(axes, domain.names[0], points[:, 0], panels)
     else:
         for axis, (title, values) in zip(axes, panels, strict=False):
-            _heat(figure, axis, domain.names, points, title, values)
+            scale = values if title == "error" or reference is None else reference
+            _heat(figure, axis, domain.names, points, title, values, scale)
     if history is not None:
         axes[-1].semilogy(history.step, history.loss, "k", label="loss")
         for term, values in history.terms.items():
@@ -75,12 +76,15 @@ def _curves(axes, name, x, panels):
         axes[1].set(xlabel=name, title="error")
 
 
-def _heat(figure, axis, names, points, title, values):
-    """Time runs to the right; elsewhere the first coordinate does. On a full grid as cells, else as coloured points."""
+def _heat(figure, axis, names, points, title, values, scale):
+    """Time runs to the right; elsewhere the first coordinate does. On a full grid as cells, else as coloured points. The
+    colours span the values of `scale`, so that solution and reference have the same."""
     first, second = (1, 0) if names[1] == "t" else (0, 1)
     a, b = points[:, first], points[:, second]
-    limit = np.abs(values).max() or 1.0
-    colours = dict(cmap="RdBu_r", vmin=-limit, vmax=limit) if values.min() < 0 < values.max() else dict(cmap="viridis")
+    low, high = scale.min(), scale.max()
+    limit = max(-low, high) or 1.0
+    signed = low < -0.01 * limit and high > 0.01 * limit
+    colours = dict(cmap="RdBu_r", vmin=-limit, vmax=limit) if signed else dict(cmap="viridis", vmin=low, vmax=high)
     xs, ys = np.unique(a), np.unique(b)
     if len(xs) * len(ys) <= 4 * len(points):
         grid = np.full((len(ys), len(xs)), np.nan)

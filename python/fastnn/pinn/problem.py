@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from ..autodiff import enable_grad, no_grad
 from ..nn.parameter import Parameter
-from ..ops.join import cat
-from ..tensor import Tensor, tensor
-from .fields import Fields, by_name
+from ..tensor import tensor
+from .fields import Fields
 
 __all__ = ["Problem", "relative_l2"]
 
@@ -66,21 +66,10 @@ class Problem:
             raise ValueError(f"{what}: there is no output {name!r}; there are {', '.join(self.outputs)}")
         return name
 
-    def function(self, x, **options):
-        """The network at points x (n, d), with the transform; options go to the network."""
-        y = self.net(x, **options)
-        if self.transform is None:
-            return y
-        values = {name: x[:, i : i + 1] for i, name in enumerate(self.domain.names)}
-        values |= {name: y[:, i : i + 1] for i, name in enumerate(self.outputs)}
-        result = by_name(self.transform, values, "transform")
-        if isinstance(result, Tensor):
-            return result
-        return cat(list(result), 1)
-
-    def fields(self, x, **options):
-        """The evaluation at tensor x (n, d), to be entered by `with`; options go to the network."""
-        return Fields(lambda x: self.function(x, **options), x, self.domain.names, self.outputs, self.domain.time)
+    def fields(self, x, wanted=None, **options):
+        """The evaluation at tensor x (n, d), to be entered by `with`; options go to the network. wanted: see `Fields`."""
+        net = Bound(self.net, options) if options else self.net
+        return Fields(net, x, self.domain.names, self.outputs, time=self.domain.time, transform=self.transform, wanted=wanted)
 
     # ---- loss ---------------------------------------------------------------------------------------------------------
 
@@ -106,7 +95,9 @@ class Problem:
         """The outputs at points (n, d), as an array (n, outputs). ValueError for points outside the geometry."""
         x = self.domain.check(points, "predict")
         with no_grad():
-            parts = [self.function(tensor(x[i : i + CHUNK], dtype=self.dtype)).numpy() for i in range(0, len(x), CHUNK)]
+            chunks = [tensor(x[i : i + CHUNK], dtype=self.dtype) for i in range(0, len(x), CHUNK)]
+            fields = [self.fields(chunk) for chunk in chunks]
+        parts = [np.concatenate([f.values[name].numpy() for name in self.outputs], 1) for f in fields]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.outputs)))
 
     def evaluate(self, function, points):
@@ -136,6 +127,17 @@ class Problem:
     def __repr__(self):
         lines = [f"Problem in {', '.join(self.domain.names)} for {', '.join(self.outputs)}: {count(self.parameters())} parameters"]
         return "\n".join(lines + [f"  {term!r}" for term in self.terms])
+
+
+class Bound:
+    """A network with some of its options fixed."""
+
+    def __init__(self, net, options):
+        self.net, self.options = net, options
+        self.jet = functools.partial(net.jet, **options) if hasattr(net, "jet") else None
+
+    def __call__(self, x):
+        return self.net(x, **self.options)
 
 
 def count(parameters):

@@ -9,6 +9,9 @@ from ..nn import init
 from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..ops.activation import tanh
+from ..ops.diagonal import diag
+from ..ops.jet import jet_mlp
+from ..ops.join import cat
 from ..tensor import from_numpy, tensor, zeros
 from .terms import Term
 
@@ -45,9 +48,13 @@ class Subdomains(Module):
             owner[self.geometries[j].contains(x)] = j
         return owner
 
-    def forward(self, x, which=None):
+    def _groups(self, x, which):
+        """The rows of each subdomain's points."""
         owner = self.place(x.detach().numpy()) if which is None else np.full(len(x), which)
-        groups = [np.flatnonzero(owner == j) for j in range(len(self.geometries))]
+        return [np.flatnonzero(owner == j) for j in range(len(self.geometries))]
+
+    def forward(self, x, which=None):
+        groups = self._groups(x, which)
         longest = max(map(len, groups))
         rows = np.zeros((len(groups), longest), dtype=np.int64)  # shorter groups are filled up with point 0
         back = np.empty(len(x), dtype=np.int64)
@@ -59,6 +66,22 @@ class Subdomains(Module):
             z = z @ getattr(self, f"weight{i}") + getattr(self, f"bias{i}")
             z = self.activation(z) if i < self.layers - 1 else z
         return z.reshape(len(groups) * longest, z.shape[2])[from_numpy(back)]
+
+    @property
+    def jet(self):
+        """As of `MLP`, one pass of the kernel a subdomain; None for an activation that is not tanh."""
+        return self._jet if self.activation is tanh else None
+
+    def _jet(self, x, orders, which=None):
+        groups = self._groups(x, which)
+        parts = []
+        for j, rows in enumerate(groups):
+            if len(rows):
+                weights = [p for i in range(self.layers) for p in (getattr(self, f"weight{i}")[j].t(), getattr(self, f"bias{i}")[j, 0])]
+                z = x[from_numpy(rows)] * self.factor[j] + self.shift[j]
+                parts.append(jet_mlp(z, diag(self.factor[j, 0]), weights, orders))
+        back = np.argsort(np.concatenate(groups), kind="stable")
+        return cat(parts, 1)[:, from_numpy(back)]
 
 
 class Interface(Term):
@@ -85,7 +108,7 @@ class Interface(Term):
         return [p - q for p, q in zip(*sides, strict=True)]
 
     def _side(self, problem, side):
-        with problem.fields(self.x, which=(self.a, self.b)[side]) as f:
+        with problem.fields(self.x, self.derivatives, which=(self.a, self.b)[side]) as f:
             out = [f.values[name] for name in problem.outputs]
             if self.equation is not None:
                 out += self._as_list(f.call(self.equation, problem.coefficients, self.name), self.x)

@@ -23,6 +23,7 @@ class Term:
         if not self.weight >= 0:
             raise ValueError(f"{self.name}: the weight must be a number >= 0, got {weight}")
         self.points = None
+        self.derivatives = set()  # those its residuals have asked for: the next pass computes all at once
 
     def place(self, problem, rng):
         """Chooses the points. ValueError for given points outside the geometry and for unknown boundaries."""
@@ -65,7 +66,7 @@ class Equation(Term):
         self.move(problem.domain.check(self.wanted, self.name) if given else problem.domain.sample(self.wanted, self.sampler, rng), problem)
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             return self._as_list(f.call(self.residual, problem.coefficients, self.name), self.x)
 
 
@@ -93,7 +94,7 @@ class Condition(Term):
             self.n = tensor(self.normals, dtype=problem.dtype)
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             return self._as_list(f.call(self.residual, problem.coefficients, self.name), self.x)
 
     def target(self, value, problem):
@@ -121,7 +122,7 @@ class Dirichlet(Condition):
         self.value, self.output = value, output
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             return [f.values[problem.output(self.output, self.name)] - self.target(self.value, problem)]
 
 
@@ -129,7 +130,7 @@ class Neumann(Dirichlet):
     """∂output/∂n = value; n is the outward normal."""
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             u = f.values[problem.output(self.output, self.name)]
             return [self.along_normal(u, problem) - self.target(self.value, problem)]
 
@@ -142,7 +143,7 @@ class Robin(Condition):
         self.function, self.output = function, output
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             u = f.values[problem.output(self.output, self.name)]
             return self._as_list(self.along_normal(u, problem) - f.call(self.function, problem.coefficients, self.name), self.x)
 
@@ -155,7 +156,7 @@ class Initial(Dirichlet):
         self.derivative = derivative
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             u = f.values[problem.output(self.output, self.name)]
             u = d(u, *[problem.domain.time] * self.derivative) if self.derivative else u
             return [u - self.target(self.value, problem)]
@@ -184,7 +185,7 @@ class Periodic(Term):
 
     def residuals(self, problem):
         n = len(self.points) // 2
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             u = f.values[problem.output(self.output, self.name)]
             out = [u]
             for _ in range(self.order):
@@ -210,7 +211,7 @@ class Data(Term):
         self.target = tensor(self.values, dtype=problem.dtype)
 
     def residuals(self, problem):
-        with problem.fields(self.x) as f:
+        with problem.fields(self.x, self.derivatives) as f:
             names = [problem.output(output, self.name) for output in self.output]
             predicted = cat([f.values[name] for name in names], 1)
             return [predicted - self.target]
