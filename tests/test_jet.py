@@ -78,7 +78,7 @@ def test_jet_of_a_curve():
         "layer_norm": (lambda x: fastnn.nn.functional.layer_norm(fastnn.stack([x, x * x, x.sin()], 1), (3,))[:, 0], None),
         "matmul": (lambda x: (fastnn.outer(x, x.sin()) @ fastnn.outer(x, x))[0], None),
     }
-    for name, (f, expected) in known.items():
+    for f, expected in known.values():
         y, series = func.jet(f, t, one, 4)
         close(y, f(t))
         if expected is None:
@@ -87,7 +87,7 @@ def test_jet_of_a_curve():
                 u = func_jvp(u, t, one)
                 expected.append(u)
         for got, want in zip(series, expected, strict=True):
-            close(got, want, 1e-9), name
+            close(got, want, 1e-9)
 
 
 def func_jvp(y, x, v):
@@ -151,7 +151,6 @@ def test_points_that_depend_on_weights():
     """Only the op's own arguments count when a graph of its gradient is asked for."""
     net = network((1, 4, 1))
     w = net[0].weight
-    x = (w * 2).detach().requires_grad_() * 1
     x = w * 2
     plain = func.partials(Plain(net), x, [(2,)])[0].sum()
     fused = func.partials(net, x, [(2,)])[0].sum()

@@ -103,7 +103,7 @@ _KNOWN = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus
 
 
 def _activation(module):
-    name = _KNOWN.get(type(module), getattr(type(module), "function", None) if type(module).__name__ == "Sin" else None)
+    name = _KNOWN.get(type(module))
     if name == "gelu" and module.approximate != "none":
         return None
     if name == "softplus" and (module.beta != 1 or module.threshold != 20):
