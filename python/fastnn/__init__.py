@@ -40,7 +40,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import datasets, nn, optim, utils  # noqa: E402
+from . import backends, cuda, datasets, distributions, linalg, nn, optim, random, testing, utils  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402

@@ -66,3 +66,37 @@ def as_dtype(d) -> dtype:
     if found is None:
         raise TypeError(f"unsupported dtype {d!r}; fastnn has {', '.join(x.name for x in ALL)}")
     return found
+
+
+class finfo:
+    """Limits of a floating dtype (the default one if none is given): eps, max, min, tiny (smallest_normal), bits, resolution."""
+
+    def __init__(self, type=None):
+        d = _default if type is None else as_dtype(type)
+        if not d.is_floating_point:
+            raise TypeError(f"finfo requires a floating point dtype; use iinfo to handle '{d}'")
+        info = np.finfo(d.numpy)
+        self.bits, self.dtype = info.bits, d.name
+        self.eps, self.max, self.min = builtins.float(info.eps), builtins.float(info.max), builtins.float(info.min)
+        self.tiny = self.smallest_normal = builtins.float(info.tiny)
+        self.resolution = builtins.float(info.resolution)
+
+    def __repr__(self):
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.tiny:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """Limits of an integer dtype: max, min, bits."""
+
+    def __init__(self, type):
+        d = as_dtype(type)
+        if d.is_floating_point or d is bool:
+            raise TypeError(f"iinfo requires an integer dtype, got '{d}'")
+        info = np.iinfo(d.numpy)
+        self.bits, self.max, self.min, self.dtype = info.bits, builtins.int(info.max), builtins.int(info.min), d.name
+
+    def __repr__(self):
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .device import device
 from .tensor import Tensor, from_numpy
 
 __all__ = ["load", "load_file", "save", "save_file"]
@@ -29,7 +30,10 @@ DEEPEST = 100  # levels of nesting
 
 
 def save_file(tensors, path, metadata=None):
-    """Write {name: tensor}, and {str: str} metadata, as one safetensors file. The file appears whole or not at all."""
+    """Write {name: tensor}, and {str: str} metadata, as one safetensors file. The file appears whole or not at all.
+
+    path may be a binary file that is open for writing, too.
+    """
     import safetensors.numpy
 
     arrays = {}
@@ -58,6 +62,9 @@ def _array(t):
 
 
 def _write(path, data):
+    if hasattr(path, "write"):
+        path.write(data)
+        return
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -85,7 +92,7 @@ def _read(path):
     """(tensors by name, metadata)"""
     import safetensors
 
-    data = Path(path).read_bytes()
+    data = path.read() if hasattr(path, "read") else Path(path).read_bytes()
     try:
         if len(data) < 8 or len(data) - 8 < (size := int.from_bytes(data[:8], "little")):
             raise ValueError("the header is cut off")
@@ -127,8 +134,13 @@ def save(obj, path):
     save_file(tensors, path, {"format": "pt", "fastnn": json.dumps(structure)})
 
 
-def load(path):
-    """What `save` was given. Files of other libraries: a flat dict of tensors. ValueError for a file with any fault."""
+def load(path, map_location=None, *, weights_only=True, mmap=None):
+    """What `save` was given. Files of other libraries: a flat dict of tensors. ValueError for a file with any fault.
+
+    map_location may name the CPU. weights_only is accepted and has no meaning: a file holds nothing that could run.
+    """
+    if map_location is not None and not callable(map_location) and not isinstance(map_location, dict):
+        device(map_location)
     tensors, metadata = _read(path)
     if "fastnn" not in metadata:
         return OrderedDict(tensors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _cpu, dtypes
+from . import _cpu, dtypes, printing
 from .autodiff import backward, is_grad_enabled, use_hooks
 from .creation import (
     _fill,
@@ -26,8 +26,9 @@ from .creation import (
     zeros_like,
 )
 from .device import CPU, device
-from .dtypes import as_dtype
+from .dtypes import as_dtype, finfo, iinfo
 from .errors import DTypeError, ShapeError
+from .printing import set_printoptions
 
 
 class Size(tuple):
@@ -110,8 +111,17 @@ class Tensor(_cpu.Array):
     def device(self) -> device:
         return CPU
 
+    is_cpu = True
+
     def get_device(self) -> int:
         return -1
+
+    def pin_memory(self, device=None):
+        """The tensor itself: page-locked memory serves a GPU only."""
+        return self
+
+    def is_pinned(self, device=None) -> bool:
+        return False
 
     def data_ptr(self) -> int:
         return self._pointer
@@ -124,6 +134,16 @@ class Tensor(_cpu.Array):
 
     def is_complex(self) -> bool:
         return False
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    def is_nonzero(self) -> bool:
+        """Is the only element not zero? RuntimeError unless there is exactly one."""
+        return bool(self)
+
+    def is_same_size(self, other) -> bool:
+        return self._shape == other._shape
 
     # -- differentiation --------------------------------------------------------------------------------------------------
 
@@ -279,21 +299,7 @@ class Tensor(_cpu.Array):
         return (_rebuild, (np.array(_cpu.numpy(self, False)), self.requires_grad, type(self)))
 
     def __repr__(self):
-        body = np.array2string(
-            _cpu.numpy(self, False), separator=", ", precision=4, threshold=1000, edgeitems=3, max_line_width=80, prefix="tensor("
-        )
-        if self._size == 0:
-            body = "[]"
-        extra = ""
-        if self._size == 0 and self._shape != (0,):
-            extra += f", size={self._shape}"
-        if self.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool):
-            extra += f", dtype={self.dtype}"
-        if self._node is not None:
-            extra += f", grad_fn=<{self._node[0].name}>"
-        elif self.requires_grad:
-            extra += ", requires_grad=True"
-        return f"tensor({body}{extra})"
+        return printing.text(self)
 
     # -- conversions ------------------------------------------------------------------------------------------------------
 
@@ -322,25 +328,33 @@ class Tensor(_cpu.Array):
         return self.to(dtypes.uint8)
 
     def type(self, dtype=None):
-        return f"fastnn.{self.dtype.name}" if dtype is None else self.to(dtype)
+        """With dtype: the tensor in that dtype (a dtype, or one of the classes FloatTensor, LongTensor, ...). Else its class."""
+        if dtype is None:
+            return f"fastnn.{_CLASS_NAMES[self.dtype]}"
+        if isinstance(dtype, str):
+            named = {f"{m}.{n}": d for d, n in _CLASS_NAMES.items() for m in ("torch", "fastnn")}
+            if dtype not in named:
+                raise ValueError(f"invalid type: '{dtype}'")
+            dtype = named[dtype]
+        return self.to(getattr(dtype, "of", dtype))
 
     def type_as(self, other):
         return self.to(other.dtype)
 
-    def new_tensor(self, data, *, dtype=None, requires_grad=False):
-        return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, **ignored):
+        return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_empty(self, *size, dtype=None, requires_grad=False):
-        return empty(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    def new_empty(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
+        return empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_zeros(self, *size, dtype=None, requires_grad=False):
-        return zeros(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
+        return zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_ones(self, *size, dtype=None, requires_grad=False):
-        return ones(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    def new_ones(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
+        return ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_full(self, size, fill_value, *, dtype=None, requires_grad=False):
-        return full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+        return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
 class _Handle:
@@ -355,6 +369,33 @@ def _rebuild(array, requires_grad, cls):
     t = cls(tensor(array))
     t.requires_grad = requires_grad
     return t
+
+
+_CLASS_NAMES = {
+    dtypes.float32: "FloatTensor",
+    dtypes.float64: "DoubleTensor",
+    dtypes.int64: "LongTensor",
+    dtypes.int32: "IntTensor",
+    dtypes.uint8: "ByteTensor",
+    dtypes.bool: "BoolTensor",
+}
+
+
+class _TypedTensor(type):
+    """FloatTensor, LongTensor, ...: constructors of one dtype, and isinstance tests for it."""
+
+    def __call__(cls, *data):
+        if data and all(isinstance(d, int) for d in data):
+            return empty(data, dtype=cls.of)
+        if len(data) == 1 and isinstance(data[0], Size):
+            return empty(data[0], dtype=cls.of)
+        return tensor(*data, dtype=cls.of) if data else empty((0,), dtype=cls.of)
+
+    def __instancecheck__(cls, x):
+        return isinstance(x, Tensor) and x.dtype is cls.of
+
+
+globals().update({name: _TypedTensor(name, (), {"of": d, "__doc__": f"Tensors of {d.name}."}) for d, name in _CLASS_NAMES.items()})
 
 
 def normalize_dim(dim, ndim):
@@ -382,6 +423,33 @@ def is_floating_point(x) -> bool:
     return x._floating
 
 
+def is_complex(x) -> bool:
+    return False
+
+
+def is_nonzero(x) -> bool:
+    return x.is_nonzero()
+
+
+def typename(x) -> str:
+    """The name of a tensor's class by dtype, or of any other object's class."""
+    return x.type() if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__qualname__}"
+
+
+def promote_types(a, b):
+    """The dtype that holds both."""
+    return _cpu.promote(empty((1,), dtype=a), empty((1,), dtype=b))
+
+
+def can_cast(source, to) -> bool:
+    """Is a conversion of these dtypes allowed by the promotion rules: not from floats to integers, nor to bool?"""
+
+    def rank(d):
+        return 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
+
+    return rank(source) <= rank(to) and not (source.is_signed and not to.is_signed and rank(to) == 1)
+
+
 def result_type(a, b):
     """The dtype of an arithmetic result of a and b (tensors or numbers)."""
     return _cpu.promote(a, b)
@@ -392,6 +460,7 @@ _cpu.register(
 )  # the last tuple in the order of ErrorKind
 
 __all__ = (
-    "Size Tensor as_tensor asarray empty empty_like from_dlpack from_numpy frombuffer full full_like is_floating_point "
-    "is_grad_enabled is_tensor numel ones ones_like result_type tensor zeros zeros_like"
+    "BoolTensor ByteTensor DoubleTensor FloatTensor IntTensor LongTensor Size Tensor as_tensor asarray can_cast empty empty_like "
+    "finfo from_dlpack from_numpy frombuffer full full_like iinfo is_complex is_floating_point is_grad_enabled is_nonzero "
+    "is_tensor numel ones ones_like promote_types result_type set_printoptions tensor typename zeros zeros_like"
 ).split()

@@ -1,0 +1,115 @@
+"""How tensors print: as PyTorch prints them. One format for all elements, chosen by the largest and the smallest of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import _cpu, dtypes
+
+_DEFAULT = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+_PROFILES = {"default": {}, "short": {"precision": 2, "edgeitems": 2}, "full": {"threshold": math.inf}}
+options = dict(_DEFAULT)
+
+
+def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None):
+    """How tensors print. precision: digits; threshold: elements before only edgeitems are shown at each end; linewidth.
+
+    profile: "default", "short" or "full" sets all of these first. sci_mode: True or False, or None to choose by the values.
+    """
+    if profile is not None:
+        if profile not in _PROFILES:
+            raise ValueError(f"set_printoptions: profile must be one of {', '.join(_PROFILES)}, got {profile!r}")
+        options.update(_DEFAULT | _PROFILES[profile])
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    options.update({k: v for k, v in given.items() if v is not None})
+    options["sci_mode"] = sci_mode
+
+
+def text(t):
+    """repr(t)."""
+    prefix = "tensor("
+    parts = []
+    plain = (dtypes.get_default_dtype(),) if not t._size else (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
+    if t._size:
+        a, shortened = _summary(_cpu.numpy(t, False))
+        body = _rows(a, shortened, len(prefix), _formatter(a))
+    else:
+        body = "[]"
+        if t.ndim != 1:
+            parts.append(f"size={t._shape}")
+    if t.dtype not in plain:
+        parts.append(f"dtype={t.dtype}")
+    if t._node is not None:
+        parts.append(f"grad_fn=<{_grad_name(t._node[0].name)}>")
+    elif t.requires_grad:
+        parts.append("requires_grad=True")
+    out = prefix + body
+    width = len(out) - out.rfind("\n") - 1
+    for part in parts:
+        if width + len(part) + 2 > options["linewidth"]:
+            out += ",\n" + " " * len(prefix) + part
+            width = len(prefix) + len(part)
+        else:
+            out += ", " + part
+            width += len(part) + 2
+    return out + ")"
+
+
+def _grad_name(name):
+    return "".join(word[:1].upper() + word[1:] for word in name.split("_")) + "Backward0"
+
+
+def _summary(a):
+    """(a, or its edges if it has too many elements; where edges were joined: {axis: True})"""
+    shortened = {}
+    if a.size > options["threshold"]:
+        n = options["edgeitems"]
+        for axis, length in enumerate(a.shape):
+            if length > 2 * n:
+                a = np.take(a, [*range(n), *range(length - n, length)], axis)
+                shortened[axis] = True
+    return a, shortened
+
+
+def _formatter(a):
+    """The function that prints one element, all to the same width."""
+    values = a.ravel().tolist()
+    if a.dtype.kind != "f":
+        width = max(len(str(v)) for v in values)
+        return width, lambda v: str(v).rjust(width)
+    finite = [v for v in values if v and math.isfinite(v)]
+    precision, scientific = options["precision"], options["sci_mode"]
+    whole = all(v == math.floor(v) for v in finite)
+    if finite and scientific is None:
+        largest, smallest = max(map(abs, finite)), min(map(abs, finite))
+        scientific = largest / smallest > 1000 or largest > 1e8 or (not whole and smallest < 1e-4)
+
+    def plain(v):
+        if scientific:
+            return f"{v:.{precision}e}"
+        if whole:
+            return f"{v:.0f}" + ("." if math.isfinite(v) else "")
+        return f"{v:.{precision}f}"
+
+    width = max((len(plain(v)) for v in finite), default=1)
+    return width, lambda v: plain(v).rjust(width)
+
+
+def _rows(a, shortened, indent, formatter, axis=0):
+    width, show = formatter
+    n = options["edgeitems"]
+    if a.ndim == 0:
+        return show(a.item())
+    if a.ndim == 1:
+        words = [show(v) for v in a.tolist()]
+        if axis in shortened:
+            words[n:n] = [" ..."]
+        per_line = max(1, (options["linewidth"] - indent) // (width + 2))
+        lines = [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+    rows = [_rows(row, shortened, indent + 1, formatter, axis + 1) for row in a]
+    if axis in shortened:
+        rows[n:n] = ["..."]
+    return "[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(rows) + "]"

@@ -1,0 +1,20 @@
+"""PyTorch's `torch.random`: the default generator's seed and state, and `fork_rng`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from .ops.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+
+__all__ = ["fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+
+
+@contextmanager
+def fork_rng(devices=None, enabled=True):
+    """Restores the default generator's state at the end of the block."""
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)

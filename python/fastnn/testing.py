@@ -1,0 +1,96 @@
+"""`assert_close`: are two tensors (or sequences, dicts, numbers of them) the same to within rounding?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from . import dtypes
+from .tensor import Tensor, as_tensor
+
+TOLERANCE = {dtypes.float32: (1.3e-6, 1e-5), dtypes.float64: (1e-7, 1e-7)}  # rtol, atol, as in PyTorch
+
+
+def assert_close(
+    actual,
+    expected,
+    *,
+    allow_subclasses=True,
+    rtol=None,
+    atol=None,
+    equal_nan=False,
+    check_device=True,
+    check_dtype=True,
+    check_layout=True,
+    check_stride=False,
+    msg=None,
+):
+    """AssertionError unless |actual - expected| <= atol + rtol |expected| everywhere, and shapes and dtypes are equal.
+
+    The tolerances depend on the dtype unless both are given; ValueError if only one is. TypeError for what is no tensor,
+    number, sequence or mapping.
+    """
+    if (rtol is None) != (atol is None):
+        raise ValueError(
+            f"Both 'rtol' and 'atol' must be either specified or unspecified, but got no {'rtol' if rtol is None else 'atol'}."
+        )
+    problem = _difference(actual, expected, (rtol, atol, equal_nan, check_dtype, check_stride))
+    if problem is not None:
+        raise AssertionError(problem if msg is None else msg(problem) if callable(msg) else msg)
+
+
+def _difference(a, b, options):
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        if set(a) != set(b):
+            return f"The keys of the mappings do not match: {sorted(map(str, a))} and {sorted(map(str, b))}"
+        pairs = [(k, a[k], b[k]) for k in a]
+    elif _is_sequence(a) and _is_sequence(b):
+        if len(a) != len(b):
+            return f"The length of the sequences mismatch: {len(a)} != {len(b)}"
+        pairs = list(zip(range(len(a)), a, b, strict=False))
+    else:
+        return _tensor_difference(_tensor(a), _tensor(b), options)
+    for key, x, y in pairs:
+        problem = _difference(x, y, options)
+        if problem is not None:
+            return f"{problem}\n\nThe failure occurred for item [{key}]"
+    return None
+
+
+def _is_sequence(x):
+    return isinstance(x, Sequence) and not isinstance(x, str)
+
+
+def _tensor(x):
+    if isinstance(x, Tensor):
+        return x.detach()
+    if isinstance(x, (bool, int, float, np.ndarray, np.generic)):
+        return as_tensor(np.asarray(x))
+    raise TypeError(f"No comparison pair was able to handle an input of type {type(x).__name__}")
+
+
+def _tensor_difference(a, b, options):
+    rtol, atol, equal_nan, check_dtype, check_stride = options
+    if a.shape != b.shape:
+        return f"The values for attribute 'shape' do not match: {a.shape} != {b.shape}."
+    if check_dtype and a.dtype is not b.dtype:
+        return f"The values for attribute 'dtype' do not match: {a.dtype} != {b.dtype}."
+    if check_stride and a.stride() != b.stride():
+        return f"The values for attribute 'stride()' do not match: {a.stride()} != {b.stride()}."
+    if rtol is None:
+        rtol, atol = (max(TOLERANCE.get(t.dtype, (0.0, 0.0))[i] for t in (a, b)) for i in (0, 1))
+    if not (a.is_floating_point() or b.is_floating_point()) and not rtol and not atol:
+        wrong, delta = a.numpy() != b.numpy(), None
+    else:
+        x, y = (t.numpy().astype(np.float64) for t in (a, b))
+        with np.errstate(invalid="ignore", over="ignore"):
+            delta = np.abs(x - y)
+            wrong = ~((x == y) | ((delta <= atol + rtol * np.abs(y)) & np.isfinite(y)) | (equal_nan & np.isnan(x) & np.isnan(y)))
+    count = int(np.count_nonzero(wrong))
+    if not count:
+        return None
+    worst = "" if delta is None else f"\nGreatest absolute difference: {np.max(delta[wrong])} (up to {atol} allowed)"
+    where = "" if not a.ndim else f" at index {tuple(int(i) for i in np.argwhere(wrong)[0])}"
+    kind = "Tensor-likes" if rtol or atol else "Tensor-likes (compared exactly)"
+    return f"{kind} are not close!\n\nMismatched elements: {count} / {a.numel()}, the first{where}{worst}"
