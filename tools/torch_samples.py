@@ -43,6 +43,14 @@ DELIBERATE = [
     ("*topk", "values differ: (int64", "which of several equal elements come first: ours keep their order"),
     ("*median*", "values differ: (int64", "which of several equal elements is found: ours is the first"),
     ("*mode*", "values differ: (int64", "which of several equal elements is found: ours is the first"),
+    ("linalg.eigh", "UPLO='U'", "the signs of eigenvectors"),
+    ("linalg.svd", "full_matrices=True", "the signs of the vectors that span the null space"),
+    ("linalg.lstsq*", "", "rank and singular values are always given, PyTorch gives them with some drivers"),
+    ("linalg.pinv.singular", "", "the sample wraps PyTorch's own function"),
+    ("einsum", "", "the sample wraps PyTorch's own function"),
+    ("where", "condition", "the sample wraps PyTorch's own function"),
+    ("nn.functional.embedding", "float32", "the sample wraps PyTorch's own function"),
+    ("nn.functional.triplet_margin_with_distance_loss", "must be Tensor", "the sample brings a module of PyTorch"),
     ("*interpolate*", "3D or 4D input", "volumes"),
 ]
 

@@ -1,7 +1,8 @@
-"""PyTorch's `torch.linalg`: see ops/linalg.py."""
+"""PyTorch's `torch.linalg`: see ops/linalg.py and ops/matrix.py."""
 
 from .ops import linalg as _linalg
+from .ops import matrix as _matrix
 from .ops.matmul import matmul
 
-globals().update({name: getattr(_linalg, name) for name in _linalg.NAMESPACE})
-__all__ = [*_linalg.NAMESPACE, "matmul"]
+globals().update({name: getattr(module, name) for module in (_linalg, _matrix) for name in module.NAMESPACE})
+__all__ = [*_linalg.NAMESPACE, *_matrix.NAMESPACE, "matmul"]

@@ -46,7 +46,7 @@ def text(t):
     elif t.requires_grad:
         parts.append("requires_grad=True")
     out = prefix + body
-    width = len(out) - out.rfind("\n") - 1
+    width = len(out) - out.rfind("\n") + 1  # PyTorch counts the bracket and the comma to come
     for part in parts:
         if width + len(part) + 2 > options["linewidth"]:
             out += ",\n" + " " * len(prefix) + part

@@ -27,7 +27,7 @@ from .creation import (
 )
 from .device import CPU, device
 from .dtypes import as_dtype, finfo, iinfo
-from .errors import DTypeError, ShapeError
+from .errors import BoundsError, DTypeError, ShapeError
 from .printing import set_printoptions
 
 
@@ -456,7 +456,7 @@ def result_type(a, b):
 
 
 _cpu.register(
-    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, IndexError, TypeError, RuntimeError)
+    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, BoundsError, TypeError, RuntimeError)
 )  # the last tuple in the order of ErrorKind
 
 __all__ = (

@@ -5,7 +5,21 @@ from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical
 from .distribution import Distribution, Independent
 from .kl import kl_divergence, register_kl
 
-__all__ = (
-    "Bernoulli Categorical Distribution Exponential Geometric Gumbel HalfNormal Independent Laplace LogNormal "
-    "MultivariateNormal Normal OneHotCategorical Uniform kl_divergence register_kl"
-).split()
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Distribution",
+    "Exponential",
+    "Geometric",
+    "Gumbel",
+    "HalfNormal",
+    "Independent",
+    "Laplace",
+    "LogNormal",
+    "MultivariateNormal",
+    "Normal",
+    "OneHotCategorical",
+    "Uniform",
+    "kl_divergence",
+    "register_kl",
+]

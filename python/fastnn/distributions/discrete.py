@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from .. import dtypes
 from ..nn import functional as F
+from ..ops.activation import sigmoid
 from ..ops.elementwise import exp, floor, log, log1p, where
+from ..ops.gather import gather
 from ..ops.random import bernoulli, multinomial, rand
 from ..ops.reduce import argmax, logsumexp
 from ..ops.reduce import sum as total
-from ..ops.activation import sigmoid
-from ..ops.gather import gather
 from ..ops.shape import broadcast_shapes, expand, reshape
 from ..tensor import finfo
 from .distribution import REAL, UNIT, Distribution, parameters

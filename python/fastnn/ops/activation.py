@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from ..inplace import inplace
 from ..tensor import Tensor, normalize_dim
 from .elementwise import abs as absolute
-from .elementwise import exp, sign, square, where
+from .elementwise import clamp, exp, sign, square, where
 from .pointwise import linear, nothing, pointwise, unary
 from .shape import _slice, reshape
 
@@ -182,6 +182,8 @@ def hardswish(input, inplace=False):
 
 def relu6(input, inplace=False):
     """min(max(x, 0), 6)."""
+    if not input._floating:
+        return clamp(input, 0, 6)
     return _done(_relu6, input, inplace)
 
 
@@ -189,11 +191,15 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x limited to [min_val, max_val]; derivative 0 on the bounds."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    if not input._floating:
+        return clamp(input, int(min_val), int(max_val))
     return _done(_hardtanh, input, inplace, min_val, max_val)
 
 
 def threshold(input, threshold, value, inplace=False):
     """x where x > threshold, else value."""
+    if not input._floating:
+        return where(input > threshold, input, int(value))
     return _done(_threshold, input, inplace, threshold, value)
 
 

@@ -436,7 +436,7 @@ def rad2deg(input):
 
 def logit(input, eps=None):
     """log(x / (1 - x)), with x limited to [eps, 1 - eps] if eps is given."""
-    x = input if eps is None else clamp(input, eps, 1 - eps)
+    x = input if eps is None else clamp_min(clamp_max(input, 1 - eps), eps)
     return log(div(x, 1 - x))
 
 

@@ -193,9 +193,9 @@ def _flip(x, *, dims):
 _flip.partials(lambda g, y, x, dims: _flip(g, dims=dims)).linear()
 
 
-def flip(input, *dims):
+def flip(input, *axes, dims=None):
     """A copy with the order of elements along dims reversed."""
-    dims = tuple([normalize_dim(d, input.ndim) for d in shape_from(dims)])
+    dims = tuple([normalize_dim(d, input.ndim) for d in (shape_from(axes) if dims is None else shape_from((dims,)))])
     for d in dims:
         if dims.count(d) > 1:
             raise ShapeError(f"dim {d} appears multiple times in the list of dims")

@@ -26,6 +26,8 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     if end is None:
         start, end = 0, start
     start, end, step = (v.item() if isinstance(v, (Array, np.generic)) else v for v in (start, end, step))
+    if not all(abs(v) < float("inf") for v in (start, end)):
+        raise ShapeError(f"unsupported range: {start} -> {end}")
     if step == 0:
         raise ShapeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -34,6 +36,8 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
         floats = any(isinstance(v, float) for v in (start, end, step))
         dtype = dtypes.get_default_dtype() if floats else dtypes.int64
     count = -(-(end - start) // step) if all(isinstance(v, int) for v in (start, end, step)) else int(np.ceil((end - start) / step))
+    if not dtypes.as_dtype(dtype).is_floating_point:
+        start, step = int(start), int(step)  # as PyTorch does, after counting
     a = np.arange(count, dtype=np.int64)
     if step != 1 or start != 0:
         a = start + a * step
@@ -42,7 +46,11 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
 
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **ignored):
     """steps values from start to end, both included, evenly spaced."""
-    return made(np.linspace(*_ends(start, end, steps)), dtype or dtypes.get_default_dtype(), requires_grad)
+    start, end, steps = _ends(start, end, steps)
+    dtype = dtypes.as_dtype(dtype or dtypes.get_default_dtype())
+    if not dtype.is_floating_point:  # from integer ends, as PyTorch does
+        start, end = int(start), int(end)
+    return made(np.linspace(start, end, steps), dtype, requires_grad)
 
 
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, **ignored):
@@ -51,6 +59,8 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
 
 
 def _ends(start, end, steps):
+    if not hasattr(steps, "__index__"):
+        raise TypeError(f"linspace: steps must be int, not {type(steps).__name__}")
     steps = steps.__index__()
     if steps < 0:
         raise ShapeError("number of steps must be non-negative")

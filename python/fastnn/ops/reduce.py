@@ -301,6 +301,8 @@ def min(input, dim=None, keepdim=False):
 
 def _a_extremum(input, dim, keepdim, name, f):
     dims = _dims(input, dim)
+    if not input._size and len(dims) == input.ndim:
+        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
     _need_elements(input, dims, name)
     return f(input, dims=dims, shape=_shape(input, dims, keepdim))
 

@@ -73,7 +73,8 @@ def broadcast_tensors(*tensors):
 
 
 def broadcast_shapes(*shapes):
-    """The shape to which these broadcast together; RuntimeError when they do not."""
+    """The shape to which these broadcast together, an int standing for a vector's; RuntimeError when they do not."""
+    shapes = [(s,) if isinstance(s, int) else s for s in shapes]
     out = []
     for k in range(1, 1 + max((len(s) for s in shapes), default=0)):
         sizes = {s[-k] for s in shapes if len(s) >= k} - {1}

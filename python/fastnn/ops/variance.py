@@ -162,6 +162,10 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
         raise DTypeError(f"norm: expected a floating point tensor, got {input.dtype.name}")
     if p in ("fro", None):
         p = 2.0
+    if p == "nuc":
+        from .matrix import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
     if isinstance(p, str):
         raise ValueError(f"norm: unknown order '{p}'; expected a number, inf, -inf or 'fro'")
     p, dims = float(p), _dims(input, dim)

@@ -1,0 +1,105 @@
+"""What scripts written for PyTorch use besides ops: printing, testing.assert_close, finfo, typed constructors, cuda, load."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+
+
+def samples(rng):
+    floats = [rng.standard_normal(s).astype("f4") * k for s, k in [((3, 4), 1), ((2, 3, 4), 1000), ((30, 40), 1), ((20,), 1)]]
+    values = [[1e-5, 1.0], [1.0, 2.0, math.nan], [math.inf, 0.0], 2.0, [1e10, 1.0], [[1.5, 1e-9]], [-0.0], [123456.0, 1.0], [0.0, 0.0]]
+    arrays = floats + [np.array(v, "f4") for v in values]
+    arrays += [np.arange(2000.0, dtype="f4"), np.arange(24).reshape(2, 3, 4), np.array(3), np.array([True, False]), np.array(True)]
+    return [*arrays, np.zeros((0, 3), "f4"), np.zeros(0, "i8"), rng.standard_normal(3), np.arange(5, dtype="i4"), rng.standard_normal((2, 9, 2, 30))]
+
+
+def test_tensors_print_as_in_pytorch(rng):
+    torch = pytest.importorskip("torch")
+    for a in samples(rng):
+        ours, theirs = fn.from_numpy(a), torch.from_numpy(a)
+        assert repr(ours).replace("fastnn.", "torch.") == repr(theirs)
+        if a.dtype.kind == "f":
+            assert repr(ours.clone().requires_grad_()).replace("fastnn.", "torch.") == repr(theirs.clone().requires_grad_())
+    x = fn.ones(2, requires_grad=True)
+    assert repr(x * 2) == "tensor([2., 2.], grad_fn=<MulBackward0>)"
+
+
+def test_printoptions():
+    try:
+        fn.set_printoptions(precision=2, sci_mode=False)
+        assert repr(fn.tensor([1e-5, 1.5])) == "tensor([0.00, 1.50])"
+        fn.set_printoptions(threshold=4, edgeitems=1)
+        assert repr(fn.arange(9)) == "tensor([0,  ..., 8])"
+    finally:
+        fn.set_printoptions(profile="default")
+    with pytest.raises(ValueError):
+        fn.set_printoptions(profile="long")
+
+
+def test_assert_close():
+    close = fn.testing.assert_close
+    close(fn.tensor([1.0, 2.0]), fn.tensor([1.0, 2.0 + 1e-6]))
+    close({"a": [1.0, fn.ones(2)]}, {"a": [1.0, fn.ones(2)]})
+    close(fn.tensor([math.nan, math.inf]), fn.tensor([math.nan, math.inf]), equal_nan=True)
+    for a, b in [
+        (fn.ones(2), fn.ones(3)),
+        (fn.ones(2), fn.ones(2).double()),
+        (fn.ones(2), fn.tensor([1.0, 1.1])),
+        (fn.tensor([math.nan]), fn.tensor([math.nan])),
+        (fn.tensor([1.0]), fn.tensor([math.inf])),
+        (fn.tensor([2**60]), fn.tensor([2**60 + 1])),
+        ([1.0], [1.0, 2.0]),
+        ({"a": 1.0}, {"b": 1.0}),
+    ]:
+        with pytest.raises(AssertionError):
+            close(a, b)
+    with pytest.raises(ValueError):
+        close(fn.ones(1), fn.ones(1), rtol=0.1)
+    with pytest.raises(TypeError):
+        close("a", "b")
+
+
+def test_limits_and_types():
+    assert fn.finfo(fn.float32).eps == np.finfo("f4").eps and fn.finfo(fn.float64).max == np.finfo("f8").max
+    assert fn.iinfo(fn.uint8).max == 255 and fn.iinfo(fn.int64).min == -(2**63)
+    with pytest.raises(TypeError):
+        fn.finfo(fn.int64)
+    with pytest.raises(TypeError):
+        fn.iinfo(fn.float32)
+    assert fn.LongTensor([1, 2]).dtype is fn.int64 and fn.FloatTensor(2, 3).shape == (2, 3)
+    assert isinstance(fn.ones(2), fn.FloatTensor) and not isinstance(fn.ones(2), fn.LongTensor)
+    assert fn.ones(2).type() == "fastnn.FloatTensor" and fn.ones(2).type(fn.LongTensor).dtype is fn.int64
+    assert fn.ones(2).type("torch.DoubleTensor").dtype is fn.float64
+    assert fn.can_cast(fn.int64, fn.float32) and not fn.can_cast(fn.float32, fn.int64)
+    assert fn.promote_types(fn.int32, fn.float64) is fn.float64
+
+
+def test_there_is_no_gpu():
+    assert not fn.cuda.is_available() and fn.cuda.device_count() == 0 and not fn.backends.mps.is_available()
+    assert fn.ones(2, device=fn.device("cuda" if fn.cuda.is_available() else "cpu")).to("cpu").cpu().device.type == "cpu"
+    fn.backends.cudnn.deterministic = True
+    fn.cuda.manual_seed_all(1)
+    with pytest.raises(RuntimeError):
+        fn.cuda.current_device()
+
+
+def test_load_from_memory():
+    f = io.BytesIO()
+    fn.save({"w": fn.ones(2)}, f)
+    f.seek(0)
+    assert fn.load(f, map_location="cpu", weights_only=True)["w"].tolist() == [1, 1]
+    with pytest.raises(RuntimeError):
+        fn.load(f, map_location="cuda")
+
+
+def test_fork_rng():
+    fn.manual_seed(3)
+    a = fn.rand(2)
+    fn.manual_seed(3)
+    with fn.random.fork_rng():
+        fn.rand(5)
+    assert fn.equal(a, fn.rand(2))
