@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from .. import dtypes
+from ..func.jet import _activation
 from ..nn import init
-from ..nn.activation import GELU, Sigmoid, SiLU, Softplus, Tanh
+from ..nn.activation import Tanh
 from ..nn.container import Sequential
 from ..nn.linear import Linear
 from ..nn.module import Module
@@ -99,7 +100,7 @@ class MLP(Sequential):
         """
         layers = list(self)
         scale = layers.pop(0) if isinstance(layers[0], Scale) else None
-        linears, kinds = layers[::2], {kernel_name(a) for a in layers[1::2]}
+        linears, kinds = layers[::2], {_activation(a) for a in layers[1::2]}
         if len(kinds) > 1 or None in kinds or not all(isinstance(layer, Linear) for layer in linears):
             return None
 
@@ -109,13 +110,3 @@ class MLP(Sequential):
             return jet_mlp(x if scale is None else scale(x), diag(size), weights, orders, *kinds)
 
         return jet
-
-
-def kernel_name(activation):
-    """What the fused kernel calls an activation module; None for one that it does not have."""
-    if isinstance(activation, GELU) and activation.approximate != "none":
-        return None
-    if isinstance(activation, Softplus) and (activation.beta, activation.threshold) != (1, 20):
-        return None
-    names = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus: "softplus"}
-    return names.get(type(activation))
