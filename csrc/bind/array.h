@@ -19,6 +19,7 @@ struct PyArray {
 extern PyTypeObject* array_type;
 extern PyTypeObject* tensor_type;   // what kernels return: array_type until fastnn.tensor registers Tensor
 extern PyObject* dtype_objects[6];  // fastnn.float32, ...
+const char* kernel_name(const int64_t& count);  // whose launches are counted there (cpu.cpp)
 extern int64_t epoch;               // counts in-place changes
 extern thread_local bool grad_mode;
 
@@ -51,6 +52,7 @@ void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp
+void bind_program(pybind11::module_& m);      // program.cpp
 void bind_product(pybind11::module_& m);      // product.cpp
 extern PyMethodDef view_methods[];            // views.cpp
 PyObject* array_subscript(PyObject* x, PyObject* key);  // index.cpp: x[key]

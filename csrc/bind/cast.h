@@ -31,6 +31,7 @@ inline View view_from(PyObject* o, Where w, bool output, bool packed) {
     raise_error(ErrorKind::runtime, "%s: argument %d must be contiguous", w.kernel, w.argument);
   if (output && a.buffer->readonly)
     raise_error(ErrorKind::value, "%s: argument %d is on read-only memory", w.kernel, w.argument);
+  if (recording) recording->hold(a, output);
   return a.view;
 }
 

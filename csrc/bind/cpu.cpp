@@ -32,6 +32,10 @@ const Described described[] = {
 #undef KERNEL
 };
 
+}  // namespace
+const char* kernel_name(const int64_t& count) { return described[&count - launches].name; }
+namespace {
+
 #define KERNEL(name, params)                                                          \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t n) {               \
     return call(#name, launches[int(Count::name)], active->name, args, n);            \
@@ -83,6 +87,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_elementwise(m);
   bind_index(m);
   bind_listen(m);
+  bind_program(m);
   bind_product(m);
   for (PyMethodDef* f = functions; f->ml_name; ++f) m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
 
@@ -93,6 +98,7 @@ PYBIND11_MODULE(_cpu, m) {
     for (int i = 0; i < isa_count(); ++i) list.append(py::make_tuple(isa_at(i).name, isa_at(i).about, isa_at(i).supported));
     return list;
   }, "(name, description, supported here) of every instruction set built");
+  m.def("table_version", &table_version, "grows when an instruction set or a rung is chosen");
   m.def("rungs", [] {
     py::list list;
     for (int i = 0; i < rung_count(); ++i) {

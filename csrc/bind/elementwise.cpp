@@ -18,6 +18,13 @@ extern int64_t launches[];
 
 namespace {
 
+enum class Count {
+#define KERNEL(name, params) name,
+#include "../kernels.def"
+#undef KERNEL
+};
+constexpr int COPY = int(Count::copy);
+
 enum Result { same, floating, boolean };
 
 int kind_of(DType t) { return t == DType::b8 ? 0 : is_float(t) ? 2 : 1; }
@@ -55,6 +62,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
   if (is_array(o)) {
     x.view = array_of(o).view;
     x.buffer = array_of(o).buffer;
+    if (recording) recording->hold(array_of(o), false);
     return;
   }
   x.number = true;
@@ -101,9 +109,10 @@ void convert(Operand& x, DType type) {
     x.view.data = x.scalar;
     x.view.ndim = 0;
     x.view.dtype = type;
+    if (recording) x.view.data = recording->constant(x.scalar);  // outlives this call
   } else if (x.view.dtype != type) {
     x.temporary = empty(x.view.shape, x.view.ndim, type);
-    active->copy(Out{x.temporary.view}, In{x.view});
+    launch<Out, In>(launches[COPY], active->copy, Out{x.temporary.view}, In{x.view});
     x.view = x.temporary.view;
     x.buffer = x.temporary.buffer;
   }
@@ -191,6 +200,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     } else {
       if (!is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
       const Array& target = array_of(out);
+      if (recording) recording->hold(target, true);
       y = target.view;
       char a[160], b[160];
       if (y.ndim != shape.ndim || memcmp(y.shape, shape.shape, size_t(shape.ndim) * sizeof(int64_t))) {
@@ -223,19 +233,13 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       run<N>(count, kernel, y, x);
-      if (staged.buffer) active->copy(Out{array_of(out).view}, In{y});
+      if (staged.buffer) launch<Out, In>(launches[COPY], active->copy, Out{array_of(out).view}, In{y});
     }
     PyObject* y_object = out ? Py_NewRef(out) : wrap(std::move(made));
     if (!out) listening.result = y_object;
     return y_object;
   });
 }
-
-enum class Count {
-#define KERNEL(name, params) name,
-#include "../kernels.def"
-#undef KERNEL
-};
 
 #define KERNEL(name, params)
 #define POINTWISE(n, name, result)                                                                                      \
@@ -267,7 +271,7 @@ PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
     convert(x, y.dtype);
     broadcast(x.view, y);
     ReleaseGil gil(y.bytes() >= RELEASE_FROM);
-    active->copy(Out{y}, In{x.view});
+    launch<Out, In>(launches[COPY], active->copy, Out{y}, In{x.view});
     return Py_NewRef(Py_None);
   });
 }

@@ -3,6 +3,7 @@
 
 #include "array.h"
 #include "../core/memory.h"
+#include "../core/program.h"
 
 namespace py = pybind11;
 
@@ -76,9 +77,16 @@ py::object from_numpy(py::array a) {
   return py::reinterpret_steal<py::object>(wrap(Array(v, b)));
 }
 
+void not_while_recording(const char* what) {
+  if (recording)
+    raise_error(ErrorKind::runtime, "%s reads a value while a step is being recorded (fastnn.capture): replayed, the step could not "
+                "branch on it. Return the tensor and read it outside.", what);
+}
+
 // numpy(x, writeable) -> ndarray on the same memory, which keeps x alive. A writeable one marks the memory as shared.
 py::object to_numpy(py::object x, bool writeable) {
   if (!is_array(x.ptr())) throw py::type_error("numpy: expected a Tensor");
+  not_while_recording("numpy()");
   const Array& a = array_of(x.ptr());
   const View& v = a.view;
   std::vector<py::ssize_t> shape(v.shape, v.shape + v.ndim), strides(v.strides, v.strides + v.ndim);
@@ -232,6 +240,7 @@ void bind_interchange(py::module_& m) {
   m.def("numpy", &to_numpy, "an ndarray on the tensor's memory");
   m.def("item", [](py::object x) {
     if (!is_array(x.ptr())) throw py::type_error("item: expected a Tensor");
+    not_while_recording("item()");
     return item(std::move(x));
   });
   m.def("to_dlpack", &to_dlpack);

@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "memory.h"
+#include "program.h"
 
 namespace fastnn {
 namespace {
@@ -21,6 +22,7 @@ constexpr int64_t HEADER = (sizeof(Buffer) + 63) / 64 * 64;
 void Array::free_buffer(Buffer* b) {
   live.fetch_sub(1, std::memory_order_relaxed);
   if (b->release) b->release(b);  // deletes b too
+  else if (b->arena) arena_free(b->arena, b, size_t(b->bytes + HEADER));
   else pool_free(b, size_t(b->bytes + HEADER));
 }
 
@@ -42,8 +44,10 @@ Array empty(const int64_t* shape, int ndim, DType dtype) {
   if (ndim > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, got %d", MAX_DIMS, ndim);
   int64_t bytes = checked_numel(shape, ndim);
   if (__builtin_mul_overflow(bytes, itemsize(dtype), &bytes) || bytes > (int64_t(1) << 62)) raise_memory();
-  void* block = pool_alloc(size_t(bytes + HEADER));
+  Arena* arena = recording ? recording->arena : nullptr;
+  void* block = arena ? arena_alloc(arena, size_t(bytes + HEADER)) : pool_alloc(size_t(bytes + HEADER));
   auto* buffer = new (block) Buffer;
+  buffer->arena = arena;
   buffer->data = static_cast<char*>(block) + HEADER;
   buffer->bytes = bytes;
   live.fetch_add(1, std::memory_order_relaxed);

@@ -7,12 +7,15 @@
 
 namespace fastnn {
 
+struct Arena;
+
 struct Buffer {
   void* data;
   int64_t bytes;
   std::atomic<int64_t> references{1};
   void (*release)(Buffer*) = nullptr;  // frees foreign memory (NumPy, DLPack); null for the pool's own
   void* owner = nullptr;               // what `release` needs
+  Arena* arena = nullptr;              // whose memory it is, if not the pool's (program.h)
   int64_t stamp = 0;                   // epoch of the last in-place change (bind/record.cpp)
   int64_t rebased = 0;                 // epoch of the last in-place change that was recorded
   bool readonly = false;

@@ -51,7 +51,10 @@ Table current;                     // the chosen table, with the chosen rungs in
 constexpr int MAX_RUNGS = 128;
 bool rungs_chosen[MAX_RUNGS];      // the lists of all instruction sets come from the same lines
 
+int64_t version = 0;
+
 void compose() {
+  ++version;
   current = *chosen->table;
   for (int i = 0; i < chosen->rungs->count; ++i) {
     const Rung& r = chosen->rungs->list[i];
@@ -90,6 +93,7 @@ void isa_set(const char* name) {
   raise_error(ErrorKind::value, "unknown instruction set '%s'; this build has v2, v3, v4 (or neon)", name);
 }
 
+int64_t table_version() { return version; }
 int rung_count() { return chosen->rungs->count; }
 const Rung& rung_at(int i) { return chosen->rungs->list[i]; }
 bool rung_chosen(int i) { return rungs_chosen[i]; }

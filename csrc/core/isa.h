@@ -1,5 +1,6 @@
 // core/isa.h: which instruction set the kernels run on. Chosen once at import: the best that the CPU has, or FASTNN_ISA.
 #pragma once
+#include <stdint.h>
 
 namespace fastnn {
 
@@ -12,6 +13,8 @@ int isa_count();
 Isa isa_at(int i);            // best last
 const char* isa_name();       // the active one
 void isa_set(const char* name);  // ValueError when unknown or not supported here
+
+int64_t table_version();         // grows when an instruction set or a rung is chosen
 
 // Rungs (kernels/table.h) of the active instruction set.
 struct Rung;

@@ -7,9 +7,9 @@
 //   4  what a kernel does depends on its arguments only, never on data read back by the host
 //   5  a value read by the host (item, numpy, bool) goes through one function, Array to NumPy in bind/array.cpp
 //
-// The binding (bind/cast.h, bind/elementwise.cpp) is the only caller.
+// The binding (bind/cast.h, bind/elementwise.cpp, bind/product.cpp) is the only caller.
 #pragma once
-#include <stdint.h>
+#include "program.h"
 
 namespace fastnn {
 
@@ -18,6 +18,7 @@ extern bool (*interrupt_hook)();  // true when Ctrl-C was pressed (Python error 
 template <class... P> void launch(int64_t& count, void (*kernel)(P...), const P&... args) {
   ++count;  // per kernel; tests use it to prove that every kernel has been exercised
   kernel(args...);
+  if (__builtin_expect(recording != nullptr, 0)) recording->keep(count, kernel, args...);
 }
 
 }  // namespace fastnn

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include "parallel.h"
 
@@ -118,6 +119,52 @@ void pool_free(void* p, size_t bytes) {
   given_back(k);
   put_back(static_cast<Free*>(p), k);
 }
+
+struct Arena {
+  Free* lists[CLASSES] = {};
+  std::vector<void*> blocks;  // from the system
+  int64_t bytes = 0, live = 1;  // the owner counts as one
+};
+
+Arena* arena_new() { return new Arena; }
+
+void* arena_alloc(Arena* a, size_t bytes) {
+  if (bytes > (size_t(1) << 46)) throw std::bad_alloc();
+  if (fail_countdown.load(std::memory_order_relaxed) >= 0 && fail_countdown.fetch_sub(1) == 0) throw std::bad_alloc();
+  int k = class_of(bytes);
+  std::lock_guard<std::mutex> lock(mutex);
+  if (Free* p = a->lists[k]) {
+    a->lists[k] = p->next;
+    a->live += 1;
+    return p;
+  }
+  a->blocks.reserve(a->blocks.size() + 1);
+  void* p = system_alloc(class_bytes(k));
+  if (!p) throw std::bad_alloc();
+  a->blocks.push_back(p);
+  a->bytes += int64_t(class_bytes(k));
+  a->live += 1;
+  return p;
+}
+
+static void arena_let_go(Arena* a) {
+  if (--a->live > 0) return;
+  for (void* p : a->blocks) free(p);
+  delete a;
+}
+void arena_free(Arena* a, void* p, size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto* block = static_cast<Free*>(p);
+  int k = class_of(bytes);
+  block->next = a->lists[k];
+  a->lists[k] = block;
+  arena_let_go(a);
+}
+void arena_release(Arena* a) {
+  std::lock_guard<std::mutex> lock(mutex);
+  arena_let_go(a);
+}
+int64_t arena_bytes(const Arena* a) { return a->bytes; }
 
 void pool_trim() {
   std::lock_guard<std::mutex> lock(mutex);

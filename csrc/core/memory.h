@@ -22,6 +22,15 @@ PoolStats pool_stats();
 void pool_reset_peak();
 void pool_fail_after(int64_t n);  // testing: the n-th allocation from now fails; negative switches off
 
+// An arena: memory of one recorded step. Blocks given back serve its later allocations only; it goes back to the system when
+// its owner and the last of its blocks have let go.
+struct Arena;
+Arena* arena_new();
+void* arena_alloc(Arena*, size_t bytes);
+void arena_free(Arena*, void* p, size_t bytes);
+void arena_release(Arena*);            // by the owner
+int64_t arena_bytes(const Arena*);
+
 void pool_lock();  // around fork
 void pool_unlock();
 

@@ -42,5 +42,6 @@ def memory_stats() -> dict:
 
 from . import backends, cuda, datasets, distributions, linalg, nn, optim, random, testing, utils  # noqa: E402
 from .serialization import load, save  # noqa: E402
+from .capture import capture  # noqa: E402
 from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402

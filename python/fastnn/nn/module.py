@@ -24,6 +24,9 @@ IncompatibleKeys.__repr__ = lambda self: (
 )
 
 
+_called: list | None = None  # modules called while a step is recorded (capture.py)
+
+
 class Module:
     """Base of all layers and networks. Subclasses call super().__init__(), assign parameters and submodules as
     attributes, and define forward()."""
@@ -44,6 +47,8 @@ class Module:
         raise RuntimeError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args, **kwargs):
+        if _called is not None:
+            _called.append(self)
         if not self._forward_hooks and not self._forward_pre_hooks:
             return self.forward(*args, **kwargs)
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
