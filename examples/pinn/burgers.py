@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--plain", action="store_true", help="10,000 points, soft conditions, no refinement")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--lbfgs", type=int, default=12_000, help="iterations")
+    parser.add_argument("--lbfgs", type=int, default=9500, help="iterations")
     parser.add_argument("--checkpoint", metavar="FILE", help="write it on the way, and continue from it")
     parser.add_argument("--plot", metavar="FILE", help="solution, error and loss as PNG")
     args = parser.parse_args()
