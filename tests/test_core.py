@@ -559,5 +559,5 @@ def test_every_kernel_has_been_launched():
     assert not never, f"no sample reaches: {never}"
 
 
-# peak: in the bench and the interrupt above; random numbers: in test_random.py, against their distributions
-ELSEWHERE = {"peak", "multinomial", "normal", "permutation", "randint", "uniform"}
+# fingerprint: above; peak: in the bench and the interrupt above; random numbers: in test_random.py, against their distributions
+ELSEWHERE = {"fingerprint", "peak", "multinomial", "normal", "permutation", "randint", "uniform"}

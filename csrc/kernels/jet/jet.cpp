@@ -70,7 +70,7 @@ template <class T> static Batch batch_of(const Network<T>& net, int64_t points, 
   int64_t per = ceil_div(fit < 1 ? 1 : fit, NR<T>) * NR<T>;
   int64_t blocks = ceil_div(points, per), chunks = JET_PARTIAL_BYTES / (net.weights * int64_t(sizeof(T)) + 1);
   chunks = chunks < 4 ? 4 : chunks > JET_CHUNKS ? JET_CHUNKS : chunks;
-  return {points, blocks, ceil_div(blocks, chunks), {per, channels, per * channels + lanes<T>}};
+  return {points, blocks, blocks ? ceil_div(blocks, chunks) : 1, {per, channels, per * channels + lanes<T>}};
 }
 
 // The jets of a block's points: value, the directions, zeros. Behind the last point its copies stand.
