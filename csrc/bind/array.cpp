@@ -1,5 +1,5 @@
 // bind/array.cpp: the Array type: its life, its attributes, the errors. Views of it are in views.cpp.
-#include "array.h"
+#include "batch.h"
 
 #include <structmember.h>
 
@@ -27,6 +27,7 @@ PyObject* wrap(Array&& a, PyTypeObject* type) {
   p->node = Py_None;
   p->grad = Py_None;
   p->requires_grad = false;
+  p->steps = nullptr;
   return o;
 }
 
@@ -126,11 +127,32 @@ GETTER(packed, PyBool_FromLong(a.view.packed()))
 GETTER(pointer, PyLong_FromVoidPtr(a.view.data))
 GETTER(floating, PyBool_FromLong(is_float(a.view.dtype)))
 GETTER(readonly, PyBool_FromLong(a.buffer->readonly))
+static PyObject* get_steps(PyObject* o, void*) {
+  const char* name = reinterpret_cast<PyArray*>(o)->steps;
+  return name ? PyUnicode_FromString(name) : Py_NewRef(Py_None);
+}
+static int set_steps(PyObject* o, PyObject* name, void*) {
+  if (!name || !PyUnicode_Check(name)) {
+    PyErr_SetString(PyExc_TypeError, "_steps: expected a str");
+    return -1;
+  }
+  Py_INCREF(name);
+  PyUnicode_InternInPlace(&name);  // op names are few, and live as long as the process
+  reinterpret_cast<PyArray*>(o)->steps = PyUnicode_AsUTF8(name);
+  return 0;
+}
 GETTER(references, PyLong_FromLongLong(a.buffer->references.load()))
 GETTER(version, PyLong_FromLongLong(a.buffer->stamp))
 GETTER(rebased, PyLong_FromLongLong(a.buffer->rebased))
 GETTER(buffer, PyLong_FromVoidPtr(a.buffer))
 GETTER(requires_grad, PyBool_FromLong(needs_grad(o)))
+static PyObject* get_levels(PyObject* o, void*) {
+  const Batch* b = array_of(o).batch;
+  if (!b) Py_RETURN_NONE;
+  int64_t levels[MAX_LEVELS];
+  for (int i = 0; i < b->n; ++i) levels[i] = b->axis[i].level;
+  return int_tuple(levels, b->n);
+}
 GETTER(is_leaf, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->node == Py_None))
 
 static int set_requires_grad(PyObject* o, PyObject* value, void*) {
@@ -159,10 +181,16 @@ static PyObject* array_detach(PyObject* o, PyObject*) {
 
 static PyObject* py_empty(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
-    if (n != 2) raise_error(ErrorKind::type, "empty: expected shape, dtype");
+    if (n < 2) raise_error(ErrorKind::type, "empty: expected shape, dtype");
     int64_t shape[MAX_DIMS];
     int ndim = ints_from(args[0], shape, MAX_DIMS, "empty");
-    return wrap(empty(shape, ndim, dtype_from(args[1])));
+    Array made = empty(shape, ndim, dtype_from(args[1]));
+    made.buffer->fresh = true;
+    Levels levels;
+    for (Py_ssize_t i = 2; i < n; ++i)
+      if (is_array(args[i])) levels.add(array_of(args[i]).batch);
+    if (levels.n) widen(made, levels, "empty");
+    return wrap(std::move(made));
   });
 }
 
@@ -181,10 +209,12 @@ static PyGetSetDef getset[] = {
     ATTRIBUTE("_pointer", pointer, nullptr),
     ATTRIBUTE("_floating", floating, nullptr),
     ATTRIBUTE("_readonly", readonly, nullptr),
+    {"_steps", get_steps, set_steps, "the function without a derivative that made this, or None", nullptr},
     ATTRIBUTE("_references", references, "how many arrays share the buffer"),
     ATTRIBUTE("_version", version, "grows whenever the memory is changed in place"),
     ATTRIBUTE("_rebased", rebased, nullptr),
     ATTRIBUTE("_buffer", buffer, "identity of the memory"),
+    ATTRIBUTE("_levels", levels, "the vmaps whose axes are hidden, or None"),
     ATTRIBUTE("is_leaf", is_leaf, "True when no recorded operation made this tensor"),
     {"requires_grad", get_requires_grad, set_requires_grad, "True when gradients flow to this tensor", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
@@ -217,7 +247,7 @@ void bind_array(py::module_& m) {
         for (size_t i = 0; i < 6; ++i) error_types[i] = py::object(errors[i]).release().ptr();
       },
       "register(Tensor, dtypes, errors): the Python classes this module makes");
-  static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype): uninitialised"};
+  static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype, *like): uninitialised; inside vmap with the axes that any of `like` hides"};
   m.attr("empty") = py::reinterpret_steal<py::object>(PyCFunction_New(&empty_def, nullptr));
 
   m.def(

@@ -14,6 +14,7 @@ struct PyArray {
   PyObject* node;      // (op, args, params, epoch, aux, fingerprints) that made it, or None
   PyObject* grad;      // or None
   bool requires_grad;  // of a leaf
+  const char* steps;   // the kernel without a derivative that made this from something differentiable (argmax, gt), or null
 };
 
 extern PyTypeObject* array_type;
@@ -48,6 +49,7 @@ template <class F> PyObject* guarded(const F& f) {
 #define FN_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL
 
 void bind_array(pybind11::module_& m);        // array.cpp
+void bind_batch(pybind11::module_& m);        // batch.cpp
 void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp

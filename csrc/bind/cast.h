@@ -9,6 +9,7 @@
 #include "../core/launch.h"
 #include "../kernels/geometry.h"
 #include "array.h"
+#include "batch.h"
 #include "listen.h"
 
 namespace fastnn {
@@ -48,26 +49,53 @@ template <class P> struct Argument {  // geometry structs: a tuple with one inte
   }
   int64_t bytes() const { return 0; }
 };
-#define FN_VIEW_ARGUMENT(P, output, packed)                                          \
-  template <> struct Argument<P> {                                                   \
-    P value;                                                                         \
-    Argument(PyObject* o, Where w) : value{view_from(o, w, output, packed)} {}       \
-    int64_t bytes() const { return value.ndim < 0 ? 0 : value.bytes(); }             \
+#define FN_VIEW_ARGUMENT(P, role, packed)                                                            \
+  template <> struct Argument<P> {                                                                   \
+    P value;                                                                                         \
+    Array* array;                                                                                    \
+    Argument(PyObject* o, Where w)                                                                   \
+        : value{view_from(o, w, Slot::role != Slot::in, packed)}, array(value.ndim < 0 ? nullptr : &array_of(o)) {} \
+    int64_t bytes() const { return value.ndim < 0 ? 0 : value.bytes(); }                             \
+    bool hidden() const {                                                                            \
+      if (Slot::role == Slot::state) return in_vmap();                                               \
+      return array && array->batch;                                                                  \
+    }                                                                                                \
+    void written() { if (Slot::role != Slot::in) array->buffer->fresh = false; }                     \
+    void slots(std::vector<Slot>& s) { s.push_back({&value, array, Slot::role, packed}); }           \
   };
-FN_VIEW_ARGUMENT(In, false, false)
-FN_VIEW_ARGUMENT(Out, true, false)
-FN_VIEW_ARGUMENT(PackedIn, false, true)
-FN_VIEW_ARGUMENT(PackedOut, true, true)
+FN_VIEW_ARGUMENT(In, in, false)
+FN_VIEW_ARGUMENT(Out, out, false)
+FN_VIEW_ARGUMENT(PackedIn, in, true)
+FN_VIEW_ARGUMENT(PackedOut, out, true)
+FN_VIEW_ARGUMENT(State, state, true)
 #undef FN_VIEW_ARGUMENT
 
 template <bool output> struct ListArgument {
   std::vector<View> views;
+  std::vector<Array*> arrays;
   ListArgument(PyObject* o, Where w) {
     if (!PyList_Check(o) && !PyTuple_Check(o))
       raise_error(ErrorKind::type, "%s: argument %d must be a list of Tensors", w.kernel, w.argument);
     Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     views.reserve(size_t(n));
-    for (Py_ssize_t i = 0; i < n; ++i) views.push_back(view_from(PySequence_Fast_GET_ITEM(o, i), w, output, false));
+    arrays.reserve(size_t(n));
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      PyObject* x = PySequence_Fast_GET_ITEM(o, i);
+      views.push_back(view_from(x, w, output, false));
+      arrays.push_back(views.back().ndim < 0 ? nullptr : &array_of(x));
+    }
+  }
+  bool hidden() const {
+    for (const Array* a : arrays)
+      if (a && a->batch) return true;
+    return false;
+  }
+  void written() {
+    if (output)
+      for (Array* a : arrays) a->buffer->fresh = false;
+  }
+  void slots(std::vector<Slot>& s) {
+    for (size_t i = 0; i < views.size(); ++i) s.push_back({&views[i], arrays[i], output ? Slot::out : Slot::in, false});
   }
   int64_t bytes() const {
     int64_t b = 0;
@@ -87,11 +115,13 @@ template <> struct Argument<Ints> {
   Ints value;
   Argument(PyObject* o, Where w) { value.n = ints_from(o, value.v, MAX_INTS, w.kernel); }
   int64_t bytes() const { return 0; }
+  void axes(int64_t*& v, int& n) { if (!v) v = value.v, n = int(value.n); }
 };
 template <> struct Argument<int64_t> {
   int64_t value;
   Argument(PyObject* o, Where w) : value(as_int(o, w.kernel)) {}
   int64_t bytes() const { return 0; }
+  void axes(int64_t*& v, int& n) { if (!v) v = &value, n = 1; }
 };
 template <> struct Argument<bool> {
   bool value;
@@ -116,8 +146,31 @@ struct ReleaseGil {  // for work worth more than the 0.1 us that letting go cost
 };
 constexpr int64_t RELEASE_FROM = 64 << 10;  // bytes
 
+// What only some arguments have.
+template <class A> bool hidden(const A& a) {
+  if constexpr (requires { a.hidden(); }) return a.hidden();
+  return false;
+}
+template <class A> void written(A& a) {
+  if constexpr (requires { a.written(); }) a.written();
+}
+template <class A> void slots(A& a, std::vector<Slot>& s) {
+  if constexpr (requires { a.slots(s); }) a.slots(s);
+}
+template <class A> void axes(A& a, int64_t*& v, int& n) {
+  if constexpr (requires { a.axes(v, n); }) a.axes(v, n);
+}
+
+// An output of integers or flags remembers the kernel's name where an input asks for derivatives: messages name it.
+template <class P> constexpr bool is_output = std::is_same_v<P, Out> || std::is_same_v<P, PackedOut>;
+template <class P> bool in_steps(PyObject* o) { return is_output<P> && is_array(o) && !is_float(array_of(o).view.dtype); }
+template <class P> bool differentiable(PyObject* o) { return !is_output<P> && is_array(o) && needs_grad(o); }
+template <class P> void mark(PyObject* o, const char* name) {
+  if (in_steps<P>(o)) reinterpret_cast<PyArray*>(o)->steps = name;
+}
+
 template <class... P, size_t... I>
-PyObject* call(const char* name, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n,
+PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n,
                std::index_sequence<I...>) {
   return guarded([&]() -> PyObject* {
     if (n != Py_ssize_t(sizeof...(P)))
@@ -125,6 +178,20 @@ PyObject* call(const char* name, int64_t& count, void (*kernel)(P...), PyObject*
     std::tuple<Argument<P>...> a{Argument<P>(args[I], Where{name, int(I) + 1})...};
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
     Listening listening(name, args, n);
+    if ((false || ... || hidden(std::get<I>(a)))) {  // inside vmap: for each example, or once for all
+      std::vector<Slot> s;
+      int64_t* axis = nullptr;
+      int n_axes = 0;
+      (slots(std::get<I>(a), s), ...);
+      (axes(std::get<I>(a), axis, n_axes), ...);
+      Examples examples(name, how, s.data(), int(s.size()), axis, n_axes);
+      ReleaseGil gil(bytes >= RELEASE_FROM);
+      while (examples.next()) launch<P...>(count, kernel, std::get<I>(a).value...);
+      Py_RETURN_NONE;
+    }
+    (written(std::get<I>(a)), ...);
+    if (grad_mode && (false || ... || in_steps<P>(args[I])) && (false || ... || differentiable<P>(args[I])))
+      (mark<P>(args[I], name), ...);
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       launch<P...>(count, kernel, std::get<I>(a).value...);
@@ -133,8 +200,8 @@ PyObject* call(const char* name, int64_t& count, void (*kernel)(P...), PyObject*
   });
 }
 template <class... P>
-PyObject* call(const char* name, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n) {
-  return call(name, count, kernel, args, n, std::index_sequence_for<P...>{});
+PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n) {
+  return call(name, how, count, kernel, args, n, std::index_sequence_for<P...>{});
 }
 
 }  // namespace fastnn

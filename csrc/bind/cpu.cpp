@@ -38,7 +38,7 @@ namespace {
 
 #define KERNEL(name, params)                                                          \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t n) {               \
-    return call(#name, launches[int(Count::name)], active->name, args, n);            \
+    return call(#name, merge_of(#name), launches[int(Count::name)], active->name, args, n); \
   }
 #define UNARY(name, result)
 #define BINARY(name, result)
@@ -82,6 +82,7 @@ PYBIND11_MODULE(_cpu, m) {
   }
   interrupt_hook = interrupted;
   bind_array(m);
+  bind_batch(m);
   bind_record(m);
   bind_interchange(m);
   bind_elementwise(m);

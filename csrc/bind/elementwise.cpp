@@ -51,6 +51,7 @@ Promotion combine(const Promotion& high, const Promotion& low) {
 struct Operand {
   View view;
   Buffer* buffer = nullptr;
+  const Array* array = nullptr;  // of a tensor
   bool number = false;
   union { double f; int64_t i; } value;  // of a Python number
   DType number_type{};
@@ -62,6 +63,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
   if (is_array(o)) {
     x.view = array_of(o).view;
     x.buffer = array_of(o).buffer;
+    x.array = &array_of(o);
     if (recording) recording->hold(array_of(o), false);
     return;
   }
@@ -184,6 +186,25 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       type = combine(dims, combine(zero, numbers)).type;
     }
     if (result == floating && !is_float(type)) type = DType::f32;
+    PyObject* out = n == N + 1 ? args[N] : nullptr;
+    if (out && !is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
+    View y;
+    if (out) y = array_of(out).view;
+    Levels levels;  // inside vmap: hidden axes become leading ones
+    for (int i = 0; i < N; ++i)
+      if (x[i].array) levels.add(x[i].array->batch);
+    if (out) levels.add(array_of(out).batch);
+    if (levels.n) {
+      int ndim = out ? array_of(out).view.ndim : 0;
+      for (int i = 0; i < N; ++i)
+        if (x[i].array && x[i].view.ndim > ndim) ndim = x[i].view.ndim;
+      for (int i = 0; i < N; ++i)
+        if (x[i].array && x[i].array->batch) x[i].view = leading(x[i].view, x[i].array, levels, 0, ndim);
+      if (out) {
+        widen(array_of(out), levels, name);
+        y = leading(array_of(out).view, &array_of(out), levels, 0, array_of(out).view.ndim);
+      }
+    }
     for (int i = first_free; i < N; ++i) convert(x[i], type);
     if (first_free) convert(x[0], DType::b8);
 
@@ -191,17 +212,15 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     View shape{};
     broadcast_shape(name, x, N, shape);
     DType out_type = result == boolean ? DType::b8 : type;
-    PyObject* out = n == N + 1 ? args[N] : nullptr;
-    View y;
     Array staged;
+    View written{};
     if (!out) {
       made = empty(shape.shape, shape.ndim, out_type);
       y = made.view;
+      made.buffer->fresh = false;
     } else {
-      if (!is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
       const Array& target = array_of(out);
       if (recording) recording->hold(target, true);
-      y = target.view;
       char a[160], b[160];
       if (y.ndim != shape.ndim || memcmp(y.shape, shape.shape, size_t(shape.ndim) * sizeof(int64_t))) {
         shape_text(a, sizeof a, y);
@@ -219,6 +238,8 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       bool overlap = false;
       for (int i = 0; i < N; ++i)
         overlap |= !x[i].number && x[i].buffer == target.buffer && !same_layout(x[i].view, y);
+      target.buffer->fresh = false;
+      written = y;
       if (overlap || y.dtype != out_type) {
         staged = empty(shape.shape, shape.ndim, out_type);
         y = staged.view;
@@ -233,10 +254,15 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       run<N>(count, kernel, y, x);
-      if (staged.buffer) launch<Out, In>(launches[COPY], active->copy, Out{array_of(out).view}, In{y});
+      if (staged.buffer) launch<Out, In>(launches[COPY], active->copy, Out{written}, In{y});
     }
-    PyObject* y_object = out ? Py_NewRef(out) : wrap(std::move(made));
-    if (!out) listening.result = y_object;
+    if (levels.n && !out) hide_leading(made, levels);
+    if (out) return Py_NewRef(out);
+    PyObject* y_object = wrap(std::move(made));
+    if (y_object && grad_mode && !is_float(out_type))
+      for (int i = 0; i < N; ++i)
+        if (x[i].array && needs_grad(args[i])) reinterpret_cast<PyArray*>(y_object)->steps = name;
+    listening.result = y_object;
     return y_object;
   });
 }
@@ -264,7 +290,12 @@ PyMethodDef functions[] = {
 PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n != 2) raise_error(ErrorKind::type, "fill: expected y, number");
-    const View y = view_from(args[0], Where{"fill", 1}, true, false);
+    View y = view_from(args[0], Where{"fill", 1}, true, false);
+    Array& target = array_of(args[0]);
+    target.buffer->fresh = false;
+    Levels levels;
+    levels.add(target.batch);
+    if (levels.n) y = leading(y, &target, levels, 0, y.ndim);
     Operand x;
     read_operand(x, args[1], "fill", 1);
     if (!x.number) raise_error(ErrorKind::type, "fill: argument 2 must be a number, not a Tensor");

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 
 #include "array.h"
+#include "batch.h"
 #include "../core/memory.h"
 #include "../core/program.h"
 
@@ -88,6 +89,7 @@ py::object to_numpy(py::object x, bool writeable) {
   if (!is_array(x.ptr())) throw py::type_error("numpy: expected a Tensor");
   not_while_recording("numpy()");
   const Array& a = array_of(x.ptr());
+  refuse_batched(a, "numpy()");
   const View& v = a.view;
   std::vector<py::ssize_t> shape(v.shape, v.shape + v.ndim), strides(v.strides, v.strides + v.ndim);
   for (auto& s : strides) s *= itemsize(v.dtype);
@@ -99,6 +101,7 @@ py::object to_numpy(py::object x, bool writeable) {
 }
 
 py::object item(py::object x) {
+  refuse_batched(array_of(x.ptr()), "item()");
   const View& v = array_of(x.ptr()).view;
   if (v.numel() != 1)
     raise_error(ErrorKind::runtime, "a Tensor with %lld elements cannot be converted to Scalar", (long long)v.numel());
@@ -177,6 +180,7 @@ template <class M> py::object export_dlpack(const Array& a) {
 }
 py::object to_dlpack(py::object x, bool versioned) {
   const Array& a = array_of(x.ptr());
+  refuse_batched(a, "__dlpack__()");
   if (!versioned && a.buffer->readonly)
     throw py::buffer_error("__dlpack__: read-only memory needs a consumer that speaks DLPack 1.0");
   a.buffer->shared = true;

@@ -62,6 +62,18 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
     Array made = empty(y.shape, y.ndim, y.dtype);
     int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();
     Listening listening(add ? "matmul_bias" : "matmul", args, add ? 3 : 2);
+    Array *of_a = &array_of(args[0]), *of_b = &array_of(args[1]), *of_d = add ? &array_of(args[2]) : nullptr;
+    if (of_a->batch || of_b->batch || (add && of_d->batch)) {  // inside vmap
+      View c = made.view;
+      Slot slots[] = {{&c, &made, Slot::out, false}, {&a, of_a, Slot::in, false}, {&b, of_b, Slot::in, false}, {&d, of_d, Slot::in, false}};
+      Examples examples("matmul", Merge::product, slots, add ? 4 : 3, nullptr, 0);
+      while (examples.next()) {
+        if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{c}, In{a}, In{b}, In{d});
+        else launch<Out, In, In>(launches[int(Count::matmul)], active->matmul, Out{c}, In{a}, In{b});
+      }
+      return wrap(std::move(made));
+    }
+    made.buffer->fresh = false;
     {
       ReleaseGil gil(elements * (inner + 1) >= RELEASE_FROM);
       if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{made.view}, In{a}, In{b}, In{d});

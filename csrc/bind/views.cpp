@@ -21,6 +21,10 @@ PyObject* array_view(PyObject* o, PyObject* const* args, Py_ssize_t n) {
       __int128 reach = __int128(r.view.shape[d] - 1) * r.view.strides[d] * size;
       (reach < 0 ? low : high) += reach;
     }
+    for (int k = 0; a.batch && k < a.batch->n; ++k) {
+      __int128 reach = __int128(a.batch->axis[k].size - 1) * a.batch->axis[k].stride * size;
+      (reach < 0 ? low : high) += reach;
+    }
     if (low < 0 || high > a.buffer->bytes)
       raise_error(ErrorKind::shape, "as_strided: size, stride and storage_offset reach outside the tensor's memory");
     r.view.data = base + int64_t(first);

@@ -14,6 +14,8 @@ namespace {
 std::atomic<int64_t> live{0};
 }
 
+std::atomic<int64_t> vmaps_entered{0};
+
 int64_t live_buffers() { return live.load(); }
 
 // The Buffer sits in front of its data, in the same pool block: one allocation an array.
@@ -50,6 +52,7 @@ Array empty(const int64_t* shape, int ndim, DType dtype) {
   buffer->arena = arena;
   buffer->data = static_cast<char*>(block) + HEADER;
   buffer->bytes = bytes;
+  buffer->born = vmaps_entered.load(std::memory_order_relaxed);
   live.fetch_add(1, std::memory_order_relaxed);
   View v;
   v.data = buffer->data;

@@ -60,6 +60,7 @@ struct In : View {};
 struct Out : View {};
 struct PackedIn : View {};
 struct PackedOut : View {};
+struct State : View {};  // of a random generator, C-contiguous: read and advanced
 
 constexpr int MAX_INTS = 16;
 struct Ints {  // a short tuple of integers: axes, sizes, a geometry

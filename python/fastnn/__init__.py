@@ -40,7 +40,9 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import backends, cuda, datasets, distributions, linalg, nn, optim, random, testing, utils  # noqa: E402
+from . import backends, cuda, datasets, distributions, func, linalg, nn, optim, random, testing, utils  # noqa: E402
+from .autograd import functional as _functional  # noqa: E402, F401
+from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .capture import capture  # noqa: E402
 from .explain import explain  # noqa: E402

@@ -206,8 +206,18 @@ def _first_grad(t):
     return g
 
 
+_sum_hidden = None  # batching.sum_hidden, set by the first vmap: only from then on can gradients have hidden axes
+
+
+def use_levels(sum_hidden):
+    global _sum_hidden
+    _sum_hidden = sum_hidden
+
+
 def _match(g, x):
     """The gradient g of an op's argument x in x's own shape and dtype: broadcasting is undone here and nowhere else."""
+    if g._levels is not None:
+        g = _sum_hidden(g, x)
     if g._shape != x._shape:
         g = g.sum_to_size(x._shape)
     if g.dtype is not x.dtype:
@@ -269,7 +279,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
             for x, need, gx in zip(args, needs, f.gradients(g, y, args, params, needs), strict=True):
                 if not need or gx is None:
                     continue
-                if gx._shape != x._shape or gx.dtype is not x.dtype:
+                if gx._shape != x._shape or gx.dtype is not x.dtype or (_sum_hidden is not None and gx._levels is not None):
                     gx = _match(gx, x)
                 k = id(x)
                 have = pending.get(k)
@@ -308,13 +318,18 @@ def _accumulate(x, g, create_graph):
         have.add_(g)
 
 
+def no_derivative(t):
+    """What to add to a message about a tensor without history: the op that ended it, where one is known."""
+    return f": it is a result of {t._steps}, which has no derivative" if t._steps is not None else ""
+
+
 def _as_outputs(outputs, name):
     outputs = (outputs,) if isinstance(outputs, Array) else tuple(outputs)
     for t in outputs:
         if not isinstance(t, Array):
             raise TypeError(f"{name}: expected Tensors, got {type(t).__name__}")
         if not t.requires_grad:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn" + no_derivative(t))
     return outputs
 
 
@@ -372,11 +387,14 @@ def grad(
 ):
     """The gradients of the sum of outputs (weighted by grad_outputs) with respect to inputs, as a tuple.
 
-    create_graph=True makes the result differentiable itself. RuntimeError for an input that the outputs do not depend on,
+    create_graph=True makes the result differentiable itself. is_grads_batched: grad_outputs have a first axis, each of whose
+    entries gives gradients of its own, all in one pass. RuntimeError for an input that the outputs do not depend on,
     unless allow_unused (then None) or materialize_grads (then zeros).
     """
     if is_grads_batched:
-        raise RuntimeError("grad: is_grads_batched=True is not supported; call grad once per grad_output")
+        from .batching import grad_of_each
+
+        return grad_of_each(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     outputs = _as_outputs(outputs, "grad")
     inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
     if materialize_grads and allow_unused is False:

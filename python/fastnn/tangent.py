@@ -49,8 +49,8 @@ def tangent_of(op, y, args, params, ts):
         return _multilinear(op, args, params, ts)
     if getattr(op, "tangent_rules", None) is not None:
         return _by_rules(op, op.tangent_rules, y, args, params, ts)
-    if hasattr(op, "jvp"):  # a user's autograd.Function
-        return op.jvp(ts)
+    if hasattr(op, "tangent"):  # a checkpoint, or an autograd.Function with a jvp
+        return op.tangent(y, args, params, ts)
     return _transposed(op, y, args, params, ts)
 
 

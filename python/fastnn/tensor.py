@@ -256,6 +256,11 @@ class Tensor(_cpu.Array):
                 if self._size == 0
                 else "Boolean value of Tensor with more than one value is ambiguous"
             )
+        if self._levels is not None:
+            raise RuntimeError(
+                "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. Every example would "
+                "go its own way: use where() instead."
+            )
         return bool(_cpu.item(self))
 
     def __float__(self):
@@ -299,6 +304,8 @@ class Tensor(_cpu.Array):
         return (_rebuild, (np.array(_cpu.numpy(self, False)), self.requires_grad, type(self)))
 
     def __repr__(self):
+        if self._levels is not None:
+            return f"BatchedTensor(shape={list(self._shape)} of each example, dtype={self.dtype}, vmaps={len(self._levels)})"
         return printing.text(self)
 
     # -- conversions ------------------------------------------------------------------------------------------------------

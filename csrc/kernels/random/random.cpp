@@ -39,7 +39,7 @@ void philox(PackedOut words, PackedIn counter, PackedIn key) {
 // y = shift + scale · value, with pass(out, counter, key) making the numbers of one vector of counters. The scaling runs
 // over the tile while it is in registers or L1; limit cuts what rounding lifts to the open end of an interval.
 template <class T, class Pass>
-FN void fill(PackedOut y, PackedOut state, T scale, T shift, T limit, const Pass& pass) {
+FN void fill(PackedOut y, State state, T scale, T shift, T limit, const Pass& pass) {
   constexpr int PER = per_tile<T>;
   constexpr int STEP = sizeof(T) == 8 ? LANES : HALF_LANES;
   int64_t n = y.numel();
@@ -60,7 +60,7 @@ FN void fill(PackedOut y, PackedOut state, T scale, T shift, T limit, const Pass
   });
 }
 
-template <class T> static void uniform_of(PackedOut y, PackedOut state, double low, double high) {
+template <class T> static void uniform_of(PackedOut y, State state, double low, double high) {
   T a = T(low), b = T(high), limit = b;
   if (a < b) {
     typename Series<T>::Unsigned i;  // the number just below b
@@ -72,15 +72,15 @@ template <class T> static void uniform_of(PackedOut y, PackedOut state, double l
   fill<T>(y, state, b - a, a, limit, [](T* out, uint64_t c, Key k) __attribute__((always_inline)) { uniform_pass(out, c, k); });
 }
 
-void uniform(PackedOut y, PackedOut state, double low, double high) {
+void uniform(PackedOut y, State state, double low, double high) {
   y.dtype == DType::f32 ? uniform_of<float>(y, state, low, high) : uniform_of<double>(y, state, low, high);
 }
 
-template <class T> static void normal_of(PackedOut y, PackedOut state, double mean, double std) {
+template <class T> static void normal_of(PackedOut y, State state, double mean, double std) {
   fill<T>(y, state, T(std), T(mean), T(__builtin_inf()), [](T* out, uint64_t c, Key k) __attribute__((always_inline)) { normal_pass(out, c, k); });
 }
 
-void normal(PackedOut y, PackedOut state, double mean, double std) {
+void normal(PackedOut y, State state, double mean, double std) {
   y.dtype == DType::f32 ? normal_of<float>(y, state, mean, std) : normal_of<double>(y, state, mean, std);
 }
 
@@ -112,7 +112,7 @@ FN void tile_below(uint64_t* y, uint64_t range, uint64_t counter, Key key) {
   }
 }
 
-void randint(PackedOut y, PackedOut state, int64_t low, int64_t high) {
+void randint(PackedOut y, State state, int64_t low, int64_t high) {
   int64_t n = y.numel();
   uint64_t range = uint64_t(high) - uint64_t(low);
   Stream stream = claim(state, 2 * ceil_div(n, WORDS));
@@ -149,7 +149,7 @@ template <class T, class P> static void bernoulli_of(T* out, const P* p, bool sc
   });
 }
 
-void bernoulli(PackedOut y, PackedOut state, PackedIn p) {
+void bernoulli(PackedOut y, State state, PackedIn p) {
   int64_t n = y.numel();
   bool scalar = p.ndim == 0, single = p.dtype == DType::f32;
   single ? check_probabilities(p.ptr<float>(), p.numel()) : check_probabilities(p.ptr<double>(), p.numel());
@@ -202,7 +202,7 @@ static void drop(const View& y, const View& x, const Stream& stream, double p) {
                         : drop(y.ptr<double>(), x.ptr<double>(), y.numel(), stream, p);
 }
 
-void dropout(PackedOut y, PackedOut saved, PackedOut state, PackedIn x, double p) {
+void dropout(PackedOut y, PackedOut saved, State state, PackedIn x, double p) {
   Stream stream = claim(state, ceil_div(y.numel(), WORDS));
   saved.ptr<int64_t>()[0] = state.ptr<int64_t>()[0];
   saved.ptr<int64_t>()[1] = int64_t(stream.first);
@@ -266,7 +266,7 @@ template <class T> static void shuffle_in_buckets(int64_t* y, int64_t n, int bit
   });
 }
 
-void permutation(PackedOut y, PackedOut state) {
+void permutation(PackedOut y, State state) {
   int64_t n = y.numel();
   int64_t* out = y.ptr<int64_t>();
   constexpr int64_t bucket = 1 << 15;
@@ -362,7 +362,7 @@ static void multinomial_of(int64_t* y, const T* p, int64_t rows, int64_t m, int6
   });
 }
 
-void multinomial(PackedOut y, PackedOut state, PackedIn p, int64_t replacement) {
+void multinomial(PackedOut y, State state, PackedIn p, int64_t replacement) {
   int64_t rows = p.shape[0], m = p.shape[1], k = y.shape[1];
   p.dtype == DType::f32 ? multinomial_of(y.ptr<int64_t>(), p.ptr<float>(), rows, m, k, replacement, state)
                         : multinomial_of(y.ptr<int64_t>(), p.ptr<double>(), rows, m, k, replacement, state);

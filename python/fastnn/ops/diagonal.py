@@ -55,7 +55,7 @@ def _diagonal(x, *, offset, a, b):
 
 @op(saves="")
 def _diagonal_dx(g, *, shape, offset, a, b):
-    y = _cpu.empty(shape, g.dtype)
+    y = _cpu.empty(shape, g.dtype, g)
     _cpu.copy(y, zero(g.dtype)._expand(shape))
     _cpu.copy(_diagonal_view(y, offset, a, b), g)
     return y

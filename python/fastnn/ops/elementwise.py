@@ -83,8 +83,6 @@ fmod = binary(
 neg = unary("neg", "-input.", "", lambda g, y, x: -g)
 _square_dx = linear("square_dx", "gx", lambda h, y, g, x: _square_dx(h, g))
 square = unary("square", "input ** 2.", "x", lambda g, y, x: _square_dx(g, x))
-_cube = pointwise("cube", "x", lambda g, y, x: 3 * g * _square(x))
-_square = square.op
 
 
 def positive(input):

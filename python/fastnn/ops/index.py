@@ -69,7 +69,7 @@ def _getitem_skipping(x, *indices, axes, at=0, wrap=1, skip=NO_SKIP):
 
 @op
 def _getitem_dx(g, *indices, shape, view=None, axes=(), at=0, wrap=1, skip=NO_SKIP):
-    y = _cpu.empty(shape, g.dtype)
+    y = _cpu.empty(shape, g.dtype, g, *indices)
     if view is None:
         _cpu.index_sum(y, g, indices, axes, at, wrap, skip)
         return y
@@ -124,6 +124,7 @@ _setitem.partials(_setitem_rule).linear(0, 1)
 
 def _write(y, v, *indices, view=None, axes=(), at=0, wrap=1, accumulate=0):
     """view(y)[indices] = v, or += v, in y's memory."""
+    _cpu.widen(y, v, *indices)
     part = _view(y, view)
     if axes:
         shape = _region(part._shape, indices, axes, at)
@@ -158,7 +159,7 @@ def _misfit(have, shape):
 
 def _last_writers(shape, indices, view=None, axes=(), at=0, wrap=1):
     """A mask over x[indices]: True where the value written there stayed, False where a later one replaced it."""
-    place = _cpu.empty(shape, dtypes.int64)
+    place = _cpu.empty(shape, dtypes.int64, *indices)
     part = _view(place, view)
     region = _region(part._shape, indices, axes, at)
     number = from_numpy(np.arange(int(np.prod(region))).reshape(region))
@@ -289,7 +290,7 @@ _ALL = slice(None)
 def _getitem_method(x, key):
     y = _cpu.basic_view(x, key)
     if y is not None:
-        return record(y, _getitem, (x,), {"view": key}) if x.requires_grad else y
+        return record(y, _getitem, (x,), {"view": (None,) if key is None else key}) if x.requires_grad else y
     if isinstance(key, Array):
         d = key.dtype
         if d in INDEX_TYPES and x.ndim:

@@ -16,6 +16,7 @@ MOST = 256  # arrays one launch of cat takes
 def _cat_into(y, xs, dim):
     if len(xs) <= MOST:
         return _cpu.cat(y, xs, dim)
+    _cpu.widen(y, *xs)
     at = 0
     for i in range(0, len(xs), MOST):
         part = xs[i : i + MOST]

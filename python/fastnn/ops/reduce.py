@@ -343,7 +343,10 @@ def _arg(input, dim, keepdim, name):
     line = () if flat.ndim == 1 else shape
     y, index = _cpu.empty(line, x.dtype), _cpu.empty(line, dtypes.int64)
     getattr(kernels(x), name)(index, y, flat, dim)
-    return index if index._shape == shape else index._reshape(shape)
+    index = index if index._shape == shape else index._reshape(shape)
+    if x.requires_grad:
+        index._steps = name
+    return index
 
 
 @_numpy_names

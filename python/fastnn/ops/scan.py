@@ -36,7 +36,7 @@ def _prod_dx_in_one_pass(g, y, x, needs, dims, shape):
         if len(dims) != x.ndim or not x._packed or not x._size:
             return (_prod_dx(g, y, x, dims, shape),)
         flat = _cpu.empty((x._size,), x.dtype)
-        kernels(x).prod_dx(flat, _packed(g._reshape((1,)) or g), x._reshape((x._size,)), 0)
+        kernels(x).prod_dx(flat, _packed(g)._reshape((1,)), x._reshape((x._size,)), 0)
         return (flat._reshape(x._shape),)
     dx = _cpu.empty(x._shape, x.dtype)
     kernels(x).prod_dx(dx, _packed(g), _packed(x), dims[0])
@@ -76,7 +76,7 @@ def _linear_scan(a, b, *, dim, reverse, lag):
 @op(saves="")
 def _shift(x, *, dim, reverse):
     """x moved on by one place along dim (back with reverse), 0 coming in."""
-    y = _cpu.empty(x._shape, x.dtype)
+    y = _cpu.empty(x._shape, x.dtype, x)
     n = x._shape[dim]
     to, since, gap = (0, 1, n - 1) if reverse else (1, 0, 0)
     _cpu.copy(y._slice(dim, to, n - 1, 1), x._slice(dim, since, n - 1, 1))

@@ -76,7 +76,11 @@ def _dsrc(g, y, x, index, src, dim, reduce):
     return gather(g / count, dim, index) * theirs
 
 
-_reduce_at.partials(_dx, None, _dsrc)
+def _dsrc_forward(t, y, x, index, src, dim, reduce):
+    return scatter_add(zeros_like(x), dim, index, _dsrc(ones_like(y), y, x, index, src, dim, reduce) * t)
+
+
+_reduce_at.partials(_dx, None, _dsrc).tangents(_dx, None, _dsrc_forward)
 
 
 def _start(x, dim, index, reduce):

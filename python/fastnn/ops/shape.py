@@ -294,7 +294,7 @@ def _slice(x, *, dim, start, length, step):
 @op(saves="")
 def _slice_dx(g, *, shape, dim, start, length, step):
     """Zeros of this shape with g written into the slice."""
-    y = _cpu.empty(shape, g.dtype)
+    y = _cpu.empty(shape, g.dtype, g)
     n = shape[dim]
     if step == 1 and length:  # only the rest needs zeros
         for a, b in ((0, start), (start + length, n)):

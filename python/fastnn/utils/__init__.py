@@ -1,5 +1,5 @@
-"""Data loading."""
+"""Data loading; checkpoints."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import dtypes
-from .autodiff import (
+from .. import dtypes
+from ..autodiff import (
     Array,
     backward,
     enable_grad,
@@ -16,7 +16,7 @@ from .autodiff import (
     record,
     set_grad_enabled,
 )
-from .tensor import from_numpy, ones_like, tensor
+from ..tensor import from_numpy, ones_like, tensor
 
 
 class GradcheckError(RuntimeError):
@@ -131,19 +131,6 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
     return gradcheck(first, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, fast_mode=fast_mode)
 
 
-def jacobian(func, x):
-    """The Jacobian of func at x: shape (*output, *input). Row by row; for small problems."""
-    x = x.detach().requires_grad_()
-    y = func(x)
-    rows = []
-    for k in range(y._size):
-        v = np.zeros(y._size, dtype=y.dtype.numpy)
-        v[k] = 1
-        (g,) = grad(y, x, from_numpy(v.reshape(y._shape)), retain_graph=True, materialize_grads=True)
-        rows.append(_values([g])[0])
-    return tensor(np.array(rows).reshape(y._shape + x._shape), dtype=x.dtype)
-
-
 class Function:
     """A function with a derivative of your own: subclass with static `forward(ctx, *args)` and `backward(ctx, g)`; call `apply`.
 
@@ -158,6 +145,11 @@ class Function:
     @staticmethod
     def backward(ctx, *grads):
         raise TypeError("autograd.Function: define a static method backward(ctx, *grads)")
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """Optional, for forward mode: the change of the output for changes of the arguments (None: it stays)."""
+        raise NotImplementedError
 
     @classmethod
     def apply(cls, *args):
@@ -198,6 +190,8 @@ class _Applied:
 
     def __init__(self, cls, ctx):
         self.cls, self.ctx, self.name = cls, ctx, cls.__name__
+        if cls.jvp is not Function.jvp:  # without it forward mode transposes backward
+            self.tangent = lambda y, args, params, ts: cls.jvp(ctx, *ts)
 
     def gradients(self, g, y, args, params, needs):
         ctx = self.ctx
@@ -210,7 +204,14 @@ class _Applied:
         return result
 
 
+def jacobian(func, inputs, **options):
+    """See `fastnn.autograd.functional.jacobian`."""
+    from .functional import jacobian
+
+    return jacobian(func, inputs, **options)
+
+
 __all__ = (
-    "Function GradcheckError backward enable_grad grad gradcheck gradgradcheck inference_mode is_grad_enabled jacobian no_grad "
-    "ones_like set_grad_enabled"
-).split()
+    "Function", "GradcheckError", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "is_grad_enabled", "jacobian", "no_grad", "ones_like", "set_grad_enabled",
+)
