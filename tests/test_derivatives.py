@@ -31,7 +31,7 @@ def test_no_op_has_a_hole(table):
 
 
 def test_smooth_ops_have_rules_of_forward_mode(table):
-    assert not [r[1] for r in table[0] if r[2] == "vjp-trick"]
+    assert {r[0] for r in table[0] if r[2] == "vjp-trick"} <= {"linalg", "matrix"}  # decompositions transpose their vjp
 
 
 def test_shipped_table_is_current(table):
