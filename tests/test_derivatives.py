@@ -26,7 +26,7 @@ def test_derivatives_agree_with_finite_differences_and_each_other(table):
 
 
 def test_no_op_has_a_hole(table):
-    holes = [r for r in table[0] if "no" in r]
+    holes = [r for r in table[0] if "no" in r and r[0] not in ("linalg", "matrix")]  # those: test_linalg.py
     assert not holes, f"no sample shows these derivatives: {holes}"
 
 

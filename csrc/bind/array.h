@@ -20,6 +20,7 @@ struct PyArray {
 extern PyTypeObject* array_type;
 extern PyTypeObject* tensor_type;   // what kernels return: array_type until fastnn.tensor registers Tensor
 extern PyObject* dtype_objects[6];  // fastnn.float32, ...
+void launch_copy(const View& to, const View& from);  // the kernel `copy` (cpu.cpp)
 const char* kernel_name(const int64_t& count);  // whose launches are counted there (cpu.cpp)
 extern int64_t epoch;               // counts in-place changes
 extern thread_local bool grad_mode;

@@ -134,7 +134,7 @@ void widen(Array& a, const Levels& levels, const char* name) {
   for (int i = 0; i < all.n; ++i) shape[i] = all.at[i].size;
   for (int d = 0; d < a.view.ndim; ++d) shape[all.n + d] = a.view.shape[d];
   Array wide = empty(shape, n, a.view.dtype);
-  if (!a.buffer->fresh) active->copy(Out{wide.view}, In{leading(a.view, &a, all, 0, a.view.ndim)});
+  if (!a.buffer->fresh) launch_copy(wide.view, leading(a.view, &a, all, 0, a.view.ndim));
   wide.buffer->fresh = a.buffer->fresh;
   hide_leading(wide, all);
   a = std::move(wide);

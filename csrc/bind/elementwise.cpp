@@ -23,7 +23,6 @@ enum class Count {
 #include "../kernels.def"
 #undef KERNEL
 };
-constexpr int COPY = int(Count::copy);
 
 enum Result { same, floating, boolean };
 
@@ -114,7 +113,7 @@ void convert(Operand& x, DType type) {
     if (recording) x.view.data = recording->constant(x.scalar);  // outlives this call
   } else if (x.view.dtype != type) {
     x.temporary = empty(x.view.shape, x.view.ndim, type);
-    launch<Out, In>(launches[COPY], active->copy, Out{x.temporary.view}, In{x.view});
+    launch_copy(x.temporary.view, x.view);
     x.view = x.temporary.view;
     x.buffer = x.temporary.buffer;
   }
@@ -254,7 +253,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       run<N>(count, kernel, y, x);
-      if (staged.buffer) launch<Out, In>(launches[COPY], active->copy, Out{written}, In{y});
+      if (staged.buffer) launch_copy(written, y);
     }
     if (levels.n && !out) hide_leading(made, levels);
     if (out) return Py_NewRef(out);
@@ -302,7 +301,7 @@ PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
     convert(x, y.dtype);
     broadcast(x.view, y);
     ReleaseGil gil(y.bytes() >= RELEASE_FROM);
-    launch<Out, In>(launches[COPY], active->copy, Out{y}, In{x.view});
+    launch_copy(y, x.view);
     return Py_NewRef(Py_None);
   });
 }
