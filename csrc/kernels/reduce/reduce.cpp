@@ -73,7 +73,7 @@ template <class T> struct Max : OpTypes<T, T> {
   FN T init() const { return lowest<T>(); }
   FN vec<T> map(vec<T> x, vec<T>) const { return x; }
   FN vec<T> join(vec<T> a, vec<T> b) const {
-    if constexpr (floating<T>) return max_nan(a, b);
+    if constexpr (floating<T>) return select(a != a, a, max(a, b));  // max gives b where b is NaN
     else return max(a, b);
   }
 };
@@ -81,7 +81,7 @@ template <class T> struct Min : OpTypes<T, T> {
   FN T init() const { return highest<T>(); }
   FN vec<T> map(vec<T> x, vec<T>) const { return x; }
   FN vec<T> join(vec<T> a, vec<T> b) const {
-    if constexpr (floating<T>) return min_nan(a, b);
+    if constexpr (floating<T>) return select(a != a, a, min(a, b));
     else return min(a, b);
   }
 };

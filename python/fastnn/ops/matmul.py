@@ -16,7 +16,8 @@ from .shape import _expand, _permute, _reshape, expand, permute, reshape, slice_
 _C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool"}
 _NAMES = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "uint8": "Byte", "bool": "Bool"}
 
-_product = _cpu.product  # (a, b, d=None, transposed=False): a.b + d as a new tensor, None where shapes or dtypes do not fit
+# (a, b, d=None, transposed=0): a.b + d as a new tensor, 1: a.b', 2: a'.b; None where shapes or dtypes do not fit
+_product = _cpu.product
 
 # -- A.B ----------------------------------------------------------------------------------------------------------------
 
@@ -306,7 +307,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
 
 @op(saves="xw")
 def _linear(x, w, b):
-    return _product(x, w, b, True)  # checked by linear
+    return _product(x, w, b, 1)  # checked by linear
 
 
 def _linear_dw(g, y, x, w, b):
@@ -315,11 +316,20 @@ def _linear_dw(g, y, x, w, b):
     return _matmul(_mt(_rows(g)), _rows(x))
 
 
+def _linear_joint(g, y, x, w, b, needs):
+    """The same partials without recording, nor views for the transposes."""
+    dx = _product(g, w) if needs[0] else None
+    dw = None
+    if needs[1]:
+        dw = _product(g, x, None, 2) if x.ndim == 2 else _linear_dw(g, y, x, w, b)
+    return dx, dw, g
+
+
 _linear.partials(
     lambda g, y, x, w, b: _matmul(g, w),
     _linear_dw,
     lambda g, y, x, w, b: g,  # summed over rows by grad
-).multilinear(0, 1, plus=2)
+).joint(_linear_joint).multilinear(0, 1, plus=2)
 
 
 def linear(input, weight, bias=None):
@@ -327,7 +337,7 @@ def linear(input, weight, bias=None):
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))):
         _tensors("linear", input=input, weight=weight, **({} if bias is None else {"bias": bias}))
     if weight.ndim == 2:
-        y = _product(input, weight, bias, True)
+        y = _product(input, weight, bias, 1)
         if y is not None:
             return record(y, _linear, (input, weight, bias))
     s, w = input._shape, weight._shape
