@@ -19,8 +19,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "python")]
 
 import fastnn  # noqa: E402
 import fastnn.nn.functional as F  # noqa: E402
-from fastnn import ops  # noqa: E402
-from fastnn.autodiff import Op, _order  # noqa: E402
+from fastnn import _cpu, ops  # noqa: E402
+from fastnn.autodiff import Op  # noqa: E402
 from fastnn.coverage import COLUMNS, TABLE, text  # noqa: E402
 from fastnn.tangent import push  # noqa: E402
 from layouts import as_args  # noqa: E402
@@ -105,7 +105,7 @@ def compare(f, xs, rng, eps=1e-6, exact=1e-9):
     if not ys:
         return {}
     us = random_like(ys, rng)
-    graph = {t._node[0].name: t._node[0] for t in _order(ys)}
+    graph = {t._node[0].name: t._node[0] for t in _cpu.order(ys)}
     grads = fastnn.autograd.grad(ys, xs, us, allow_unused=True, retain_graph=True)
     changes = push(ys, xs, ts)
 

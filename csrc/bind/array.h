@@ -31,6 +31,8 @@ inline bool needs_grad(PyObject* o) {
   auto* a = reinterpret_cast<PyArray*>(o);
   return a->requires_grad || a->node != Py_None;
 }
+constexpr Py_ssize_t FRESH = -2;
+Py_ssize_t stale(PyObject* y);  // the position of a saved argument (-1: y itself) changed since y was computed, or FRESH
 PyObject* wrap(Array&& a, PyTypeObject* type = nullptr);  // new reference
 
 DType dtype_from(PyObject* o);                                         // a fastnn dtype
@@ -51,6 +53,7 @@ template <class F> PyObject* guarded(const F& f) {
 
 void bind_array(pybind11::module_& m);        // array.cpp
 void bind_batch(pybind11::module_& m);        // batch.cpp
+void bind_backward(pybind11::module_& m);     // backward.cpp
 void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp

@@ -86,6 +86,7 @@ PYBIND11_MODULE(_cpu, m) {
   interrupt_hook = interrupted;
   bind_array(m);
   bind_batch(m);
+  bind_backward(m);
   bind_record(m);
   bind_interchange(m);
   bind_elementwise(m);

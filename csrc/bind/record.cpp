@@ -101,27 +101,9 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
 // stale(y) -> None, or the position of a saved argument (-1: the output) that was changed after y was computed.
 PyObject* py_stale(PyObject*, PyObject* y) {
   return guarded([&]() -> PyObject* {
-    PyObject* node = reinterpret_cast<PyArray*>(y)->node;
-    int64_t made = PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
-    PyObject *args = PyTuple_GET_ITEM(node, 1), *prints = PyTuple_GET_ITEM(node, 5);
-    if (made == epoch && prints == Py_None) Py_RETURN_NONE;
-    Py_ssize_t found = -2;
-    each_saved(PyTuple_GET_ITEM(node, 0), args, y, [&](Py_ssize_t i, const Array& x) {
-      if (x.buffer->stamp > made && found == -2) found = i;
-    });
-    if (found == -2 && prints != Py_None)
-      for (Py_ssize_t k = 0; k < PyList_GET_SIZE(prints); ++k) {
-        PyObject* pair = PyList_GET_ITEM(prints, k);
-        Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0));
-        if (PyTuple_GET_ITEM(pair, 1) == Py_None) {
-          found = i;
-          continue;
-        }
-        const View& v = array_of(PyTuple_GET_ITEM(args, i)).view;
-        if (fingerprint(v) != PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(pair, 1))) found = i;
-      }
-    if (found == -2) Py_RETURN_NONE;
-    return PyLong_FromSsize_t(found);
+    Py_ssize_t i = stale(y);
+    if (i == FRESH) Py_RETURN_NONE;
+    return PyLong_FromSsize_t(i);
   });
 }
 
@@ -154,6 +136,24 @@ PyMethodDef functions[] = {{"record", FN_FASTCALL(py_record), "record(y, op, arg
                            {"grad_mode", py_grad_mode, METH_NOARGS, "whether operations are being recorded"}};
 
 }  // namespace
+
+Py_ssize_t stale(PyObject* y) {
+  PyObject* node = reinterpret_cast<PyArray*>(y)->node;
+  int64_t made = PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
+  PyObject *args = PyTuple_GET_ITEM(node, 1), *prints = PyTuple_GET_ITEM(node, 5);
+  if (args == Py_None || (made == epoch && prints == Py_None)) return FRESH;
+  Py_ssize_t found = FRESH;
+  each_saved(PyTuple_GET_ITEM(node, 0), args, y, [&](Py_ssize_t i, const Array& x) {
+    if (x.buffer->stamp > made && found == FRESH) found = i;
+  });
+  if (found != FRESH || prints == Py_None) return found;
+  for (Py_ssize_t k = 0; k < PyList_GET_SIZE(prints); ++k) {
+    PyObject *pair = PyList_GET_ITEM(prints, k), *print = PyTuple_GET_ITEM(pair, 1);
+    Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0));
+    if (print == Py_None || fingerprint(array_of(PyTuple_GET_ITEM(args, i)).view) != PyLong_AsUnsignedLongLong(print)) found = i;
+  }
+  return found;
+}
 
 void bind_record(py::module_& m) {
   saved_name = PyUnicode_InternFromString("saved");

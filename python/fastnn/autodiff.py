@@ -9,13 +9,13 @@ and `grad` walks these nodes from the outputs in reverse topological order (iter
 asking each op for the gradients of its arguments. No closures, no tape, no reference cycles: dropping the last reference
 to a result frees its history.
 
-`record` and the check for values changed in place are C++ (bind/record.cpp); everything else is here.
+What an op and its rules are is said here. What is done for every op is C++: `record` and the check for values changed in
+place in bind/record.cpp, the walk in bind/backward.cpp.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 
 from . import _cpu
 from .errors import ShapeError
@@ -85,21 +85,7 @@ class Op:
 
     def gradients(self, g, y, args, params, needs):
         """The gradient of each argument for which needs[i], else None."""
-        params = params or {}
-        if self.joint_rule is not None and not is_grad_enabled():
-            return self.joint_rule(g, y, *args, needs=needs, **params)
-        if self.rules is None:
-            raise RuntimeError(f"{self.name} has no derivative")
-        if len(self.rules) == 1 and len(args) > 1:
-            rule = self.rules[0]
-            return [rule(g, y, *args, index=i, **params) if need else None for i, need in enumerate(needs)]
-        out = []
-        for i, need in enumerate(needs):
-            rule = self.rules[i]
-            if need and rule is None:
-                raise RuntimeError(f"the derivative of {self.name} with respect to argument {i} is not defined")
-            out.append(rule(g, y, *args, **params) if need else None)
-        return out
+        return _cpu.gradients(self, g, y, args, params, needs)
 
 
 def _positions(saves, names):
@@ -117,15 +103,6 @@ def op(forward=None, *, saves=None):
     return Op(forward, saves)
 
 
-class _Freed:
-    """Takes an op's place in a node after backward has used it."""
-
-    saved = ()
-
-    def __init__(self, op):
-        self.name = op.name
-
-
 _hooked = False  # set by the first register_hook or retain_grad: looking for hooks costs every tensor a __dict__
 
 
@@ -134,38 +111,19 @@ def use_hooks():
     _hooked = True
 
 
-def _run_hooks(t, g):
+def _run_hooks(t, g, retain):
     for hook in list(t.__dict__.get("_hooks", {}).values()):
         new = hook(g)
         g = g if new is None else new
+    if retain and t.__dict__.get("_retains_grad"):
+        accumulate(t, g)
     return g
-
-
-_taken_over = False  # set by the first recorded in-place change: only from then on must `_inputs` look at versions
-
-
-def use_versions():
-    global _taken_over
-    _taken_over = True
-
-
-def _inputs(node):
-    """The arguments of a node, as they were when it was recorded: x changed in place later on stands for its old version."""
-    if not _taken_over:
-        return node[1]
-    epoch, out = node[3], []
-    for x in node[1]:
-        if isinstance(x, Array):
-            while (n := x._node) is not None and len(n) == 8 and n[3] > epoch:
-                x = n[7]
-        out.append(x)
-    return tuple(out)
 
 
 def check_fresh(t):
     """RuntimeError for a node that cannot be differentiated any more: freed, or its saved values changed in place."""
     f = t._node[0]
-    if type(f) is _Freed:
+    if t._node[1] is None:
         raise RuntimeError(
             f"Trying to backward through the graph a second time ({f.name}): the saved values have been freed. "
             "Specify retain_graph=True if you need to backward through the graph a second time."
@@ -177,25 +135,6 @@ def check_fresh(t):
             f"{f.name}: one of the variables needed for gradient computation has been modified by an inplace "
             f"operation: {what} changed after {f.name} had used it. Use an out-of-place operation, or clone() first."
         )
-
-
-def _order(outputs, stop=()):
-    """Tensors with a node, reachable from outputs but not through stop (ids), in topological order: inputs come first."""
-    order, seen, stack = [], set(stop), [t for t in outputs]
-    while stack:
-        t = stack.pop()
-        if t is None:  # the tensor below it on the stack has all its inputs done
-            order.append(stack.pop())
-            continue
-        if id(t) in seen or t._node is None:
-            continue
-        seen.add(id(t))
-        stack.append(t)
-        stack.append(None)
-        for x in _inputs(t._node):
-            if isinstance(x, Array) and x._node is not None and id(x) not in seen:
-                stack.append(x)
-    return order
 
 
 def _first_grad(t):
@@ -225,97 +164,31 @@ def _match(g, x):
     return g
 
 
-def _propagate(outputs, grads, wanted, retain_graph, create_graph, accumulate):
-    """Sends gradients from outputs back. `wanted`: ids of tensors whose gradient is collected (None: every leaf).
+def _propagate(outputs, grads, wanted, retain_graph, create_graph):
+    """Sends gradients from outputs back: bind/backward.cpp. Returns those of the `wanted` tensors (None: not reached).
 
-    Returns {id(t): gradient} for wanted tensors; with accumulate, leaves get `.grad` instead.
+    With wanted None they are added to the `.grad` of every leaf.
     """
-    order = _order(outputs)
-    if wanted is not None:  # only nodes through which a wanted tensor is reached
-        useful = set(wanted)
-        for t in order:
-            if id(t) not in useful and any(id(x) in useful for x in _inputs(t._node)):
-                useful.add(id(t))
-    else:
-        useful = None
-    pending: dict[int, object] = {}
-    leaves = {}
-    for t, g in zip(outputs, grads, strict=True):
+    for t in outputs:
         if t._node is not None and t._rebased > t._node[3] and (len(t._node) == 6 or t._node[6] is None):
             raise RuntimeError(
                 f"{t._node[0].name}: its output shares memory with a tensor that was modified by an inplace operation since. "
                 "Take the view again, or clone() first."
             )
-        have = pending.get(id(t))
-        pending[id(t)] = g if have is None else have + g
-        if t._node is None:
-            leaves[id(t)] = t
-    collected = {}
-    before = _cpu.set_grad_mode(create_graph)
-    try:
-        while order:
-            t = order.pop()
-            g = pending.pop(id(t), None)
-            if g is None:
-                continue
-            if _hooked:
-                g = _run_hooks(t, g)
-                if accumulate and t.__dict__.get("_retains_grad"):
-                    _accumulate(t, g, create_graph)
-            if wanted is not None:
-                if id(t) in wanted:
-                    collected[id(t)] = g
-                if id(t) not in useful:
-                    continue
-            node = t._node
-            f, args, params = node[0], _inputs(node), node[2]
-            if type(f) is _Freed or _cpu.stale(t) is not None:
-                check_fresh(t)
-            if useful is None:
-                needs = tuple([isinstance(x, Array) and x.requires_grad for x in args])
-            else:
-                needs = tuple([isinstance(x, Array) and id(x) in useful for x in args])
-            y = t if node[4] is None else (t, *node[4])
-            for x, need, gx in zip(args, needs, f.gradients(g, y, args, params, needs), strict=True):
-                if not need or gx is None:
-                    continue
-                if gx._shape != x._shape or gx.dtype is not x.dtype or (_sum_hidden is not None and gx._levels is not None):
-                    gx = _match(gx, x)
-                k = id(x)
-                have = pending.get(k)
-                pending[k] = gx if have is None else have + gx
-                if x._node is None:
-                    leaves[k] = x
-            if not retain_graph and f.saved != ():
-                t._node = (_Freed(f), (), None, node[3], None, None, *node[6:])
-            del node, args, g, y
-        for k, x in leaves.items():
-            g = pending.pop(k, None)
-            if g is None or (not x.requires_grad and (wanted is None or k not in wanted)):
-                continue
-            if _hooked:
-                g = _run_hooks(x, g)
-            if wanted is not None:
-                if k in wanted:
-                    collected[k] = g
-            elif accumulate:
-                _accumulate(x, g, create_graph)
-    finally:
-        _cpu.set_grad_mode(before)
-    return collected
+    return _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, _hooked))
 
 
-def _accumulate(x, g, create_graph):
-    have = x._grad
-    if have is None:
-        # Two leaves may be handed the same gradient, or a view of one: each gets its own memory.
-        if not create_graph and (g._references > 1 or not g._packed or sys.getrefcount(g) > 4):
-            g = g.clone()
-        x._grad = g if create_graph else g.detach()
-    elif create_graph:
-        x._grad = have + g
+def accumulate(x, g):
+    """Adds g to x.grad; what is recorded now stays in it."""
+    if x._grad is None:
+        x._grad = g if is_grad_enabled() else g.detach().clone()
+    elif is_grad_enabled():
+        x._grad = x._grad + g
     else:
-        have.add_(g)
+        x._grad.add_(g)
+
+
+_CALLBACKS = (Op, check_fresh, _match, _run_hooks, accumulate)
 
 
 def no_derivative(t):
@@ -363,15 +236,18 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         retain_graph = create_graph
     grads = _as_grads(tensors, grad_tensors)
     if inputs is None:
-        _propagate(tensors, grads, None, retain_graph, create_graph, True)
+        _propagate(tensors, grads, None, retain_graph, create_graph)
         return
     inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    found = _propagate(tensors, grads, {id(x): x for x in inputs}, retain_graph, create_graph, False)
-    for x in inputs:
-        if id(x) in found:
-            _accumulate(x, found[id(x)], create_graph)
+    before = _cpu.set_grad_mode(create_graph)
+    try:
+        for x, g in zip(inputs, _propagate(tensors, grads, inputs, retain_graph, create_graph), strict=True):
+            if g is not None:
+                accumulate(x, g)
+    finally:
+        _cpu.set_grad_mode(before)
 
 
 def grad(
@@ -406,10 +282,8 @@ def grad(
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     if retain_graph is None:
         retain_graph = create_graph
-    found = _propagate(outputs, _as_grads(outputs, grad_outputs), {id(x): x for x in inputs}, retain_graph, create_graph, False)
-    result = []
-    for x in inputs:
-        g = found.get(id(x))
+    result = _propagate(outputs, _as_grads(outputs, grad_outputs), inputs, retain_graph, create_graph)
+    for i, (x, g) in enumerate(zip(inputs, result, strict=True)):
         if g is None and materialize_grads:
             from .tensor import zeros_like
 
@@ -421,5 +295,5 @@ def grad(
             )
         elif g is not None and g._shape != x._shape:
             g = _match(g, x)
-        result.append(g)
+        result[i] = g
     return tuple(result)

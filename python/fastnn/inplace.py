@@ -8,7 +8,7 @@ None), or mark says that this tensor *is* the version before a change.
 from __future__ import annotations
 
 from . import _cpu
-from .autodiff import Array, op, use_versions
+from .autodiff import Array, op
 from .errors import ShapeError
 
 
@@ -79,8 +79,7 @@ def _apart(a, x, old):
 
 
 def take_over(x, node, old):
-    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see `_inputs`."""
-    use_versions()
+    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see _cpu.inputs."""
     if node is None:  # x no longer depends on anything
         if old._node is None:
             return
@@ -92,7 +91,8 @@ def _inplace_recorded(x, fn, name, args, kwargs):
     old = before_change(x)
     y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node
-    saved, made = () if node is None else node[0].saved, () if old._node is None else old._node[0].saved
+    saved = () if node is None else node[0].saved
+    made = () if old._node is None or old._node[1] is None else old._node[0].saved
     if saved is None or made is None or -1 in made or any(a is old for i, a in enumerate(node[1] if node else ()) if i in saved):
         kept = old.detach().clone()  # its values are read by the derivative of the change, or of what made them
         kept._node = old._node

@@ -7,7 +7,8 @@ tensor depends on is its graph.
 
 from __future__ import annotations
 
-from .autodiff import Array, _inputs, _order, check_fresh, grad
+from . import _cpu
+from .autodiff import Array, check_fresh, grad
 from .grad_mode import enable_grad
 from .tensor import zeros_like
 
@@ -18,9 +19,9 @@ def push(outputs, inputs, tangents):
     RuntimeError (naming the op) for a derivative that does not exist, or a saved value that was changed in place.
     """
     found = {id(x): t for x, t in zip(inputs, tangents, strict=True)}
-    for y in _order(outputs, stop=found):
+    for y in _cpu.order(outputs, found):
         node = y._node
-        args = _inputs(node)
+        args = _cpu.inputs(y)
         ts = [found.get(id(a)) if isinstance(a, Array) else None for a in args]
         if all(t is None for t in ts):
             continue

@@ -3,7 +3,8 @@ than the caller can see."""
 
 from __future__ import annotations
 
-from ..autodiff import Array, _inputs, _order
+from .. import _cpu
+from ..autodiff import Array
 from ..ops.shape import _reshape
 from .tree import flatten, map_tree, unflatten
 
@@ -57,8 +58,8 @@ def outside(outputs, inputs):
     for y in outputs:
         if y._node is None and y.requires_grad and id(y) not in own:
             found.add(id(y))
-    for y in _order(outputs, stop=own):
-        for x in _inputs(y._node):
+    for y in _cpu.order(outputs, own):
+        for x in _cpu.inputs(y):
             if isinstance(x, Array) and (
                 id(x) in found or (x._node is None and id(x) not in own and x.requires_grad)
             ):

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..autodiff import Array, _inputs, _order, check_fresh, grad
+from .. import _cpu
+from ..autodiff import Array, check_fresh, grad
 from ..errors import ShapeError
 from ..grad_mode import enable_grad
 from ..nn.activation import GELU, Sigmoid, SiLU, Softplus, Tanh
@@ -147,8 +148,8 @@ def _derivatives(f, x, directions, wanted):
 def push(orders, y, x, seed):
     """The jet of y, computed from x, when x has the jet `seed`: one rule a kind of op, in topological order."""
     found = {id(x): seed}
-    for t in _order([y], stop=found):
-        op, args, params = t._node[0], _inputs(t._node), t._node[2] or {}
+    for t in _cpu.order([y], found):
+        op, args, params = t._node[0], _cpu.inputs(t), t._node[2] or {}
         jets = [found.get(id(a)) if isinstance(a, Array) else None for a in args]
         if all(j is None for j in jets):
             continue

@@ -7,7 +7,8 @@ modes and of every order pass through it.
 
 from __future__ import annotations
 
-from ..autodiff import Array, _inputs, _order, grad, record
+from .. import _cpu
+from ..autodiff import Array, grad, record
 from ..grad_mode import enable_grad, is_grad_enabled
 from ..ops.join import cat
 from ..ops.random import get_rng_state, set_rng_state
@@ -62,8 +63,8 @@ def _joined(parts):
 def _captured(outputs, inputs):
     """The leaves behind outputs, other than inputs, that require grad: what the function depends on besides its arguments."""
     own, found = {id(x) for x in inputs}, {}
-    for y in _order(outputs, stop=own):
-        for x in _inputs(y._node):
+    for y in _cpu.order(outputs, own):
+        for x in _cpu.inputs(y):
             if isinstance(x, Array) and x._node is None and x.requires_grad and id(x) not in own:
                 found[id(x)] = x
     return tuple(found.values())
