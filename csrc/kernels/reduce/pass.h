@@ -185,6 +185,32 @@ static void down(const void* x_bytes, int64_t stride, int64_t n, const void* p_b
         store(hi + c + i, (first ? vec<E>{} : load(hi + c + i)) + load_as<uint8_t, E>(counts + i));
     }
   }
+  auto into = [&](int64_t at, vec<E> a) __attribute__((always_inline)) {
+    Total<E> t = {a, vec<E>{}};
+    if (!first) {
+      t = {load(hi + at), Op::WIDE ? load(lo + at) : vec<E>{}};
+      flush(op, t, a);
+    }
+    store(hi + at, t.hi);
+    if constexpr (Op::WIDE) store(lo + at, t.lo);
+  };
+  // Four vectors of a row before the next row: memory is read in runs of 256 bytes. max of (512, 512, 64) over axis 1
+  // (67 MB) 1.4 ms, vector by vector 2.3; 512-byte runs and prefetching gained nothing more.
+#pragma GCC unroll 1
+  for (; c + 4 * W <= n; c += 4 * W) {
+    vec<E> a[4];
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        const int64_t at = c + j * W;
+        if constexpr (Op::USES_P) pc = load(p + at);
+        const vec<E> v = op.map(load_as<S, T>(x + at + r * stride), pc);
+        a[j] = r == 0 ? v : op.join(a[j], v);
+      }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) into(c + j * W, a[j]);
+  }
 #pragma GCC unroll 1
   for (; c < n; c += W) {
     if constexpr (Op::USES_P) pc = load(p + c);
@@ -199,13 +225,7 @@ static void down(const void* x_bytes, int64_t stride, int64_t n, const void* p_b
       for (int r = 1; r < ROWS; ++r) a = op.join(a, op.map(load_as_n<S, T>(x + c + r * stride, n - c), pc));
       a = select(first_lanes<E>(n - c), a, splat(op.init()));
     }
-    Total<E> t = {a, vec<E>{}};
-    if (!first) {
-      t = {load(hi + c), Op::WIDE ? load(lo + c) : vec<E>{}};
-      flush(op, t, a);
-    }
-    store(hi + c, t.hi);
-    if constexpr (Op::WIDE) store(lo + c, t.lo);
+    into(c, a);
   }
 }
 
