@@ -49,6 +49,17 @@ Axes simplify(View& y, View& x) {
   return s;
 }
 
+// Runs that both arrays have whole are read in memory order: writing out of order costs less than reading so (q, k, v of
+// 8 x 128 x 3 x 12 x 64, runs of 256 bytes: 200 us, in the order of y 440).
+void by_source(Axes& s) {
+  for (int d = 1; d < s.n - 1; ++d) {
+    const Axis a = s.a[d];
+    int i = d;
+    for (; i > 0 && magnitude(s.a[i - 1].x) < magnitude(a.x); --i) s.a[i] = s.a[i - 1];
+    s.a[i] = a;
+  }
+}
+
 // y[c·sy + l] = x[l·sx + c], c < columns, l < rows.
 template <class To, class From>
 FN void turn_tile(To* y, int64_t sy, const From* x, int64_t sx, int64_t columns, int64_t rows) {
@@ -99,13 +110,14 @@ template <class To, class From> void turned(To* y, const From* x, const Axes& s,
 }
 
 template <class To, class From> void copy_typed(View yv, View xv) {
-  const Axes s = simplify(yv, xv);
+  Axes s = simplify(yv, xv);
   To* const y = yv.ptr<To>();
   const From* const x = xv.ptr<From>();
   const Axis last = s.a[s.n - 1];
   if (last.y == 1 && (last.x == 0 ? last.size < 16 : magnitude(last.x) != 1))  // repeated a few times: a transpose, too
     for (int d = s.n - 2; d >= 0; --d)
       if (s.a[d].x == 1) return turned(y, x, s, d);
+  if (last.y == 1 && last.x == 1) by_source(s);
   Nest<2> nest;
   for (int d = 0; d < s.n; ++d) nest.add(s.a[d].size, {s.a[d].y, s.a[d].x});
   parallel_for(nest.count(), GRAIN, [&](int64_t begin, int64_t end) {
