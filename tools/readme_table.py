@@ -22,26 +22,26 @@ def table(result):
     machine, rows = result["machine"], result["rows"]
     groups = {}
     for row in rows:
-        groups.setdefault((row["family"], row["direction"]), []).append(row)
+        groups.setdefault(row["family"], []).append(row)
     rivals = sorted({r for row in rows for r in row["rivals"]})
     out = [
         f"{machine['cpu']}, {machine['threads']} threads, {machine['isa']}; "
         f"{machine['gflops']:.0f} GFLOP/s and {machine['stream_gbs']:.0f} GB/s measured in the same run; NumPy {machine['numpy']}.",
         "",
-        "| family | | cases | " + " | ".join(f"faster than {r} (geometric mean, worst)" for r in rivals) + " |",
-        "|---|---|---|" + "---|" * len(rivals),
+        "| family | cases | " + " | ".join(f"faster than {r} (geometric mean, worst)" for r in rivals) + " |",
+        "|---|---|" + "---|" * len(rivals),
     ]
-    for (family, direction), group in groups.items():
+    for family, group in groups.items():
         cells = []
         for r in rivals:
             ratios = [row["rivals"][r] / row["seconds"] for row in group if r in row["rivals"]]
             cells.append(f"{mean(ratios):.1f}x, {min(ratios):.2f}x" if ratios else "")
-        out.append(f"| {family} | {direction} | {len(group)} | " + " | ".join(cells) + " |")
+        out.append(f"| {family} | {len(group)} | " + " | ".join(cells) + " |")
     totals = []
     for r in rivals:
         ratios = [row["rivals"][r] / row["seconds"] for row in rows if r in row["rivals"]]
         totals.append(f"**{mean(ratios):.1f}x**, {min(ratios):.2f}x")
-    out.append(f"| **all** | | {len(rows)} | " + " | ".join(totals) + " |")
+    out.append(f"| **all** | {len(rows)} | " + " | ".join(totals) + " |")
     return "\n".join(out)
 
 
