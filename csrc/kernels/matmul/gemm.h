@@ -103,6 +103,8 @@ template <class T> struct Pieces {
       else if (width >= 2 * NR<T>) columns *= 2;
       else break;
     }
+    // Few pieces come in fours, or threads get unequal shares: 1536^3 in 9 pieces 195 GFLOP/s, in 12 214.
+    while (rows * columns > 1 && rows * columns < 32 && rows * columns % 4 && flops >= 16 * GRAIN_FLOPS && n / (columns + 1) >= 2 * NR<T>) ++columns;
   }
 };
 
