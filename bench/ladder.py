@@ -61,6 +61,15 @@ def climbs(family, quick):
             return F.max_pool2d(x, 3, 2, 1)
 
         return Climb(f"{n}x{c}x{h}x{h} k3 s2 p1", lambda: pool(x), _gradient(pool, x), 9.0 * n * c * h * h / 4, 5.0 * n * c * h * h, 0.1)
+    if family == "lstm":
+        t, b, i, h = (5, 8, 16, 32) if quick else (100, 32, 64, 128)
+        x, *weights = _arrays((t, b, i), (4 * h, i), (4 * h, h), (4 * h,), (4 * h,))
+
+        def lstm(x, *weights):
+            return fastnn.lstm(x, None, [w * 0.1 for w in weights], True, 1, 0.0, True, False, False)[0]
+
+        flops, size = 8.0 * t * b * h * (i + h), 4.0 * (t * b * (i + h) + 4 * h * (i + h))
+        return Climb(f"T{t} B{b} {i}-{h}", lambda: lstm(x, *weights), _gradient(lstm, x, *weights), flops, size, 2)
     rows, n = (512, 1024) if quick else (4096, 1024)
     (x,) = _arrays((rows, n))
     if family == "softmax":

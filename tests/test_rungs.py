@@ -8,7 +8,7 @@ import fastnn.nn.functional as F
 from samples import samples
 from test_kernels import ISAS, forward_and_gradients
 
-FAMILY = {"matmul": "matmul", "conv2d": "conv2d", "softmax": "softmax", "layer_norm": "norm", "max_pool2d": "pool"}
+FAMILY = {"matmul": "matmul", "conv2d": "conv2d", "softmax": "softmax", "layer_norm": "norm", "max_pool2d": "pool", "lstm": "rnn"}
 RUNGS = [(family, name) for family, ladder in fastnn.rungs().items() for name in ladder[:-1]]
 
 

@@ -22,6 +22,7 @@ import fastnn.nn.functional as F  # noqa: E402
 from fastnn import _cpu, ops  # noqa: E402
 from fastnn.autodiff import Op  # noqa: E402
 from fastnn.coverage import COLUMNS, TABLE, text  # noqa: E402
+from fastnn.fused import Fused  # noqa: E402
 from fastnn.tangent import push  # noqa: E402
 from layouts import as_args  # noqa: E402
 from samples import families, samples  # noqa: E402
@@ -45,7 +46,7 @@ def registered():
     for family, module in ops.MODULES.items():
         for value in vars(module).values():
             o = value if isinstance(value, Op) else getattr(value, "op", None)
-            if isinstance(o, Op) and o.rules and o.forward is not None:
+            if isinstance(o, Op) and (o.rules or isinstance(o, Fused)) and o.forward is not None and family != "jet":
                 found.setdefault(o.name, (family, o))
     return found
 
@@ -160,7 +161,7 @@ def coverage():
         check(f, [fastnn.tensor(rng.standard_normal(shape))], passed, ALL, eps=eps, exact=exact, deep=True)
     rows = []
     for name, (family, o) in table.items():
-        kind = o.kind or ("rule" if o.tangent_rules else "vjp-trick")
+        kind = o.kind or ("rule" if o.tangent_rules else "composition" if isinstance(o, Fused) else "vjp-trick")
         rows.append((family, name, kind, *["yes" if c in passed[name] else "no" for c in COLUMNS[3:]]))
     known = {r[1] for r in rows}
     rows += [(family, name, "none", *["-"] * 5) for name, family in steps.items() if name not in known]

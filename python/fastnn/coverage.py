@@ -11,8 +11,8 @@ TABLE = Path(__file__).with_name("derivatives.tsv")
 def derivatives(print=print):
     """Prints the table of every op and its derivatives, and returns it as a list of dicts.
 
-    kind: what forward mode knows of the op (autodiff.Op): pointwise, linear, multilinear, rule, or vjp-trick (the transpose
-    of its reverse mode); "none" for functions without a derivative: asking for one raises. In the other columns "yes" stands
+    kind: what forward mode knows of the op (autodiff.Op): pointwise, linear, multilinear, rule, composition (of other
+    ops, fused.py) or vjp-trick (the transpose of its reverse mode); "none" for functions without a derivative: asking for one raises. In the other columns "yes" stands
     where a sample agreed with finite differences (float32: with float64), "-" where there is nothing to check.
     print: what to call with each line, or None.
     """

@@ -13,5 +13,6 @@ from .module import Module
 from .norm import *
 from .parameter import Buffer, Parameter
 from .pool import *
+from .rnn import *
 from .shaping import *
 from .sparse import *

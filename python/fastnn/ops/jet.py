@@ -12,9 +12,10 @@ import math
 
 import numpy as np
 
-from ..autodiff import Array, Op, grad, is_grad_enabled
+from ..autodiff import Array
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
+from ..fused import fused
 from ..tensor import empty, from_numpy, zeros_like
 from .activation import _gelu, _gelu_dx, _sigmoid_dx, _silu, sigmoid, softplus, tanh
 from .elementwise import cos, exp, sin, square, where
@@ -149,28 +150,14 @@ def _composed(x, v, weights, orders, activation):
     return stack([zeros_like(jet[0]) if z is None else z for z in jet])
 
 
-class _JetMlp(Op):
-    """Differentiated by one reverse pass of the kernel; when a graph of that is asked for, as the composition of ops."""
-
-    def gradients(self, g, y, args, params, needs):
-        x, v, *weights = args
-        if not is_grad_enabled():
-            return _jet_mlp_dx(g, x, v, weights, needs, **params)
-        # Aliases: only this op's own arguments count, not what they may have to do with each other.
-        own = [a.reshape(a._shape) if need else a for a, need in zip(args, needs, strict=True)]
-        y = _composed(own[0], own[1], own[2:], params["orders"], params["activation"])
-        wanted = [a for a, need in zip(own, needs, strict=True) if need]
-        found = iter(grad(y, wanted, g, create_graph=True, materialize_grads=True))
-        return [next(found) if need else None for need in needs]
-
-
-def _forward(x, v, *weights, orders, activation):
+@fused(lambda x, v, *weights, orders, activation: _composed(x, v, weights, orders, activation))
+def _jet_mlp(x, v, *weights, orders, activation):
     y = empty((len(orders.indices), x._shape[0], weights[-2]._shape[0]), dtype=x.dtype)
     kernels(x).jet_mlp(y, contiguous(x), contiguous(v), weights, orders.tensor, ACTIVATIONS.index(activation))
     return y
 
 
-def _jet_mlp_dx(g, x, v, weights, needs, orders, activation):
+def _jet_mlp_dx(g, y, x, v, *weights, needs, orders, activation):
     def room(like, need):
         return empty(like._shape if need else (0,), dtype=x.dtype)
 
@@ -181,8 +168,7 @@ def _jet_mlp_dx(g, x, v, weights, needs, orders, activation):
     return [a if need else None for a, need in zip(out, needs, strict=True)]
 
 
-_forward.__name__ = "_jet_mlp"
-_jet_mlp = _JetMlp(_forward)
+_jet_mlp.joint(_jet_mlp_dx)
 
 
 def jet_mlp(x, directions, weights, orders, activation="tanh"):
