@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Builds with AddressSanitizer and UndefinedBehaviorSanitizer and runs the kernel tests under them (gcc, Linux).
-# Usage: tools/sanitize.sh [pytest arguments]; PYTHON chooses the interpreter.
+# Usage: tools/sanitize.sh [pytest arguments]; PYTHON chooses the interpreter, FASTNN_SANITIZE_ISA the instruction set (v3).
+# FASTNN_SANITIZE_DIR=DIR keeps the build there for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 isa=${FASTNN_SANITIZE_ISA:-v3}
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-cp -r csrc python bench tests tools examples CMakeLists.txt pyproject.toml "$copy"
-rm -f "$copy"/python/fastnn/_cpu*.so
+copy=${FASTNN_SANITIZE_DIR:-$(mktemp -d)}
+[ -n "${FASTNN_SANITIZE_DIR:-}" ] || trap 'rm -rf "$copy"' EXIT
+mkdir -p "$copy"
+rm -rf "$copy"/python
+cp -r -p csrc python bench tests tools examples CMakeLists.txt pyproject.toml "$copy"
+rm -f "$copy"/python/fastnn/_cpu*.so "$copy"/python/fastnn/bench
 cmake -S "$copy" -B "$copy/build" -DFASTNN_SANITIZE=ON -DFASTNN_ISAS="$isa" -DPython_EXECUTABLE="$(command -v "$python")" \
   -DCMAKE_BUILD_TYPE=None ${CMAKE_ARGS:-} > /dev/null
 cmake --build "$copy/build" -j "$(nproc)"
