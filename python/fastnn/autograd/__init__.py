@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import contextmanager
+
 import numpy as np
 
 from .. import dtypes
@@ -131,6 +134,12 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
     return gradcheck(first, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, fast_mode=fast_mode)
 
 
+def _end_to_end(tensors, dtype):
+    from ..ops.join import cat
+
+    return cat([t.reshape(-1).to(dtype) for t in tensors])
+
+
 class Function:
     """A function with a derivative of your own: subclass with static `forward(ctx, *args)` and `backward(ctx, g)`; call `apply`.
 
@@ -156,12 +165,26 @@ class Function:
         ctx = Context(args)
         with no_grad():
             y = cls.forward(ctx, *args)
-        if isinstance(y, tuple) and sum(isinstance(t, Array) and t.dtype.is_floating_point for t in y) > 1:
-            raise RuntimeError(f"{cls.__name__}: one floating-point output at most, and it comes first")
-        first = y[0] if isinstance(y, tuple) else y
-        if any(first is a for a in args):  # an argument handed through keeps its own history
-            y = first.detach() if first is y else (first.detach(), *y[1:])
-        return record(y, _Applied(cls, ctx), args)
+        if isinstance(y, tuple):
+            return cls._apply_to_several(ctx, y, args)
+        if any(y is a for a in args):  # an argument handed through keeps its own history
+            y = y.detach()
+        return y if id(y) in ctx.no_derivative else record(y, _Applied(cls, ctx), args)
+
+    @classmethod
+    def _apply_to_several(cls, ctx, ys, args):
+        """A node has one output: the differentiable ones are laid end to end in one tensor, and taken out of it again."""
+        places = [i for i, y in enumerate(ys) if isinstance(y, Array) and y.dtype.is_floating_point and id(y) not in ctx.no_derivative]
+        if not places or not is_grad_enabled() or not any(isinstance(a, Array) and a.requires_grad for a in args):
+            return ys
+        wide = max((ys[i].dtype for i in places), key=lambda d: d.itemsize)
+        with no_grad():
+            flat = _end_to_end([ys[i] for i in places], wide)
+        flat = record(flat, _Applied(cls, ctx, ys, places), args)
+        out = list(ys)
+        for i, part in zip(places, flat.split([ys[i]._size for i in places]), strict=True):
+            out[i] = part.reshape(ys[i]._shape).to(ys[i].dtype)
+        return tuple(out)
 
 
 class Context:
@@ -171,13 +194,16 @@ class Context:
         self.saved_tensors = ()
         self.needs_input_grad = tuple(isinstance(a, Array) and a.requires_grad for a in args)
         self._versions = ()
+        self.no_derivative = set()
 
     def save_for_backward(self, *tensors):
         self.saved_tensors = tensors
         self._versions = tuple(t._version if isinstance(t, Array) else 0 for t in tensors)
 
     def mark_non_differentiable(self, *tensors):
-        """Accepted: only the first output is differentiable anyway."""
+        """No gradient flows through these outputs."""
+        self.no_derivative.update(id(t) for t in tensors)
+        self._kept = tensors
 
     def set_materialize_grads(self, value):
         """Accepted: a gradient that reaches backward is never None."""
@@ -188,20 +214,56 @@ class _Applied:
 
     saved = ()
 
-    def __init__(self, cls, ctx):
+    def __init__(self, cls, ctx, ys=None, places=()):
         self.cls, self.ctx, self.name = cls, ctx, cls.__name__
+        self.places = places  # of the differentiable outputs, where there are several
+        self.outputs = ys and [(y._shape, y.dtype) if isinstance(y, Array) else None for y in ys]
         if cls.jvp is not Function.jvp:  # without it forward mode transposes backward
-            self.tangent = lambda y, args, params, ts: cls.jvp(ctx, *ts)
+            self.tangent = lambda y, args, params, ts: self.of_each(cls.jvp(ctx, *ts))
+
+    def each(self, g):
+        """The gradient of every output of forward, from that of the one tensor that holds them; None for the others."""
+        if self.outputs is None:
+            return (g,)
+        gs = [None] * len(self.outputs)
+        sizes = [math.prod(self.outputs[i][0]) for i in self.places]
+        for i, part in zip(self.places, g.split(sizes), strict=True):
+            shape, dtype = self.outputs[i]
+            gs[i] = part.reshape(shape).to(dtype)
+        return gs
+
+    def of_each(self, ts):
+        """The tangent of that one tensor, from those of the outputs."""
+        if self.outputs is None:
+            return ts
+        wide = max((self.outputs[i][1] for i in self.places), key=lambda d: d.itemsize)
+        return _end_to_end([ts[i] for i in self.places], wide)
 
     def gradients(self, g, y, args, params, needs):
         ctx = self.ctx
         if any(isinstance(t, Array) and t._version != v for t, v in zip(ctx.saved_tensors, ctx._versions, strict=True)):
             raise RuntimeError(f"{self.name}: one of the variables needed for gradient computation has been modified by an inplace operation")
-        result = self.cls.backward(ctx, g)
+        result = self.cls.backward(ctx, *self.each(g))
         result = result if isinstance(result, tuple) else (result,)
         if len(result) != len(args):
             raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(args)}, got {len(result)})")
         return result
+
+
+def Variable(data, requires_grad=False):
+    """What tensors were before they had gradients themselves: data, with requires_grad."""
+    return data.detach().requires_grad_(requires_grad) if requires_grad else data
+
+
+@contextmanager
+def set_detect_anomaly(mode, check_nan=True):
+    """Accepted for programs that say it: messages name their op always, NaN is not looked for."""
+    yield
+
+
+def detect_anomaly(check_nan=True):
+    """See `set_detect_anomaly`."""
+    return set_detect_anomaly(True, check_nan)
 
 
 def jacobian(func, inputs, **options):
@@ -212,6 +274,6 @@ def jacobian(func, inputs, **options):
 
 
 __all__ = (
-    "Function", "GradcheckError", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
-    "is_grad_enabled", "jacobian", "no_grad", "ones_like", "set_grad_enabled",
+    "Function", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "is_grad_enabled", "jacobian", "no_grad", "ones_like", "set_detect_anomaly", "set_grad_enabled",
 )

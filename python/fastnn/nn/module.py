@@ -11,7 +11,7 @@ from collections import OrderedDict, namedtuple
 from .. import dtypes
 from ..autodiff import no_grad
 from ..tensor import Tensor, as_tensor
-from .hooks import Handle
+from .hooks import BackwardWatch, BeforeBackward, Handle
 from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
@@ -42,6 +42,7 @@ class Module:
         slots["_non_persistent"] = set()
         slots["_forward_hooks"] = OrderedDict()
         slots["_forward_pre_hooks"] = OrderedDict()
+        slots["_backward_hooks"] = OrderedDict()
 
     def forward(self, *args, **kwargs):
         raise RuntimeError(f'Module [{type(self).__name__}] is missing the required "forward" function')
@@ -49,8 +50,11 @@ class Module:
     def __call__(self, *args, **kwargs):
         if _called is not None:
             _called.append(self)
-        if not self._forward_hooks and not self._forward_pre_hooks:
+        if not self._forward_hooks and not self._forward_pre_hooks and not self._backward_hooks:
             return self.forward(*args, **kwargs)
+        if self._backward_hooks:
+            watch = BackwardWatch(self, list(self._backward_hooks.values()))
+            args = watch.inputs(args)
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
             if with_kwargs:
                 changed = hook(self, args, kwargs)
@@ -65,7 +69,7 @@ class Module:
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             if changed is not None:
                 result = changed
-        return result
+        return watch.outputs(result) if self._backward_hooks else result
 
     # ---- attributes -------------------------------------------------------------------------------------------------
 
@@ -324,9 +328,18 @@ class Module:
         """hook(module, args) runs before forward and may return other arguments."""
         return self._register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
-    def _register_hook(self, hooks, hook, prepend, with_kwargs):
+    def register_full_backward_hook(self, hook, prepend=False):
+        """hook(module, grad_input, grad_output) runs when the gradients of the module's inputs are known; what it returns
+        (if not None) replaces them. Tuples with a place for every positional argument and output, None for what has none."""
+        return self._register_hook(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """hook(module, grad_output) runs when the gradients of the module's outputs are known, and may replace them."""
+        return self._register_hook(self._backward_hooks, BeforeBackward(hook), prepend)
+
+    def _register_hook(self, hooks, hook, prepend, with_kwargs=None):
         handle = Handle(hooks)
-        hooks[handle.id] = (hook, with_kwargs)
+        hooks[handle.id] = hook if with_kwargs is None else (hook, with_kwargs)
         if prepend:
             hooks.move_to_end(handle.id, last=False)
         return handle
