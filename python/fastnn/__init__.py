@@ -45,5 +45,6 @@ from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .capture import capture  # noqa: E402
+from .namespace import *  # noqa: E402, F403
 from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402

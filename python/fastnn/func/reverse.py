@@ -109,7 +109,7 @@ class Pullback:
 
 
 def vjp(func, *primals, has_aux=False):
-    """(func(*primals), vjp_fn), or with has_aux (output, vjp_fn, aux). vjp_fn(cotangents) gives one gradient for each primal.
+    """(func(*primals), vjp_fn), or with has_aux (output, vjp_fn, aux). vjp_fn(cotangents) gives a tuple, one gradient for each primal.
 
     Primals, outputs and cotangents are nests of tensors; cotangents must have the outputs' structure and shapes.
     """
@@ -130,8 +130,7 @@ def vjp(func, *primals, has_aux=False):
             if not isinstance(v, Array) or v._shape != y._shape:
                 got = list(v._shape) if isinstance(v, Array) else type(v)
                 raise ShapeError(f"Mismatch in shape: grad_output[{i}] has a shape of {got} and output[{i}] has a shape of {list(y._shape)}.")
-        found = unflatten(f.pull(vs, create_graph=create_graph), f.in_spec)
-        return found[0] if len(primals) == 1 else found
+        return unflatten(f.pull(vs, create_graph=create_graph), f.in_spec)
 
     return (f.output, vjp_fn, f.aux) if has_aux else (f.output, vjp_fn)
 

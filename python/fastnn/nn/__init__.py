@@ -1,12 +1,13 @@
 # ruff: noqa: F401, F403
 """Layers: modules with parameters, in a tree. Names, arguments and state dicts equal PyTorch's."""
 
-from . import functional, init, utils
+from . import functional, init
 from .activation import *
 from .container import *
 from .conv import *
 from .distance import *
 from .dropout import *
+from .lazy import *
 from .linear import *
 from .loss import *
 from .module import Module
@@ -16,3 +17,5 @@ from .pool import *
 from .rnn import *
 from .shaping import *
 from .sparse import *
+
+from . import utils  # isort: skip  (it stands on the layers)

@@ -6,15 +6,17 @@ from .stateless import Stateless
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
-    "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
-    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
+    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
 
 class _Loss(Stateless):
     options = dict(reduction="mean")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, size_average=None, reduce=None, **kwargs):
+        if size_average is not None or reduce is not None:  # as reduction was said before 2018
+            kwargs["reduction"] = "none" if reduce is False else "sum" if size_average is False else "mean"
         super().__init__(*args, **kwargs)
         allowed = ("none", "mean", "batchmean", "sum") if isinstance(self, KLDivLoss) else ("none", "mean", "sum")
         if self.reduction not in allowed:
@@ -109,6 +111,19 @@ class MultiMarginLoss(_WeightedLoss):
         super().__init__(*args, **kwargs)
         if self.p not in (1, 2):
             raise ValueError("only p == 1 and p == 2 supported")
+
+
+class MultiLabelMarginLoss(_Loss):
+    """Σ max(0, 1 - x[t] + x[j]) / C over target classes t and other classes j; target: indices up to the first -1"""
+
+    function = "multilabel_margin_loss"
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d a function of two tensors"""
+
+    function = "triplet_margin_with_distance_loss"
+    options = dict(distance_function=None, margin=1.0, swap=False, reduction="mean")
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):

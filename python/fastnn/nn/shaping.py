@@ -9,7 +9,7 @@ from .module import Module
 from .stateless import REQUIRED, Stateless
 
 __all__ = [
-    "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "Flatten", "Fold", "PixelShuffle",
+    "ChannelShuffle", "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "Flatten", "Fold", "PixelShuffle",
     "PixelUnshuffle", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "Unflatten", "Unfold",
     "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
 ]  # fmt: skip
@@ -203,6 +203,12 @@ class UpsamplingBilinear2d(Upsample):
 
     options = dict(size=None, scale_factor=None)
     mode, align_corners, recompute_scale_factor = "bilinear", True, None
+
+
+class ChannelShuffle(Stateless):
+    """Channels of groups interleaved: (N, C, ...), C = groups * n"""
+
+    function, options = "channel_shuffle", dict(groups=REQUIRED)
 
 
 class PixelShuffle(Stateless):

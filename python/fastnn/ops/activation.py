@@ -11,7 +11,7 @@ from .. import _cpu
 from ..autodiff import record
 from ..errors import ShapeError
 from ..inplace import inplace
-from ..tensor import Tensor, normalize_dim
+from ..tensor import Tensor, empty_like, normalize_dim
 from .elementwise import abs as absolute
 from .elementwise import clamp, exp, sign, square, where
 from .pointwise import linear, nothing, pointwise, unary
@@ -227,6 +227,16 @@ def glu(input, dim=-1):
     return a * sigmoid(b)
 
 
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """x where x >= 0, else a x with a drawn uniformly from [lower, upper]; their mean when not training (Xu et al. 2015)."""
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slope = empty_like(input).uniform_(lower, upper)
+    return where(input >= 0, input, input * slope)
+
+
 def _done(op, x, in_place, *args):
     return inplace(op)(x, *args) if in_place else op(x, *args)
 
@@ -234,9 +244,9 @@ def _done(op, x, in_place, *args):
 relu_, elu_, leaky_relu_, hardtanh_, threshold_ = map(inplace, (relu, elu, leaky_relu, hardtanh, threshold))
 Tensor.relu_, Tensor.sigmoid_, Tensor.tanh_ = inplace(relu), inplace(sigmoid, _cpu.sigmoid), inplace(tanh, _cpu.tanh)
 
-__all__ = "celu hardshrink prelu relu relu_ selu sigmoid tanh threshold".split()
+__all__ = "celu hardshrink prelu relu relu_ rrelu selu sigmoid tanh threshold".split()
 METHODS = "hardshrink prelu relu sigmoid tanh".split()
 FUNCTIONAL = (
     "celu elu elu_ gelu glu hardshrink hardsigmoid hardswish hardtanh hardtanh_ leaky_relu leaky_relu_ logsigmoid mish prelu relu "
-    "relu6 relu_ selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold threshold_"
+    "relu6 relu_ rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold threshold_"
 ).split()

@@ -11,8 +11,8 @@ from ..errors import DTypeError, ShapeError
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, tensor
 from .elementwise import exp, log1p, logaddexp, maximum, minimum, sin, where
 from .join import cat, stack
-from .shape import movedim, narrow, reshape
 from .matmul import matmul, outer
+from .shape import movedim, narrow, reshape
 
 # -- along an axis ----------------------------------------------------------------------------------------------------------
 

@@ -132,6 +132,26 @@ def multi_margin_loss(
     return _reduced(loss.reshape(target._shape) if single else loss, reduction)
 
 
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """Σ over target classes t and other classes j of max(0, 1 - x[t] + x[j]), divided by C.
+
+    input (N, C) or (C); target of the same shape: class indices, up to the first -1.
+    """
+    reduction = _reduction(reduction, size_average, reduce)
+    if input.ndim not in (1, 2) or input._shape != target._shape:
+        raise ShapeError(f"multilabel_margin_loss: Expected input (N, C) or (C) and target of the same shape, got {list(input._shape)} and {list(target._shape)}")
+    x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)
+    valid = (t < 0).to("int64").cumsum(1) == 0
+    index = where(valid, t, 0)
+    if x._size and int(index.amax()) >= x._shape[1]:
+        raise ShapeError("multilabel_margin_loss: target out of range")
+    hot = zeros_like(x).scatter_add(1, index, valid.to(x.dtype)).clamp(max=1.0)
+    at = x.gather(1, index)
+    gaps = (1 - at.unsqueeze(2) + x.unsqueeze(1)).clamp(min=0.0) * (valid.to(x.dtype).unsqueeze(2) * (1 - hot).unsqueeze(1))
+    loss = gaps.sum((1, 2)) / max(x._shape[1], 1)
+    return _reduced(loss.reshape(()) if input.ndim == 1 else loss, reduction)
+
+
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The mean over classes (the last axis) of binary_cross_entropy_with_logits, times weight where given."""
     reduction = _reduction(reduction, size_average, reduce)
@@ -217,6 +237,6 @@ __all__ = ("cosine_similarity", "pairwise_distance")
 METHODS = ()
 FUNCTIONAL = (
     "cosine_embedding_loss cosine_similarity gaussian_nll_loss hinge_embedding_loss kl_div margin_ranking_loss "
-    "multi_margin_loss multilabel_soft_margin_loss pairwise_distance poisson_nll_loss soft_margin_loss triplet_margin_loss "
+    "multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss pairwise_distance poisson_nll_loss soft_margin_loss triplet_margin_loss "
     "triplet_margin_with_distance_loss"
 ).split()

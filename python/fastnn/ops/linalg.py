@@ -9,13 +9,12 @@ output holds the factors below each other, so that one gradient reaches it.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from .. import _cpu
 from ..autodiff import op
 from ..errors import DTypeError, ShapeError
+from ..results import result_type
 from ..tensor import Tensor, from_numpy
 from .diagonal import diag_embed, diagonal, eye, tril, triu
 from .elementwise import where
@@ -123,7 +122,7 @@ def det(A):
     return _det(_matrix(A, "det", True))
 
 
-slogdet_result = namedtuple("slogdet", "sign logabsdet")
+slogdet_result = result_type("linalg_slogdet", "sign logabsdet")
 
 
 def slogdet(A):
@@ -216,7 +215,7 @@ def _qr_constant(x, *, mode):
     return from_numpy(q), from_numpy(r)
 
 
-qr_result = namedtuple("qr", "Q R")
+qr_result = result_type("linalg_qr", "Q R")
 
 
 def qr(A, mode="reduced"):
@@ -254,7 +253,7 @@ def _eigh_dx(g, y, x, uplo):
 
 
 _eigh.partials(_eigh_dx)
-eigh_result = namedtuple("eigh", "eigenvalues eigenvectors")
+eigh_result = result_type("linalg_eigh", "eigenvalues eigenvectors")
 
 
 def eigh(A, UPLO="L"):
@@ -305,7 +304,7 @@ def _svd_full(x):
     return from_numpy(u), from_numpy(vh)
 
 
-svd_result = namedtuple("svd", "U S Vh")
+svd_result = result_type("linalg_svd", "U S Vh")
 
 
 def svd(A, full_matrices=True):

@@ -6,13 +6,13 @@ The derivative of the pseudo-inverse: Golub and Pereyra, "The differentiation of
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 
 import numpy as np
 
 from .. import _cpu
 from ..autodiff import op
 from ..errors import ShapeError
+from ..results import result_type
 from ..tensor import Tensor, from_numpy, normalize_dim
 from .diagonal import eye, tril
 from .elementwise import maximum
@@ -59,7 +59,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     return _pinv(A, rcond=rcond)
 
 
-lstsq_result = namedtuple("lstsq", "solution residuals rank singular_values")
+lstsq_result = result_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
 def lstsq(A, B, rcond=None, *, driver=None):

@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import _cpu
 from ..autodiff import record
-from ..inplace import inplace
+from ..inplace import before_change, inplace, take_over
 from ..tensor import Tensor, as_tensor, full_like, zeros_like
+from . import calculus, diagonal, matmul, scan, shape
 from . import elementwise as ew
 from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
 
@@ -117,7 +118,48 @@ def _inplace_forms():
         setattr(Tensor, name + "_", inplace(getattr(ew, name)))
     Tensor.subtract_, Tensor.multiply_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.div_
     Tensor.clip_, Tensor.absolute_, Tensor.negative_ = Tensor.clamp_, Tensor.abs_, Tensor.neg_
+    for module, names in (
+        (ew, "deg2rad rad2deg"),
+        (calculus, "addbmm addr gcd heaviside lcm ldexp sgn sinc"),
+        (matmul, "addmm addmv baddbmm"),
+        (scan, "cumprod cumsum"),
+        (diagonal, "tril triu"),
+    ):
+        for name in names.split():
+            setattr(Tensor, name + "_", inplace(getattr(module, name)))
+    others = "less:lt less_equal:le greater:gt greater_equal:ge not_equal:ne"
+    others += " arccos:acos arcsin:asin arctan:atan arccosh:acosh arcsinh:asinh arctanh:atanh arctan2:atan2"
+    for pair in others.split():
+        name, same = pair.split(":")
+        setattr(Tensor, name + "_", getattr(Tensor, same + "_"))
+
+
+def _reshaped(fn):
+    """`x.fn_(...)`: x becomes the view fn(x, ...) of its memory, history included."""
+    name = fn.__name__ + "_"
+
+    def method(self, *args, **kwargs):
+        if not (_cpu.grad_mode() and self.requires_grad):
+            _cpu.set_data(self, fn(self.detach(), *args, **kwargs))
+            return self
+        if self._node is None:
+            raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
+        old = before_change(self)
+        y = fn(old, *args, **kwargs)
+        _cpu.set_data(self, y.detach())
+        take_over(self, y._node, old)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
+    return method
+
+
+def _reshaping_forms():
+    for name in "squeeze swapaxes swapdims t transpose unsqueeze".split():
+        setattr(Tensor, name + "_", _reshaped(getattr(shape, name)))
 
 
 _operators()
 _inplace_forms()
+_reshaping_forms()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import builtins
 import functools
-from collections import namedtuple
 
 from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
+from ..results import result_type
 from ..tensor import Tensor, normalize_dim, ones_like, shape_from, zeros
 from .shape import _clone, _expand, _reshape
 
@@ -264,8 +264,8 @@ def _put_along(g, index, x, dim):
 
 
 _max_along, _min_along = _place("max"), _place("min")
-max_result = namedtuple("max", "values indices")
-min_result = namedtuple("min", "values indices")
+max_result = result_type("max", "values indices")
+min_result = result_type("min", "values indices")
 
 
 def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
@@ -319,7 +319,7 @@ def amin(input, dim=(), keepdim=False):
     return _a_extremum(input, dim, keepdim, "amin", _amin)
 
 
-aminmax_result = namedtuple("aminmax", "min max")
+aminmax_result = result_type("aminmax", "min max")
 
 
 @_numpy_names

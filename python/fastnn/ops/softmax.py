@@ -7,7 +7,7 @@ import warnings
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError
-from ..tensor import empty_like, normalize_dim
+from ..tensor import empty_like, normalize_dim, zeros_like
 from .shape import contiguous
 
 
@@ -98,6 +98,22 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
     return _apply(_softmax, "softmin", -input, dim, dtype)
 
 
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A sample of the relaxed categorical distribution: softmax((logits + Gumbel noise) / tau) along dim (Jang et al. 2017).
+
+    hard: one-hot forward, with the derivative of the relaxed sample (straight through).
+    """
+    from .random import rand
+
+    uniform = rand(logits._shape, dtype=logits.dtype)
+    noise = -(-(uniform.clamp(min=1e-30 if logits.dtype.name == "float32" else 1e-300)).log()).log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    picked = soft.detach().argmax(dim, keepdim=True)
+    return (zeros_like(soft).scatter(dim, picked, 1.0) - soft.detach()) + soft
+
+
 __all__ = ("softmax", "log_softmax")
 METHODS = ("softmax", "log_softmax")
-FUNCTIONAL = ("softmax", "log_softmax", "softmin")
+FUNCTIONAL = ("softmax", "gumbel_softmax", "log_softmax", "softmin")

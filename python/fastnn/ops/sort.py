@@ -5,7 +5,6 @@ What was picked is remembered as indices, so the derivative is a scatter through
 
 from __future__ import annotations
 
-from collections import namedtuple
 from operator import index as index_of
 
 import numpy as np
@@ -14,6 +13,7 @@ from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
+from ..results import result_type
 from ..tensor import Tensor, from_numpy, full, normalize_dim
 from .reduce import _need_elements, _put_along, _take_along
 from .shape import _clone, _reshape
@@ -49,10 +49,10 @@ def _picked(g, y, x, dim, **options):
 for _op in (_sort, _topk, _kthvalue):
     _op.partials(_picked).tangents(lambda t, y, x, dim, **options: _take_along(t, y, x, dim))
 
-sort_result = namedtuple("sort", "values indices")
-topk_result = namedtuple("topk", "values indices")
-kthvalue_result = namedtuple("kthvalue", "values indices")
-median_result = namedtuple("median", "values indices")
+sort_result = result_type("sort", "values indices")
+topk_result = result_type("topk", "values indices")
+kthvalue_result = result_type("kthvalue", "values indices")
+median_result = result_type("median", "values indices")
 
 
 def sort(input, dim=-1, descending=False, stable=True):

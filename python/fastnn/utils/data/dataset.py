@@ -60,7 +60,7 @@ class TensorDataset(Dataset):
         if not self.tensors:
             raise ValueError("TensorDataset: at least one tensor is needed")
         if any(t.ndim == 0 or t.shape[0] != self.tensors[0].shape[0] for t in self.tensors):
-            raise ValueError(f"Size mismatch between tensors: {[list(t.shape) for t in self.tensors]}")
+            raise AssertionError("Size mismatch between tensors")
 
     def __getitem__(self, index):
         return tuple(t[index] for t in self.tensors)

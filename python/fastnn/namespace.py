@@ -1,0 +1,74 @@
+"""Names that PyTorch has at top level too: layers' functions, and switches that have nothing to switch here."""
+
+from __future__ import annotations
+
+from . import device as _device
+from .autodiff import is_grad_enabled
+from .func import vmap
+from .nn import functional as F
+from .tensor import tensor
+
+# Of torch.nn.functional, those that torch itself has under the same name and meaning.
+_SAME = (
+    "alpha_dropout batch_norm bilinear binary_cross_entropy_with_logits cosine_embedding_loss dropout feature_alpha_dropout "
+    "group_norm hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss pdist poisson_nll_loss rms_norm "
+    "triplet_margin_loss"
+).split()
+globals().update({name: getattr(F, name) for name in _SAME})
+
+
+def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    """nn.functional.embedding with its arguments the other way round, as torch.embedding has them."""
+    return F.embedding(indices, weight, None if padding_idx < 0 else padding_idx)
+
+
+def compile(model=None, **options):
+    """model itself: kernels are compiled already. As a decorator too. See `fastnn.capture` for what makes steps faster."""
+    return model if model is not None else lambda f: f
+
+
+def set_float32_matmul_precision(precision):
+    """Accepted; products of float32 are always computed in float32."""
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high', 'medium'")
+
+
+def get_float32_matmul_precision():
+    """Always "highest"."""
+    return "highest"
+
+
+def get_default_device():
+    """Where new tensors are made."""
+    return _device.CPU
+
+
+def set_default_device(device):
+    """Accepts the CPU. RuntimeError for a device that this installation does not have."""
+    _device.device(device if device is not None else "cpu")
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Accepted; everything here is deterministic."""
+
+
+def are_deterministic_algorithms_enabled():
+    """Always: everything here is deterministic."""
+    return True
+
+
+def is_inference_mode_enabled():
+    """Whether operations go unrecorded."""
+    return not is_grad_enabled()
+
+
+def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
+    """A 0-d tensor."""
+    return tensor(s, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+__all__ = [
+    *_SAME, "are_deterministic_algorithms_enabled", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
+    "vmap",
+]  # fmt: skip

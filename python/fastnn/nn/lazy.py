@@ -1,0 +1,84 @@
+"""Layers that learn the size of their input from the first one they see, and become the ordinary layer then."""
+
+from __future__ import annotations
+
+from ..tensor import Tensor, empty
+from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .linear import Linear
+from .module import Module
+from .norm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
+from .parameter import Parameter
+
+__all__ = [
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d", "LazyConvTranspose2d",
+    "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyLinear", "UninitializedParameter",
+]  # fmt: skip
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is not known yet; the same object becomes the Parameter."""
+
+    def __new__(cls, requires_grad=True):
+        return super().__new__(cls, empty(0), requires_grad)
+
+    @property
+    def shape(self):
+        raise RuntimeError("Can't access the shape of an uninitialized parameter or buffer. Call the module with an input first.")
+
+    def __repr__(self):
+        return "<UninitializedParameter>"
+
+
+class _Lazy(Module):
+    becomes: type
+    axis = -1  # of the input, whose length is the missing argument
+
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+        object.__setattr__(self, "_arguments", (args, kwargs))
+        for name in self.becomes(1, *args, **kwargs)._parameters:
+            self.register_parameter(name, UninitializedParameter())
+        if kwargs.get("bias", True) is False and "bias" in self._parameters:
+            self._parameters["bias"] = None
+
+    def initialize_parameters(self, input):
+        """Becomes the ordinary layer, with the size that `input` has along its axis; parameters stay the same objects."""
+        args, kwargs = self._arguments
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{type(self).__name__}: expected a Tensor, got {type(input).__name__}")
+        axis = self.axis if self.axis < 0 or input.ndim > self.axes else 0
+        full = self.becomes(input._shape[axis], *args, **kwargs)
+        for name, mine in self._parameters.items():
+            theirs = full._parameters[name]
+            if theirs is None or mine is None:
+                continue
+            mine.data = theirs.detach()
+            mine.__class__ = Parameter
+            full._parameters[name] = mine
+        kept = {k: v for k, v in self.__dict__.items() if k.endswith("_hooks") or k == "training"}
+        self.__dict__.clear()
+        self.__dict__.update(full.__dict__ | kept)
+        self.__class__ = self.becomes
+
+    def __call__(self, input, *args, **kwargs):
+        self.initialize_parameters(input)
+        return self(input, *args, **kwargs)
+
+    def extra_repr(self):
+        args, kwargs = self._arguments
+        return self.becomes(1, *args, **kwargs).extra_repr().replace("in_features=1", "in_features=0", 1)
+
+
+def _lazy(becomes, axes=None):
+    lazy = type("Lazy" + becomes.__name__, (_Lazy,), {"becomes": becomes, "axis": -1 if axes is None else 1, "axes": axes})
+    lazy.__module__ = __name__
+    lazy.__doc__ = f"{becomes.__name__} without its first argument: it is the size of the first input's axis {lazy.axis}."
+    return lazy
+
+
+LazyLinear = _lazy(Linear)
+LazyConv1d, LazyConv2d = _lazy(Conv1d, 2), _lazy(Conv2d, 3)
+LazyConvTranspose1d, LazyConvTranspose2d = _lazy(ConvTranspose1d, 2), _lazy(ConvTranspose2d, 3)
+LazyBatchNorm1d, LazyBatchNorm2d = _lazy(BatchNorm1d, 1), _lazy(BatchNorm2d, 3)
+LazyInstanceNorm1d, LazyInstanceNorm2d = _lazy(InstanceNorm1d, 2), _lazy(InstanceNorm2d, 3)
