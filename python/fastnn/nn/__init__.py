@@ -17,5 +17,6 @@ from .pool import *
 from .rnn import *
 from .shaping import *
 from .sparse import *
+from .transformer import *
 
 from . import utils  # isort: skip  (it stands on the layers)

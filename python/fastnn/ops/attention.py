@@ -1,0 +1,166 @@
+"""Scaled dot-product attention: softmax(q k' / √E + mask) v, written with products and softmax."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import DTypeError, ShapeError
+from ..tensor import Tensor, ones
+from .elementwise import where
+from .matmul import linear, matmul
+from .random import dropout
+from .softmax import softmax
+
+_MINUS_INF = -math.inf
+
+
+def attention_weights(query, key, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, training=True):
+    """softmax(scale q k' + mask) along the keys, dropped out; rows that see no key are 0."""
+    scale = 1 / math.sqrt(query._shape[-1]) if scale is None else scale
+    scores = matmul(query * scale, key.mT)
+    hidden = None
+    if is_causal:
+        length, keys = scores._shape[-2:]
+        hidden = ~ones((length, keys), dtype="bool").tril()
+    if attn_mask is not None:
+        if attn_mask.dtype.name == "bool":
+            hidden = ~attn_mask if hidden is None else hidden | ~attn_mask
+        else:
+            scores = scores + attn_mask
+    if hidden is not None:
+        scores = where(hidden, _MINUS_INF, scores)
+    weights = softmax(scores, -1)
+    if hidden is not None or attn_mask is not None:
+        nothing = (scores.detach() == _MINUS_INF).all(-1, keepdim=True)
+        weights = where(nothing, 0.0, weights)
+    return dropout(weights, dropout_p, training) if dropout_p > 0 else weights
+
+
+def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+    """softmax(query key' / √E + mask) value.
+
+    query (N, ..., L, E), key (N, ..., S, E), value (N, ..., S, Ev) -> (N, ..., L, Ev). attn_mask, broadcast to (N, ..., L, S):
+    True where a key takes part, or numbers that are added. is_causal: query i sees keys up to i. A query that sees no key
+    gives zeros. enable_gqa: a group of query heads (axis -3) shares a head of key and value. dropout_p applies always.
+    """
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"scaled_dot_product_attention(): argument '{name}' must be Tensor, not {type(x).__name__}")
+        if x.ndim < 2:
+            raise ShapeError(f"scaled_dot_product_attention: Expected query, key, and value to all be at least 2 dimensional, but got {name}: {x.ndim}")
+    if query.dtype is not key.dtype or query.dtype is not value.dtype:
+        raise DTypeError(
+            "scaled_dot_product_attention: Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{query.dtype.name} key.dtype: {key.dtype.name} and value.dtype: {value.dtype.name} instead."
+        )
+    if query._shape[-1] != key._shape[-1] or key._shape[-2] != value._shape[-2]:
+        raise ShapeError(
+            f"scaled_dot_product_attention: shapes do not fit: query {list(query._shape)}, key {list(key._shape)}, value {list(value._shape)}"
+        )
+    if is_causal and attn_mask is not None:
+        raise ShapeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    if attn_mask is not None and attn_mask.dtype.name != "bool" and attn_mask.dtype is not query.dtype:
+        raise DTypeError(
+            f"scaled_dot_product_attention: Expected attn_mask dtype to be bool or {query.dtype.name}, got {attn_mask.dtype.name}"
+        )
+    if enable_gqa:
+        heads, shared = query._shape[-3], key._shape[-3]
+        if shared == 0 or heads % shared:
+            raise ShapeError(f"scaled_dot_product_attention: {heads} query heads are no multiple of {shared} key heads")
+        if shared != heads:
+            key, value = (x.repeat_interleave(heads // shared, -3) for x in (key, value))
+    return matmul(attention_weights(query, key, attn_mask, dropout_p, is_causal, scale), value)
+
+
+def _additive(mask, dtype):
+    """A mask of MultiheadAttention (True: hidden, or numbers to add) as numbers to add."""
+    if mask is None or mask.dtype.name != "bool":
+        return mask if mask is None or mask.dtype is dtype else mask.to(dtype)
+    return where(mask, _MINUS_INF, ones((), dtype=dtype) * 0.0)
+
+
+def multi_head_attention_forward(
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
+    out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
+    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
+    average_attn_weights=True, is_causal=False,
+):  # fmt: skip
+    """Attention of several heads (Vaswani et al. 2017), as nn.MultiheadAttention computes it: query (L, N, E) or (L, E)."""
+    if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
+        raise ShapeError(f"multi_head_attention_forward: key_padding_mask must be {query.ndim - 1}-D for a {query.ndim}-D query, got {key_padding_mask.ndim}-D")
+    batched = query.ndim == 3
+    if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
+        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query, {key.ndim}-D key, {value.ndim}-D value")
+    if not batched:
+        query, key, value = (x.unsqueeze(1) for x in (query, key, value))
+        if key_padding_mask is not None:
+            key_padding_mask = key_padding_mask.unsqueeze(0)
+    length, batch, width = query._shape
+    if width != embed_dim_to_check:
+        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}")
+    if width % num_heads:
+        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
+    if key._shape[:2] != value._shape[:2]:
+        raise AssertionError(f"key's sequence and batch dims {key._shape[:2]} do not match value's {value._shape[:2]}")
+    if is_causal and attn_mask is None:
+        raise ShapeError("Need attn_mask if specifying the is_causal hint.")
+    head = width // num_heads
+    if use_separate_proj_weight:
+        weights = (q_proj_weight, k_proj_weight, v_proj_weight)
+        biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
+    elif query is key and key is value:
+        q, k, v = linear(query, in_proj_weight, in_proj_bias).chunk(3, -1)
+    else:
+        biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), in_proj_weight.chunk(3), biases, strict=True))
+
+    mask = _additive(attn_mask, q.dtype)
+    if mask is not None:
+        wanted = (length, key._shape[0])
+        if mask.ndim == 2 and mask._shape != wanted:
+            raise ShapeError(f"The shape of the 2D attn_mask is {tuple(mask._shape)}, but should be {wanted}.")
+        if mask.ndim == 3 and mask._shape != (batch * num_heads, *wanted):
+            raise ShapeError(f"The shape of the 3D attn_mask is {tuple(mask._shape)}, but should be {(batch * num_heads, *wanted)}.")
+        if mask.ndim not in (2, 3):
+            raise ShapeError(f"attn_mask's dimension {mask.ndim} is not supported")
+        mask = mask.unsqueeze(0) if mask.ndim == 2 else mask.reshape((batch, num_heads, *wanted))
+    padding = _additive(key_padding_mask, q.dtype)
+    if padding is not None and padding._shape != (batch, key._shape[0]):
+        raise AssertionError(f"expecting key_padding_mask shape of {(batch, key._shape[0])}, but got {tuple(padding._shape)}")
+    from .join import cat
+    from .pad import pad
+
+    extra = 0
+    if bias_k is not None and bias_v is not None:
+        k, v, extra = cat([k, bias_k.expand(1, batch, width)]), cat([v, bias_v.expand(1, batch, width)]), extra + 1
+    q, k, v = (x.reshape((x._shape[0], batch, num_heads, head)).permute(1, 2, 0, 3) for x in (q, k, v))
+    if static_k is not None:
+        k = static_k.reshape((batch, num_heads, -1, head))
+    if static_v is not None:
+        v = static_v.reshape((batch, num_heads, -1, head))
+    if add_zero_attn:
+        k, v, extra = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1)), extra + 1
+    if extra:
+        mask = None if mask is None else pad(mask, (0, extra))
+        padding = None if padding is None else pad(padding, (0, extra))
+    if padding is not None:
+        padding = padding.reshape((batch, 1, 1, -1))
+        mask = padding if mask is None else mask + padding
+
+    if need_weights:
+        weights = attention_weights(q, k, mask, dropout_p, training=training)
+        out = matmul(weights, v)
+    else:
+        out = scaled_dot_product_attention(q, k, v, mask, dropout_p if training else 0.0)
+    out = linear(out.permute(2, 0, 1, 3).reshape((length, batch, width)), out_proj_weight, out_proj_bias)
+    if not batched:
+        out = out.squeeze(1)
+    if not need_weights:
+        return out, None
+    if average_attn_weights:
+        weights = weights.mean(1)
+    return out, weights if batched else weights.squeeze(0)
+
+
+FUNCTIONAL = ("multi_head_attention_forward", "scaled_dot_product_attention")
