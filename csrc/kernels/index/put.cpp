@@ -5,6 +5,7 @@
 //
 // Sums are deterministic for any number of threads: what is added to one place is added in the order of b, because the
 // threads share out places (columns, or buckets of rows), never b. Bound by memory.
+#include "group.h"
 #include "parts.h"
 
 namespace fastnn::FN_ISA {
@@ -48,22 +49,6 @@ FN void put_block(T* y, const T* x, const Parts& p, const int64_t* to, bool skip
     }
     c += i1 - i0;
   }
-}
-
-// Groups b = 0 … n-1 by group(b), keeping their order: order[start[g]] … order[start[g + 1] - 1] are group g's.
-template <class G> FN void group_by(int64_t n, int64_t groups, int32_t* start, int32_t* order, const G& group) {
-  for (int64_t g = 0; g <= groups; ++g) start[g] = 0;
-  for (int64_t b = 0; b < n; ++b) {
-    int64_t g = group(b);
-    if (g >= 0) ++start[g + 1];
-  }
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-  for (int64_t b = 0; b < n; ++b) {
-    int64_t g = group(b);
-    if (g >= 0) order[start[g]++] = int32_t(b);
-  }
-  for (int64_t g = groups; g > 0; --g) start[g] = start[g - 1];  // each start has moved to its group's end
-  start[0] = 0;
 }
 
 template <class Op, class T> void put(const View& y, const View& x, const Parts& p, const int64_t* to, bool skips) {

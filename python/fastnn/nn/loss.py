@@ -5,7 +5,7 @@ from __future__ import annotations
 from .stateless import Stateless
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
     "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
     "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
@@ -154,6 +154,12 @@ class CosineEmbeddingLoss(_Loss):
     """1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1"""
 
     function, options = "cosine_embedding_loss", dict(margin=0.0, reduction="mean")
+
+
+class CTCLoss(_Loss):
+    """-log P(targets | log_probs) over all alignments: log_probs (T, N, C), targets (N, S), lengths of both (N)"""
+
+    function, options = "ctc_loss", dict(blank=0, reduction="mean", zero_infinity=False)
 
 
 class TripletMarginLoss(_Loss):
