@@ -31,7 +31,7 @@ template <class V> FN LogParts<V> log_reduce(V x) {
   auto subnormal = x < Limits<T>::TINY;
   x = subnormal ? x * UP : x;
   // Bits of x as an integer, counted from those of sqrt(1/2): the exponent field then is k, as wanted.
-  auto i = to_bits<T>(x) + (ONE - SQRT_HALF);
+  auto i = add_bits<T>(to_bits<T>(x), ONE - SQRT_HALF);
   V k = from_integer<V>(shift_right<T>(i, M) - Limits<T>::BIAS);
   V m = from_bits<T>((i & ((I(1) << M) - 1)) + SQRT_HALF);
   return {subnormal ? k - constant<V>(M + 2) : k, m - constant<V>(1)};

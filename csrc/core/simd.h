@@ -32,17 +32,18 @@ constexpr int VECTOR_BYTES = 16;
 #endif
 
 template <class T> struct VecOf;
-#define FN_VECTOR(T, B)                                                              \
+#define FN_VECTOR(T, B, U)                                                           \
   template <> struct VecOf<T> {                                                      \
     typedef T value __attribute__((vector_size(VECTOR_BYTES)));                      \
     typedef T in_memory __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias)); \
     typedef B bits __attribute__((vector_size(VECTOR_BYTES)));                       \
+    typedef U unsigned_bits __attribute__((vector_size(VECTOR_BYTES)));              \
   };
-FN_VECTOR(float, int32_t)
-FN_VECTOR(double, int64_t)
-FN_VECTOR(int32_t, int32_t)
-FN_VECTOR(int64_t, int64_t)
-FN_VECTOR(uint8_t, int8_t)
+FN_VECTOR(float, int32_t, uint32_t)
+FN_VECTOR(double, int64_t, uint64_t)
+FN_VECTOR(int32_t, int32_t, uint32_t)
+FN_VECTOR(int64_t, int64_t, uint64_t)
+FN_VECTOR(uint8_t, int8_t, uint8_t)
 #undef FN_VECTOR
 
 template <class T> using vec = typename VecOf<T>::value;
@@ -55,6 +56,11 @@ template <class T> FN void store(T* p, vec<T> v) { *reinterpret_cast<typename Ve
 template <class T> FN vec<T> splat(T s) { return s - vec<T>{}; }
 template <class T> FN bits<T> to_bits(vec<T> v) { return reinterpret_cast<bits<T>>(v); }
 template <class T> FN vec<T> from_bits(bits<T> v) { return reinterpret_cast<vec<T>>(v); }
+
+template <class T, class I> FN bits<T> add_bits(bits<T> v, I n) {  // wraps around; a signed sum that overflows is undefined
+  using U = typename VecOf<T>::unsigned_bits;
+  return reinterpret_cast<bits<T>>(reinterpret_cast<U>(v) + __typeof__(U{}[0])(n));
+}
 
 // The first n lanes, 0 < n < lanes; the others read as `fill` and are not written.
 template <class T> FN vec<T> load_n(const T* p, int64_t n, T fill = T(0)) {
