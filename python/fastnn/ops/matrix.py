@@ -14,10 +14,10 @@ from ..autodiff import op
 from ..errors import ShapeError
 from ..results import result_type
 from ..tensor import Tensor, from_numpy, normalize_dim
+from .contraction import chain_matmul
 from .diagonal import eye, tril
 from .elementwise import maximum
 from .linalg import _column, _matrix, _run, inv, svdvals
-from .matmul import chain_matmul
 from .reduce import amax, amin, sum
 from .shape import expand, movedim
 from .variance import norm as entrywise_norm
