@@ -1,0 +1,118 @@
+"""What is somebody doing with a watch on the wrist? An LSTM and a TCN on BasicMotions: 40 recordings to learn from, 40 to test.
+
+    python examples/sequences/activity.py         (activity/BasicMotions_*.ts below --root or $FASTNN_DATA)
+
+Accelerometer and gyroscope, 6 channels x 100 steps; standing, running, walking, badminton. The mean of five seeds.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastnn
+import fastnn.nn.functional as F
+from fastnn import nn, optim
+
+BAR = 0.95
+
+
+def load(root, part):
+    for base in (root, os.environ.get("FASTNN_DATA")):
+        path = Path(base or "") / f"activity/BasicMotions_{part}.ts"
+        if base and path.exists():
+            lines = [line for line in path.read_text().splitlines() if line and line[0] not in "#@"]
+            rows = [line.split(":") for line in lines]
+            x = np.array([[[float(v) for v in channel.split(",")] for channel in row[:-1]] for row in rows], dtype=np.float32)
+            return x, [row[-1].strip().lower() for row in rows]
+    raise SystemExit(f"BasicMotions_{part}.ts not found: give --root or set FASTNN_DATA to the folder that holds activity")
+
+
+class Recurrent(nn.Module):
+    """A bidirectional LSTM; its outputs are averaged over time."""
+
+    def __init__(self, channels, classes, units=32):
+        super().__init__()
+        self.layer = nn.LSTM(channels, units, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(2 * units, classes))
+
+    def forward(self, x):  # (N, channels, steps)
+        return self.head(self.layer(x.transpose(1, 2))[0].mean(1))
+
+
+class Block(nn.Module):
+    """Two causal dilated convolutions and a way around them (Bai, Kolter, Koltun 2018)."""
+
+    def __init__(self, wide, out, dilation):
+        super().__init__()
+        self.past, self.first = 2 * dilation, nn.Conv1d(wide, out, 3, dilation=dilation)
+        self.second, self.around = nn.Conv1d(out, out, 3, dilation=dilation), nn.Conv1d(wide, out, 1)
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, x):
+        y = self.drop(F.relu(self.first(F.pad(x, (self.past, 0)))))
+        y = self.drop(F.relu(self.second(F.pad(y, (self.past, 0)))))
+        return F.relu(y + self.around(x))
+
+
+class Tcn(nn.Module):
+    def __init__(self, channels, classes, units=32):
+        super().__init__()
+        self.blocks = nn.Sequential(*(Block(channels if i == 0 else units, units, 2**i) for i in range(4)))
+        self.head = nn.Linear(units, classes)
+
+    def forward(self, x):
+        return self.head(self.blocks(x).mean(2))
+
+
+def nearest(x, y, x_test):
+    """The trivial baseline: the class of the nearest recording."""
+    d = ((x_test[:, None] - x[None]) ** 2).reshape(len(x_test), len(x), -1).sum(2)
+    return y[d.argmin(1)]
+
+
+def fit(model, x, y, epochs, rng):
+    optimizer = optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-2)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    model.train()
+    for _ in range(epochs):
+        for rows in fastnn.randperm(len(y)).split(10):
+            scale = fastnn.tensor(rng.uniform(0.8, 1.25, (len(rows), 1, 1)).astype(np.float32))  # watches are worn differently
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[rows].roll(int(rng.integers(100)), 2) * scale), y[rows]).backward()
+            optimizer.step()
+        schedule.step()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two epochs, one seed")
+    args = parser.parse_args()
+    (x, names), (x_test, names_test) = load(args.root, "TRAIN"), load(args.root, "TEST")
+    classes = sorted(set(names))
+    y, y_test = (np.array([classes.index(n) for n in list_]) for list_ in (names, names_test))
+    baseline = (nearest(x, y, x_test) == y_test).mean()
+    mean, std = x.mean((0, 2), keepdims=True), x.std((0, 2), keepdims=True)
+    x, x_test = fastnn.tensor((x - mean) / std), fastnn.tensor((x_test - mean) / std)
+    y = fastnn.tensor(y)
+    for name, build in (("LSTM", Recurrent), ("TCN", Tcn)):
+        start, right = time.time(), []
+        for seed in range(1 if args.quick else args.seeds):
+            fastnn.manual_seed(seed)
+            model = build(x.shape[1], len(classes))
+            fit(model, x, y, 2 if args.quick else 120, np.random.default_rng(seed))
+            model.eval()
+            with fastnn.no_grad():
+                right.append((model(x_test).argmax(1).numpy() == y_test).mean())
+        print(
+            f"{name:5} accuracy {np.mean(right):.1%} (worst {min(right):.1%})  bar {BAR:.0%}  nearest recording {baseline:.0%}  "
+            f"{time.time() - start:.0f} s  seeds 0..{len(right) - 1}", flush=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
