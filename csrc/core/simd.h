@@ -59,7 +59,7 @@ template <class T> FN vec<T> from_bits(bits<T> v) { return reinterpret_cast<vec<
 
 template <class T, class I> FN bits<T> add_bits(bits<T> v, I n) {  // wraps around; a signed sum that overflows is undefined
   using U = typename VecOf<T>::unsigned_bits;
-  return reinterpret_cast<bits<T>>(reinterpret_cast<U>(v) + __typeof__(U{}[0])(n));
+  return reinterpret_cast<bits<T>>(reinterpret_cast<U>(v) + lane<U>(n));
 }
 
 // The first n lanes, 0 < n < lanes; the others read as `fill` and are not written.
