@@ -137,6 +137,19 @@ def max_pool_jax(jnp, jax, x, d):
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 3, 3), (1, 1, 2, 2), ((0, 0), (0, 0), (1, 1), (1, 1)))
 
 
+def bags_of_ids(rng, d):
+    starts = np.sort(rng.integers(0, d.ids, d.bags))
+    starts[0] = 0
+    return normal(rng, d.vocabulary, d.width), rng.integers(0, d.vocabulary, d.ids), starts
+
+
+def alignments(rng, d):
+    x = normal(rng, d.steps, d.batch, d.classes)
+    x -= np.log(np.exp(x).sum(2, keepdims=True))
+    lengths = rng.integers(d.labels // 2, d.labels + 1, d.batch)
+    return x, rng.integers(1, d.classes, (d.batch, d.labels)), np.full(d.batch, d.steps), lengths
+
+
 KERNELS = (
     matmul_case("1 gemm_square", 1024, 1024, 1024),
     matmul_case("2 gemm_odd", 509, 1021, 769, "NT"),
@@ -184,6 +197,17 @@ KERNELS = (
         "15 embedding", {"vocabulary": 50257, "width": 256, "ids": 16384}, zipf_ids,
         lambda lib, F, w, i, d: F.embedding(i, w), lambda d: 0.0, lambda d: 8.0 * d.ids * d.width, "vocabulary width ids",
         lambda w, i, d: w[i], lambda jnp, jax, w, i, d: w[i], back=(0.0, 2.0),
+    ),
+    BoardCase(
+        "21a embedding_bag", {"vocabulary": 20000, "width": 64, "bags": 256, "ids": 10240}, bags_of_ids,
+        lambda lib, F, w, i, at, d: F.embedding_bag(i, w, at), lambda d: 0.0, lambda d: 4.0 * d.ids * d.width,
+        "vocabulary width bags ids", back=(0.0, 2.0),
+    ),
+    BoardCase(
+        "21b ctc_loss", {"steps": 150, "batch": 32, "classes": 29, "labels": 30}, alignments,
+        lambda lib, F, x, y, steps, labels, d: F.ctc_loss(x, y, steps, labels),
+        lambda d: 60.0 * d.steps * d.batch * (2 * d.labels + 1), lambda d: 4.0 * d.steps * d.batch * d.classes,
+        "steps batch classes labels", back=(2.0, 2.0),
     ),
 )  # fmt: skip
 
@@ -262,6 +286,28 @@ def resnet20(nn, F, d):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def recurrent(nn, F, d):
+    """One layer, and a linear one on its last state."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.head = getattr(nn, d.kind)(d.inputs, d.units), nn.Linear(d.units, 10)
+
+        def forward(self, x):
+            return self.head(self.layer(x)[0][-1])
+
+    return Model()
+
+
+def recurrent_case(name, kind, gates):
+    return StepCase(
+        name, {"kind": kind, "steps": 100, "batch": 32, "inputs": 64, "units": 128}, recurrent,
+        lambda rng, d: (normal(rng, d.steps, d.batch, d.inputs), rng.integers(0, 10, d.batch)),
+        lambda d: 2.0 * gates * d.steps * d.batch * d.units * (2 * d.inputs + 3 * d.units), scaled="steps batch inputs units",
+    )  # fmt: skip
+
+
 def image_batch(rng, d):
     return normal(rng, d.batch, d.channels, d.size, d.size), rng.integers(0, 10, d.batch)
 
@@ -278,6 +324,8 @@ STEPS = (
              lambda d: d.batch * (2.0 * (26 * 26 * 32 * 9 * 2 + 24 * 24 * 64 * 32 * 9 * 3) + 6.0 * (9216 * 128 + 1280)), scaled="batch"),
     StepCase("19b ResNet-20 CIFAR", {"batch": 64, "channels": 3, "size": 32}, resnet20, image_batch, lambda d: d.batch * 3 * 2 * 40.55e6,
              optimizer="SGD", options={"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, scaled="batch"),
+    recurrent_case("20a LSTM 64-128", "LSTM", 4),
+    recurrent_case("20b GRU 64-128", "GRU", 3),
 )  # fmt: skip
 
 RESNET18 = (  # shapes of the 62 parameters of ResNet-18
