@@ -224,6 +224,12 @@ def test_graph_is_freed_and_second_backward_says_so():
     assert x.grad.tolist() == [4, 4, 4]
     with pytest.raises(RuntimeError, match="second time"):
         y.backward()
+    v = x * 2
+    y, z = (v * v).sum(), v.sin().sum() + x.sum()
+    fastnn.autograd.grad(y, [x])
+    with pytest.raises(RuntimeError, match="second time"):  # x may be below what is freed: never a part of its gradient
+        fastnn.autograd.grad(z, [x])
+    assert fastnn.autograd.grad(v.sin().sum(), [v])[0].shape == (3,)  # what is below v is not asked for
 
 
 def test_third_derivative():

@@ -99,7 +99,7 @@ def func_jvp(y, x, v):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_kernel_and_graph_agree(name):
     net, x = network((2, 9, 7, 2), ACTIVATIONS[name].__name__), points(11, 2)
-    assert mlp_of(net)[1] == name and mlp_of(Plain(net)) is None
+    assert mlp_of(net)[2] == name and mlp_of(Plain(net)) is None
     orders = [a for a in itertools.product(range(5), repeat=2) if sum(a) <= 4]
     for a, b in zip(func.partials(net, x, orders), func.partials(Plain(net), x, orders), strict=True):
         close(a, b)
@@ -170,13 +170,59 @@ def test_names():
         func.derivatives_of(net, x, ["u_z"], "xt", "uv")
 
 
+class Sine(nn.Module):
+    def __init__(self, factor=None):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x.sin() if self.factor is None else fastnn.sin(self.factor * x)
+
+
+class Waves(nn.Module):
+    def forward(self, x):
+        return fastnn.cat([x, (2 * x).cos(), x[:, :1] * x[:, 1:]], 1)
+
+
+def found(*modules):
+    network = mlp_of(nn.Sequential(*modules))
+    return network and (len(network[0]), len(network[1]) // 2, network[2])
+
+
 def test_what_takes_the_kernel():
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3)))[1] == "tanh"
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))) is None
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Sigmoid(), nn.Linear(3, 1))) is None
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3), nn.Tanh())) is None
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3), nn.GELU("tanh"), nn.Linear(3, 1))) is None
-    assert mlp_of(nn.Sequential(nn.Linear(2, 3), nn.Softplus(2.0), nn.Linear(3, 1))) is None
+    """(modules in front, layers, activation)"""
+    a, b, c = nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 1)
+    assert found(a) == (0, 1, "tanh")
+    assert found(a, nn.SiLU(), b, nn.SiLU(), c) == (0, 3, "silu")
+    assert found(a, Sine(), b, Sine(), c) == found(a, Sine(30.0), b, Sine(2), c) == (0, 3, "sin")
+    assert found(nn.Sequential(a, nn.Tanh(), b), nn.Tanh(), nn.Sequential(c)) == (0, 3, "tanh")
+    assert found(Waves(), nn.Linear(5, 3), nn.Tanh(), c) == (1, 2, "tanh")
+    assert found(a, nn.Tanh(), b, nn.Sigmoid(), c) == (2, 2, "sigmoid")  # the rest by its graph
+    assert found(a, nn.ReLU(), c) is found(a, nn.Tanh()) is found(a, nn.GELU("tanh"), c) is found(a, nn.Softplus(2.0), c) is None
+    assert found(a, nn.Tanh(), nn.LayerNorm(3), c) is found(a, nn.PReLU(), c) is None
+    c.register_forward_hook(lambda *args: None)
+    assert found(a, nn.Tanh(), c) is None
+
+
+@pytest.mark.parametrize("net", [
+    nn.Sequential(nn.Linear(2, 7), Sine(3.0), nn.Linear(7, 5), Sine(3.0), nn.Linear(5, 2)),
+    nn.Sequential(Waves(), nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 2)),
+    nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 5), nn.SiLU(), nn.Linear(5, 2)),
+])  # fmt: skip
+def test_networks_with_something_in_front_or_other_activations(net):
+    net, x = net.double(), points(6, 2).requires_grad_()
+    orders = [(0, 0), (1, 1), (4, 0), (0, 3)]
+    assert mlp_of(net) is not None
+    fused, plain = func.partials(net, x, orders), func.partials(Plain(net), x, orders)
+    weights = [x, *net.parameters()]
+    for a, b in zip(fused, plain, strict=True):
+        close(a, b)
+        grads = (fastnn.autograd.grad((t * t).sum(), weights, retain_graph=True, materialize_grads=True) for t in (a, b))
+        for g, h in zip(*grads, strict=True):
+            close(g, h, 1e-10)
+    (g,) = fastnn.autograd.grad(fused[1].sum(), x, create_graph=True)
+    (h,) = fastnn.autograd.grad(plain[1].sum(), x, create_graph=True)
+    close(fastnn.autograd.grad(g.sum(), x)[0], fastnn.autograd.grad(h.sum(), x)[0], 1e-10)
 
 
 def test_errors():
@@ -193,6 +239,8 @@ def test_errors():
         func.jet(net, x, fastnn.ones(2).double(), 0)
     with pytest.raises(ValueError, match="unknown activation"):
         ops.jet_mlp(x, points(1, 2), list(net.parameters()), ops.orders_of(((1,),)), "relu")
+    with pytest.raises(RuntimeError, match=r"expected jets \(2, N, d\)"):
+        ops.jet_mlp(x, None, list(net.parameters()), ops.orders_of(((1,),)), "tanh")
     with pytest.raises(ValueError, match="at most order 4"):
         ops.jet_mlp(x, points(1, 2), list(net.parameters()), ops.orders_of(((5,),)), "tanh")
     close(func.partials(net, x, [(5, 0)])[0], func.partials(Plain(net), x, [(5, 0)])[0])  # beyond the kernel: the graph

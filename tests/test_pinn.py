@@ -8,6 +8,7 @@ import pytest
 import fastnn
 from fastnn import nn, pinn
 from fastnn.pinn import d
+from fastnn.pinn.fields import Fields
 
 PI = math.pi
 SQUARE = pinn.Rectangle((0, 0), (2, 1))
@@ -82,12 +83,22 @@ class Nested(nn.Module):
         return self.net(x, **options)
 
 
-@pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid, nn.SiLU, nn.GELU, nn.Softplus])
-def test_jets_equal_nested_gradients(activation):
+class Sine(nn.Module):
+    def forward(self, x):
+        return fastnn.sin(2 * x)
+
+
+FEATURES = [lambda: pinn.FourierFeatures(2, 4, rng=0), lambda: pinn.PeriodicFeatures(2, 0, 3.0, 2)]
+
+
+@pytest.mark.parametrize(
+    "activation,features", [(a, None) for a in (nn.Tanh, nn.Sigmoid, nn.SiLU, nn.GELU, nn.Softplus, Sine)] + [(nn.Tanh, f) for f in FEATURES]
+)
+def test_jets_equal_nested_gradients(activation, features):
     """Values, losses and gradients by the weights of residuals with mixed, high and total derivatives, with a transform."""
     domain = pinn.Interval(-1, 2) * pinn.Time(0, 3)
     fastnn.manual_seed(1)
-    net = pinn.MLP(domain, [7, 6], 2, activation=activation)
+    net = pinn.MLP(domain, [7, 6], 2, activation=activation, features=features and features())
 
     def system(u, v, x):
         first = d(u, "t") + u * d(v, "x", "x") - d(x * d(v, "x"), "t")
@@ -120,11 +131,16 @@ def test_jets_of_subdomains():
     np.testing.assert_allclose(*both, rtol=1e-11)
 
 
-def test_networks_without_a_kernel_have_no_jet():
+def test_which_networks_have_a_jet():
     features = pinn.FourierFeatures(1, 4)
     assert pinn.MLP(1, [3]).jet is not None
-    assert pinn.MLP(1, [3], features=features).jet is None
+    assert pinn.MLP(1, [3], features=features).jet is not None
+    assert Fields(pinn.MLP(1, [3])[:], fastnn.zeros(2, 1).double(), ["x"], ["u"]).jets is not None  # a plain Sequential
+    assert Fields(Nested(pinn.MLP(1, [3])), fastnn.zeros(2, 1).double(), ["x"], ["u"]).jets is None
     assert pinn.MLP(1, [3], activation=nn.ELU).jet is None
+    net = pinn.MLP(pinn.Interval(0, 1), [3, 4])
+    x = fastnn.rand(5, 1).double()
+    assert fastnn.equal(net[1:](net[0](x)), net(x)) and len(net[1:]) == 5 and type(net[:2]) is nn.Sequential
     assert pinn.MLP(1, [3], activation=lambda: nn.GELU(approximate="tanh")).jet is None
 
 

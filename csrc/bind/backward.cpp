@@ -289,8 +289,12 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outputs); ++i) graph.reach(PyTuple_GET_ITEM(outputs, i));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outputs); ++i)
       add_to(places[size_t(graph.place(PyTuple_GET_ITEM(outputs, i)))].gradient, py::reinterpret_borrow<py::object>(PyList_GET_ITEM(grads, i)));
-    if (!all)  // only nodes through which a wanted tensor is reached
+    if (!all)  // only nodes through which a wanted tensor is reached; a freed one, which does not know any more, would raise
       for (int p : graph.order) {
+        if (field(node_of(places[size_t(p)].tensor.ptr()), 1) == Py_None) {
+          places[size_t(p)].useful = true;
+          continue;
+        }
         py::object args = inputs(node_of(places[size_t(p)].tensor.ptr()));
         for (Py_ssize_t i = 0; !places[size_t(p)].useful && i < PyTuple_GET_SIZE(args.ptr()); ++i) {
           PyObject* x = PyTuple_GET_ITEM(args.ptr(), i);
@@ -309,6 +313,7 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
       if (here.wanted) here.gradient = g;
       if (!all && !here.useful) continue;
       PyObject* node = node_of(t);
+      if (here.wanted && field(node, 1) == Py_None) continue;  // what is below it was freed, and is not asked for
       py::object op = py::reinterpret_borrow<py::object>(field(node, 0)), params = py::reinterpret_borrow<py::object>(field(node, 2));
       if (field(node, 1) == Py_None || stale(t) != FRESH) steal(PyObject_CallOneArg(call.check_fresh, t));  // raises
       py::object args = inputs(node), y = tensor;

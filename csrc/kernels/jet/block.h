@@ -108,7 +108,7 @@ template <class T> static void add_weight_gradient(const Block& b, int64_t m, in
   }
 }
 
-// ---- the activation, NV vectors of points at a time --------------------------------------------------------------------
+// ---- the activation: any order by tables, NV vectors of points at a time ----------------------------------------------
 // The triangle of series.h lies in `work`: D_k of channel c at work + (k · channels + c) · NR, a few KB in L1.
 
 // The sums of products for NV vectors together: the table's indices are read once for all of them.
@@ -143,9 +143,48 @@ FN void triangle(const Series<T>& s, const Ladder& ladder, const Block& b, const
   }
 }
 
+// Up to order 2, what nearly all equations ask for, the sums are written out; s1, s2, s3 are the derivatives of s at z:
+//
+//    y_a = s1 z_a      y_ab = s1 z_ab + s2 z_a z_b
+//    ġ_ab = s1 g_ab    ġ_a = s1 g_a + s2 Σ_b z_b g_ab (twice for b = a)    ġ = s1 g + s2 Σ_a z_a g_a + Σ_ab (s2 z_ab + s3 z_a z_b) g_ab
+template <class T, class Ladder>
+FN void activate_two(const Series<T>& s, const Ladder& ladder, int64_t apart, const T* z, T* y) {
+  vec<T> d[JET_ORDER + 2];
+  ladder(load(z), 2, d);
+  store(y, d[0]);
+  for (int c = 1; c < s.upto[1]; ++c) store(y + c * apart, d[1] * load(z + c * apart));
+  for (int c = s.upto[1]; c < s.channels; ++c)
+    store(y + c * apart, d[1] * load(z + c * apart) + d[2] * load(z + s.factors[c].a * apart) * load(z + s.factors[c].b * apart));
+}
+template <class T, class Ladder>
+FN void differentiate_two(const Series<T>& s, const Ladder& ladder, int64_t apart, const T* z, T* g) {
+  vec<T> d[JET_ORDER + 2];
+  ladder(load(z), 3, d);
+  vec<T> sum = d[1] * load(g);
+  for (int c = 1; c < s.upto[1]; ++c) {
+    vec<T> of = load(g + c * apart);
+    sum += d[2] * load(z + c * apart) * of;
+    store(g + c * apart, d[1] * of);
+  }
+  for (int c = s.upto[1]; c < s.channels; ++c) {
+    int64_t a = s.factors[c].a * apart, b = s.factors[c].b * apart;
+    vec<T> of = load(g + c * apart), za = load(z + a), zb = load(z + b), bent = d[2] * of;
+    sum += bent * load(z + c * apart) + d[3] * za * zb * of;
+    store(g + c * apart, d[1] * of);
+    store(g + a, load(g + a) + bent * zb);
+    store(g + b, load(g + b) + bent * za);
+  }
+  store(g, sum);
+}
+
 // y = s(z): rows of `units` units
 template <class T, class Ladder>
 static void activate(const Series<T>& s, const Ladder& ladder, const Block& b, int64_t units, const T* z, T* y, T* work) {
+  if (s.order <= 2) {
+    for (int64_t u = 0; u < units; ++u)
+      for (int64_t p = 0; p < b.points; p += lanes<T>) activate_two(s, ladder, b.points, z + u * b.row + p, y + u * b.row + p);
+    return;
+  }
   for (int64_t u = 0; u < units; ++u)
     for (int64_t p = 0; p < b.points; p += NR<T>)
       triangle(s, ladder, b, z + u * b.row + p, 0, s.order, work, y + u * b.row + p, b.points);
@@ -154,6 +193,11 @@ static void activate(const Series<T>& s, const Ladder& ladder, const Block& b, i
 // g, the gradient with respect to y = s(z), becomes that with respect to z. In place: channel c reads channels from c on.
 template <class T, class Ladder>
 static void differentiate(const Series<T>& s, const Ladder& ladder, const Block& b, int64_t units, const T* z, T* g, T* work) {
+  if (s.order <= 2) {
+    for (int64_t u = 0; u < units; ++u)
+      for (int64_t p = 0; p < b.points; p += lanes<T>) differentiate_two(s, ladder, b.points, z + u * b.row + p, g + u * b.row + p);
+    return;
+  }
   for (int64_t u = 0; u < units; ++u)
     for (int64_t p = 0; p < b.points; p += NR<T>) {
       triangle(s, ladder, b, z + u * b.row + p, 1, s.order + 1, work, work + s.channels * NR<T>, NR<T>);

@@ -3,15 +3,18 @@
 //    y[c, n, :] = ∂^orders[c] net(x[n] + Σ_k ε_k v[k]) at ε = 0        net = linear, activation, linear, ..., linear
 //    x (N, d)   v (K, d) directions   orders (C, K)   weights W1, b1, W2, b2, ... (b may be None)   ->   y (C, N, out)
 //
-// jet_mlp_dx is the adjoint: from g (C, N, out) the gradients of all weights, of the points and of the directions. It runs
-// the block forward again instead of keeping it: a third more products, but nothing of size points x units x channels is
-// written to memory and read back (10,000 points of 2-20x8-1 with 4 channels: 51 MB against 0.2 GFLOP).
+// or, without v, x (C, N, d): the derivatives of what the network gets, where that is itself a function of points.
+//
+// jet_mlp_dx is the adjoint: from g (C, N, out) the gradients of all weights, of the points and of the directions. Where
+// jet_mlp was given no memory to keep the layers in, it runs each block forward again: a third more products, but nothing of
+// size points x units x channels is written to memory and read back (10,000 points of 2-20x8-1 with 4 channels: 51 MB
+// against 0.2 GFLOP). ops/jet.py says from when on that is faster.
 //
 //    for each block of points (<= 128, as many as keep a layer's channels in L1/L2):  all layers there, all layers back
 //
-// Burgers' residual on 2-20x8-1, loss, gradients and Adam against PyTorch's nested autograd, 2 threads, Zen 4 (shared machine):
-// float32 1.2 ms : 9.7 at 1,000 points, 14.3 : 59 at 10,000; float64 2.2 : 20.9 and 18.4 : 102. A fourth derivative costs
-// 1.7 times a second. Of the reverse pass, products take 60 %, the activation's tables (block.h) 40 %.
+// Burgers' residual (order 2) at 10,000 points of 2-20x8-1 and all gradients, one core of Zen 4: float32 12 ms, of which
+// products are 75 % (100 of 118 GFLOP/s) and activations 25 %; by the tables of block.h, which other orders take, 16.
+// Blocks of half or a third the size, and products that prefetch nothing, change nothing.
 //
 // Weight gradients are summed per chunk of blocks, the chunks added in order: the same for any number of threads.
 // read on  series.h (the arithmetic of derivatives)  ->  block.h (one layer)  ->  ladder.h (activations)
@@ -73,39 +76,85 @@ template <class T> static Batch batch_of(const Network<T>& net, int64_t points, 
   return {points, blocks, blocks ? ceil_div(blocks, chunks) : 1, {per, channels, per * channels + lanes<T>}};
 }
 
-// The jets of a block's points: value, the directions, zeros. Behind the last point its copies stand.
-template <class T>
-static void seed(const Series<T>& s, const Block& b, const T* x, int64_t dims, const T* v, int64_t count, T* to) {
-  for (int64_t j = 0; j < dims; ++j) {
-    T* row = to + j * b.row;
-    for (int64_t p = 0; p < b.points; ++p) row[p] = x[(p < count ? p : count - 1) * dims + j];
-    for (int64_t p = b.points; p < b.columns(); ++p) row[p] = 0;
-    for (int k = 0; k < s.directions; ++k)
-      for (int64_t p = 0; s.seed[k] >= 0 && p < b.points; ++p) row[s.seed[k] * b.points + p] = v[k * dims + j];
+// What the network gets: the points with directions, or jets.
+template <class T> struct Points {
+  const T *x, *v;  // v: nullptr for jets
+  int64_t count, dims;
+
+  Points(const View& x, const View& v) : x(x.ptr<const T>()), v(v.ndim < 0 ? nullptr : v.ptr<const T>()),
+                                         count(x.shape[x.ndim - 2]), dims(x.shape[x.ndim - 1]) {}
+
+  // The jets of n points from `first` on. Behind the last one its copies stand.
+  void load(const Series<T>& s, const Block& b, int64_t first, int64_t n, T* to) const {
+    for (int64_t j = 0; j < dims; ++j, to += b.row) {
+      for (int c = 0; c < (v ? 1 : s.channels); ++c)
+        for (int64_t p = 0; p < b.points; ++p) to[c * b.points + p] = x[(c * count + first + (p < n ? p : n - 1)) * dims + j];
+      if (!v) continue;
+      for (int64_t p = b.points; p < b.columns(); ++p) to[p] = 0;
+      for (int k = 0; k < s.directions; ++k)
+        for (int64_t p = 0; s.seed[k] >= 0 && p < b.points; ++p) to[s.seed[k] * b.points + p] = v[k * dims + j];
+    }
+  }
+};
+
+// What the layers get, and what the activations get, for one block: all of it, or two rows in turns.
+template <class T> struct Layers {
+  T *input[JET_LAYERS], *linear[JET_LAYERS];
+
+  static int64_t size(const Network<T>& net, const Block& b) {
+    int64_t rows = 0;
+    for (int l = 0; l < net.depth; ++l) rows += net.layers[l].inputs + net.layers[l].units;
+    return rows * b.row;
+  }
+  Layers(const Network<T>& net, const Block& b, T* all) {
+    for (int l = 0; l < net.depth; ++l) {
+      input[l] = all, linear[l] = all + net.layers[l].inputs * b.row;
+      all = linear[l] + net.layers[l].units * b.row;
+    }
+  }
+  Layers(const Network<T>& net, T* in, T* out) {
+    for (int l = 0; l < net.depth; ++l) input[l] = in, linear[l] = out;
+  }
+};
+
+// Forward through the first `depth` layers; `input` of the first is the points' jets.
+template <class T, class Ladder>
+static void run(const Series<T>& s, const Network<T>& net, const Block& b, const Ladder& ladder, const Layers<T>& at, int depth, T* work) {
+  for (int l = 0; l < depth; ++l) {
+    const Layer<T>& a = net.layers[l];
+    product(b, a.units, a.inputs, a.w, a.bias, at.input[l], at.linear[l]);
+    if (l + 1 < net.depth) activate(s, ladder, b, a.units, at.linear[l], at.input[l + 1], work);
   }
 }
 
+template <class T> static bool keeps(const View& kept, const Network<T>& net, const Batch& batch) {
+  if (kept.numel() && (kept.dtype != dtype_of<T>() || kept.numel() < batch.blocks * Layers<T>::size(net, batch.block)))
+    raise_error("jet_mlp: too little room to keep the layers");
+  return kept.numel() != 0;
+}
+
 template <class T, class Ladder>
-static void forward(const View& y, const View& x, const View& v, const Ins& weights, const View& orders, const Ladder& ladder) {
+static void forward(const View& y, const View& kept, const View& x, const View& v, const Ins& weights, const View& orders,
+                    const Ladder& ladder) {
   const Series<T> s(orders);
-  const int64_t N = x.shape[0], dims = x.shape[1];
-  Network<T> net(weights, dims);
+  const Points<T> points(x, v);
+  const int64_t N = points.count;
+  Network<T> net(weights, points.dims);
   if (N == 0 || net.outputs == 0) return;
   Scratch<T> packed(net.packed_size() + 1);
   net.pack(weights, packed);
   const Batch batch = batch_of(net, N, s.channels);
   const Block& b = batch.block;
+  const bool keep = keeps(kept, net, batch);
   parallel_for(batch.blocks, batch.grain, [&](int64_t begin, int64_t end) {
     Scratch<T> memory(2 * net.widest * b.row + (JET_ORDER + 2) * s.channels * NR<T>);
-    T *in = memory, *out = in + net.widest * b.row, *work = out + net.widest * b.row;
+    T *row = memory, *work = row + 2 * net.widest * b.row;
     for (int64_t i = begin; i < end; ++i) {
       int64_t first = i * b.points, count = N - first < b.points ? N - first : b.points;
-      seed(s, b, x.ptr<const T>() + first * dims, dims, v.ptr<const T>(), count, in);
-      for (int l = 0; l < net.depth; ++l) {
-        const Layer<T>& a = net.layers[l];
-        product(b, a.units, a.inputs, a.w, a.bias, in, out);
-        if (l + 1 < net.depth) activate(s, ladder, b, a.units, out, in, work);
-      }
+      Layers<T> at = keep ? Layers<T>(net, b, kept.ptr<T>() + i * Layers<T>::size(net, b)) : Layers<T>(net, row, row + net.widest * b.row);
+      points.load(s, b, first, count, at.input[0]);
+      run(s, net, b, ladder, at, net.depth, work);
+      const T* out = at.linear[net.depth - 1];
       for (int c = 0; c < s.channels; ++c)
         for (int64_t o = 0; o < net.outputs; ++o)
           for (int64_t p = 0; p < count; ++p)
@@ -115,37 +164,32 @@ static void forward(const View& y, const View& x, const View& v, const Ins& weig
 }
 
 template <class T, class Ladder>
-static void backward(const View& dx, const View& dv, const Outs& dweights, const View& g, const View& x, const View& v,
-                     const Ins& weights, const View& orders, const Ladder& ladder) {
+static void backward(const View& dx, const View& dv, const Outs& dweights, const View& g, const View& kept, const View& x,
+                     const View& v, const Ins& weights, const View& orders, const Ladder& ladder) {
   const Series<T> s(orders);
-  const int64_t N = x.shape[0], dims = x.shape[1], directions = s.directions * dims;
+  const Points<T> points(x, v);
+  const int64_t N = points.count, dims = points.dims, directions = points.v ? s.directions * dims : 0;
   Network<T> net(weights, dims);
   const bool to_points = dx.numel() != 0, to_directions = dv.numel() != 0;
   const int64_t sums = net.weights + directions;
   const Batch batch = batch_of(net, N, s.channels);
   const Block& b = batch.block;
+  const bool keep = keeps(kept, net, batch);
   const int64_t chunks = ceil_div(batch.blocks, batch.grain);
   Scratch<T> packed(net.packed_size() + 1), partial(chunks * sums + 1);
   net.pack(weights, packed);
   parallel_for(batch.blocks, batch.grain, [&](int64_t begin, int64_t end) {
-    int64_t kept = 0;  // units of all layers: each keeps what it got and what the activation gets
-    for (int l = 0; l < net.depth; ++l) kept += net.layers[l].inputs + net.layers[l].units;
-    Scratch<T> memory((kept + 2 * net.widest) * b.row + (JET_ORDER + 2) * s.channels * NR<T>);
+    const int64_t all = Layers<T>::size(net, b);
+    Scratch<T> memory((keep ? 0 : all) + 2 * net.widest * b.row + (JET_ORDER + 2) * s.channels * NR<T>);
     T* sum = partial + begin / batch.grain * sums;
     for (int64_t i = 0; i < sums; ++i) sum[i] = 0;
     for (int64_t i = begin; i < end; ++i) {
       int64_t first = i * b.points, count = N - first < b.points ? N - first : b.points;
-      T *at = memory, *input[JET_LAYERS], *linear[JET_LAYERS];
-      for (int l = 0; l < net.depth; ++l) {
-        input[l] = at, linear[l] = at + net.layers[l].inputs * b.row;
-        at = linear[l] + net.layers[l].units * b.row;
-      }
-      T *grad = at, *next = grad + net.widest * b.row, *work = next + net.widest * b.row;
-      seed(s, b, x.ptr<const T>() + first * dims, dims, v.ptr<const T>(), count, input[0]);
-      for (int l = 0; l + 1 < net.depth; ++l) {
-        const Layer<T>& a = net.layers[l];
-        product(b, a.units, a.inputs, a.w, a.bias, input[l], linear[l]);
-        activate(s, ladder, b, a.units, linear[l], input[l + 1], work);
+      T *grad = memory, *next = grad + net.widest * b.row, *work = next + net.widest * b.row;
+      Layers<T> at(net, b, keep ? kept.ptr<T>() + i * all : work + (JET_ORDER + 2) * s.channels * NR<T>);
+      if (!keep) {
+        points.load(s, b, first, count, at.input[0]);
+        run(s, net, b, ladder, at, net.depth - 1, work);
       }
       for (int c = 0; c < s.channels; ++c)
         for (int64_t o = 0; o < net.outputs; ++o)
@@ -154,16 +198,17 @@ static void backward(const View& dx, const View& dv, const Outs& dweights, const
       T* dw = sum + net.weights;
       for (int l = net.depth - 1; l >= 0; --l) {
         const Layer<T>& a = net.layers[l];
-        if (l + 1 < net.depth) differentiate(s, ladder, b, a.units, linear[l], grad, work);
+        if (l + 1 < net.depth) differentiate(s, ladder, b, a.units, at.linear[l], grad, work);
         dw -= a.units * (a.inputs + 1);
-        add_weight_gradient(b, a.units, a.inputs, grad, input[l], dw, dw + a.units * a.inputs);
+        add_weight_gradient(b, a.units, a.inputs, grad, at.input[l], dw, dw + a.units * a.inputs);
         if (l == 0 && !to_points && !to_directions) break;
         product<T>(b, a.inputs, a.units, a.wt, nullptr, grad, next);
         T* t = grad;
         grad = next, next = t;
       }
-      for (int64_t p = 0; to_points && p < count; ++p)
-        for (int64_t j = 0; j < dims; ++j) dx.ptr<T>()[(first + p) * dims + j] = grad[j * b.row + p];
+      for (int c = 0; to_points && c < (points.v ? 1 : s.channels); ++c)
+        for (int64_t p = 0; p < count; ++p)
+          for (int64_t j = 0; j < dims; ++j) dx.ptr<T>()[(c * N + first + p) * dims + j] = grad[j * b.row + c * b.points + p];
       for (int k = 0; to_directions && k < s.directions; ++k)
         for (int64_t j = 0; s.seed[k] >= 0 && j < dims; ++j)
           for (int64_t p = 0; p < count; ++p) sum[net.weights + k * dims + j] += grad[j * b.row + s.seed[k] * b.points + p];
@@ -186,26 +231,28 @@ static void backward(const View& dx, const View& dv, const Outs& dweights, const
 }
 
 static void check(const View& x, const View& v, const View& orders) {
-  if (x.ndim != 2 || v.ndim != 2 || !is_float(x.dtype) || v.dtype != x.dtype || v.shape[1] != x.shape[1] || orders.ndim != 2 ||
-      orders.shape[1] != v.shape[0])
-    raise_error("jet_mlp: expected points (N, d), directions (K, d) of the same type and orders (C, K)");
+  const bool jets = v.ndim < 0;
+  if (x.ndim != 2 + jets || !is_float(x.dtype) || orders.ndim != 2 || (jets && x.shape[0] != orders.shape[0]))
+    raise_error("jet_mlp: expected points (N, d), or jets (C, N, d), and orders (C, K)");
+  if (!jets && (v.ndim != 2 || v.dtype != x.dtype || v.shape[1] != x.shape[1] || orders.shape[1] != v.shape[0]))
+    raise_error("jet_mlp: expected directions (K, d) of the points' type");
 }
 
-void jet_mlp(PackedOut y, PackedIn x, PackedIn v, Ins weights, PackedIn orders, int64_t activation) {
+void jet_mlp(PackedOut y, PackedOut kept, PackedIn x, PackedIn v, Ins weights, PackedIn orders, int64_t activation) {
   check(x, v, orders);
   bool known = with_ladder(activation, [&](auto ladder) __attribute__((always_inline)) {
-    if (x.dtype == DType::f32) forward<float>(y, x, v, weights, orders, ladder);
-    else forward<double>(y, x, v, weights, orders, ladder);
+    if (x.dtype == DType::f32) forward<float>(y, kept, x, v, weights, orders, ladder);
+    else forward<double>(y, kept, x, v, weights, orders, ladder);
   });
   if (!known) raise_error("jet_mlp: unknown activation");
 }
-void jet_mlp_dx(PackedOut dx, PackedOut dv, Outs dweights, PackedIn g, PackedIn x, PackedIn v, Ins weights, PackedIn orders,
-                int64_t activation) {
+void jet_mlp_dx(PackedOut dx, PackedOut dv, Outs dweights, PackedIn g, PackedIn kept, PackedIn x, PackedIn v, Ins weights,
+                PackedIn orders, int64_t activation) {
   check(x, v, orders);
   if (dweights.n != weights.n || g.dtype != x.dtype) raise_error("jet_mlp_dx: one gradient for each weight, g of the points' type");
   bool known = with_ladder(activation, [&](auto ladder) __attribute__((always_inline)) {
-    if (x.dtype == DType::f32) backward<float>(dx, dv, dweights, g, x, v, weights, orders, ladder);
-    else backward<double>(dx, dv, dweights, g, x, v, weights, orders, ladder);
+    if (x.dtype == DType::f32) backward<float>(dx, dv, dweights, g, kept, x, v, weights, orders, ladder);
+    else backward<double>(dx, dv, dweights, g, kept, x, v, weights, orders, ladder);
   });
   if (!known) raise_error("jet_mlp_dx: unknown activation");
 }

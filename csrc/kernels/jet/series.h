@@ -24,6 +24,8 @@ template <class T> struct Series {
   int channels, order, directions;
   int upto[JET_ORDER + 2];                 // channels of order <= k
   int seed[JET_DIRECTIONS];                // the channel of the first derivative along a direction, -1 if there is none
+  struct Pair { int32_t a, b; };
+  Pair factors[JET_CHANNELS];              // of a second derivative: the channels of the first ones along its two directions
   Sum chain[JET_CHANNELS];                 // of D_{k+1} (a) and z (b); nothing for channel 0
   Sum adjoint[JET_CHANNELS];               // of ẏ (a) and D_1 (b)
   Term terms[JET_CHANNELS * 24];           // at most 8 a channel in the chain, 16 in the adjoint
@@ -48,6 +50,7 @@ template <class T> struct Series {
       if (sum > JET_ORDER || sum < before || (c == 0) != (sum == 0)) raise_error(error);
       for (; before < sum; ++before) upto[before] = c;
       if (sum == 1) seed[axis] = c;
+      if (sum == 2) factors[c] = pair(alpha, axis);
       order = sum;
       chain[c].begin = n;
       if (c) n = products(all, c, axis, n, error);
@@ -74,6 +77,11 @@ template <class T> struct Series {
     int64_t c = 1;
     for (int64_t i = 1; i <= k; ++i) c = c * (n - k + i) / i;
     return c;
+  }
+  Pair pair(const int64_t* alpha, int first) const {
+    int last = first;
+    for (int k = first + 1; k < directions; ++k) last = alpha[k] ? k : last;
+    return {seed[first], seed[last]};
   }
   int find(const int64_t* all, const int64_t* wanted) const {
     for (int c = 0; c < channels; ++c) {

@@ -5,7 +5,7 @@
     u, u_t, u_xx = derivatives_of(net, points, ["u", "u_t", "u_xx"], "xt")
 
 All are derivatives, not Taylor coefficients, and differentiable themselves, to any order, with respect to whatever f depends
-on, the points and the directions. A Sequential of Linear layers with one smooth activation between runs in the fused kernel
+on, the points and the directions. A Sequential that ends in Linear layers with one smooth activation between runs these in the fused kernel
 (csrc/kernels/jet/jet.cpp); any other f is run once, recorded, and its graph walked from the input on (`push`).
 """
 
@@ -15,12 +15,15 @@ import numpy as np
 
 from .. import _cpu
 from ..autodiff import Array, check_fresh, grad
+from ..dtypes import float64
 from ..errors import ShapeError
 from ..grad_mode import enable_grad
 from ..nn.activation import GELU, Sigmoid, SiLU, Softplus, Tanh
 from ..nn.container import Sequential
 from ..nn.linear import Linear
-from ..ops.jet import LADDERS, MOST_CHANNELS, MOST_DIRECTIONS, MOST_ORDER, compose, jet_mlp, orders_of, total
+from ..ops.jet import LADDERS, MOST_ORDER, compose, fits, jet_mlp, orders_of, total
+from ..ops.join import stack
+from ..ops.matmul import linear
 from ..ops.shape import expand
 from ..tangent import push as push_tangents
 from ..tangent import tangent_of
@@ -66,10 +69,8 @@ def partials(f, x, orders, directions=None):
             raise ValueError(f"partials: {a} is no multi-index over {directions._shape[0]} directions")
     network = mlp_of(f)
     closed = orders_of(tuple(orders))
-    small = closed.order <= MOST_ORDER and len(closed.indices) <= MOST_CHANNELS and len(orders[0]) <= MOST_DIRECTIONS
-    if network is not None and small:
-        weights, activation = network
-        y = jet_mlp(x, directions, weights, closed, activation)
+    if network is not None:
+        y = network_jet(network, x, directions, closed)
         return [y[closed.place[a]] for a in orders]
     return _derivatives(f, x, [directions[k] for k in range(directions._shape[0])], orders)
 
@@ -103,26 +104,101 @@ def _parse(name, coordinates, outputs):
 _KNOWN = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus: "softplus"}
 
 
-def _activation(module):
+def _hooked(module):
+    return any(module.__dict__[name] for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"))
+
+
+def _activation(module, width):
+    """(name, factor) where module(z) = name(factor z), name one of the kernel's activations; None for anything else.
+
+    A module of another type without parameters is asked: it runs on `width` numbers, and its graph is looked at.
+    """
     name = _KNOWN.get(type(module))
-    if name == "gelu" and module.approximate != "none":
+    if _hooked(module) or (name == "gelu" and module.approximate != "none") or getattr(module, "inplace", False):
         return None
-    if name == "softplus" and (module.beta != 1 or module.threshold != 20):
+    if name is not None and (name != "softplus" or (module.beta, module.threshold) == (1, 20)):
+        return name, 1.0
+    if name is not None or type(module) is Linear or next(module.parameters(), None) is not None:
         return None
-    return None if getattr(module, "inplace", False) else name
+    z = zeros(1, width, dtype=float64).requires_grad_()
+    try:
+        with enable_grad():
+            y = module(z)
+        op, args = y._node[:2]
+    except Exception:  # not made for this input, or no function of it: the general path will say so
+        return None
+    factor, z_or_multiple = 1.0, args[0]
+    if op.name not in LADDERS or y._shape != z._shape or (op.name == "softplus" and args[1] != 20):
+        return None
+    if isinstance(z_or_multiple, Array) and z_or_multiple is not z and z_or_multiple._node is not None:  # sin(30 z)
+        scaling, pair = z_or_multiple._node[:2]
+        numbers = [a for a in pair if isinstance(a, (int, float))]
+        if scaling.name == "mul" and len(numbers) == 1:
+            factor, z_or_multiple = float(numbers[0]), pair[0] if pair[1] is numbers[0] else pair[1]
+    return (op.name, factor) if z_or_multiple is z else None
+
+
+def _flat(modules):
+    for m in modules:
+        if isinstance(m, Sequential) and type(m).forward is Sequential.forward and not _hooked(m):
+            yield from _flat(m)
+        else:
+            yield m
 
 
 def mlp_of(f):
-    """(weights, activation) of a Sequential of Linear layers with one activation between; None for anything else."""
-    if not isinstance(f, Sequential) or type(f).forward is not Sequential.forward or len(f) % 2 == 0:
+    """(head, weights, activation) of a Sequential: modules in front, then Linear layers with one activation between.
+
+    None for anything else, and for networks that end in less than two such layers with something else before them. f may be
+    a list of modules. A factor in front of the activation, as in sin(30 z), is taken into the weights.
+    """
+    if not isinstance(f, list) and (not isinstance(f, Sequential) or type(f).forward is not Sequential.forward or _hooked(f)):
         return None
-    modules = list(f)
-    if any(type(m) is not Linear for m in modules[::2]) or any(m.__dict__.get("_forward_hooks") for m in (f, *modules)):
+    modules, weights, name = list(_flat(f)), [], None
+    factor, kinds = 1.0, {}
+    while modules and type(modules[-1]) is Linear and not _hooked(modules[-1]):
+        last = modules.pop()._parameters
+        layer = [last["weight"], last["bias"]]
+        weights[:0] = layer if factor == 1.0 else [w if w is None else w * factor for w in layer]
+        if len(modules) < 2 or type(modules[-2]) is not Linear or _hooked(modules[-2]):
+            break
+        before, width = modules[-1], modules[-2].out_features
+        key = (type(before), width) if type(before) in _KNOWN else (id(before), width)
+        if key not in kinds:
+            kinds[key] = _activation(before, width)
+        if kinds[key] is None or name not in (None, kinds[key][0]):
+            break
+        name, factor = kinds[key]
+        modules.pop()
+    if not weights or (modules and len(weights) < 4):
         return None
-    names = {_activation(m) for m in modules[1::2]} or {"tanh"}
-    if len(names) > 1 or None in names:
-        return None
-    return [w for m in modules[::2] for w in (m.weight, m.bias)], names.pop()
+    return modules, weights, name or "tanh"
+
+
+def network_jet(network, x, directions, orders):
+    """The derivatives (len(orders.indices), N, outputs) of what `mlp_of` found: what is in front by its graph, the layers fused.
+
+    Beyond the kernel's orders everything goes by the graph.
+    """
+    head, weights, activation = network
+    vs = [directions[k] for k in range(directions._shape[0])]
+
+    def before(p):
+        for m in head:
+            p = m(p)
+        return p
+
+    def whole(p):
+        p = linear(before(p), *weights[:2])
+        for i in range(2, len(weights), 2):
+            p = linear(LADDERS[activation](p, 0)[0], weights[i], weights[i + 1])
+        return p
+
+    if not fits(orders):
+        return stack(_derivatives(whole, x, vs, orders.indices))
+    if head:
+        x, directions = stack(_derivatives(before, x, vs, orders.indices)), None
+    return jet_mlp(x, directions, weights, orders, activation)
 
 
 # -- any function: through the recorded graph ---------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ import inspect
 import threading
 
 from ..autodiff import grad, is_grad_enabled
+from ..func.jet import mlp_of, network_jet
+from ..ops.diagonal import eye
 from ..ops.jet import orders_of
 from ..ops.join import cat
 from ..tensor import Tensor
@@ -66,6 +68,12 @@ def laplacian(u):
     return sum(terms[1:], terms[0])
 
 
+def _jet_of(net):
+    """Of a network that has no method for it: the fused kernel where its layers allow it, else None."""
+    network = mlp_of(net)
+    return network and (lambda x, orders: network_jet(network, x, eye(x.shape[1], dtype=x.dtype), orders))
+
+
 class Fields:
     """A network at tensor x (n, d), as a context: inside `with`, `d` differentiates its outputs.
 
@@ -85,7 +93,8 @@ class Fields:
         self.known = {}  # id(tensor) -> (output, sorted coordinates of its derivative)
         self.tensors = {}  # the reverse; keeps them alive, so that ids stay valid
         self.gradients = {}  # id -> gradient by all coordinates (n, d)
-        self.jets = Jets(net, x, len(self.names), wanted) if getattr(net, "jet", None) else None
+        jet = net.jet if hasattr(net, "jet") else _jet_of(net)
+        self.jets = Jets(jet, x, len(self.names), wanted) if jet else None
         values = {name: self.x[:, i : i + 1] for i, name in enumerate(self.names)}
         y = self._split(self.jets.outputs() if self.jets else net(self.x))
         if transform is not None:
@@ -163,8 +172,8 @@ class Jets:
     asked for beyond them costs a pass of its own, once.
     """
 
-    def __init__(self, net, x, dims, wanted):
-        self.net, self.x, self.dims = net, x, dims
+    def __init__(self, jet, x, dims, wanted):
+        self.jet, self.x, self.dims = jet, x, dims
         self.wanted = set() if wanted is None else wanted
         self.wanted.add((0,) * dims)
         self.tensors = {}  # (output, multi-index) -> (n, 1)
@@ -173,7 +182,7 @@ class Jets:
 
     def _pass(self):
         orders = orders_of(tuple(sorted(self.wanted)))
-        y = self.net.jet(self.x, orders)
+        y = self.jet(self.x, orders)
         for i, alpha in enumerate(orders.indices):
             for output in range(y.shape[2]):
                 if (output, alpha) not in self.tensors:

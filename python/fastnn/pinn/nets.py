@@ -7,16 +7,15 @@ import math
 import numpy as np
 
 from .. import dtypes
-from ..func.jet import _activation
+from ..func.jet import mlp_of, network_jet
 from ..nn import init
 from ..nn.activation import Tanh
 from ..nn.container import Sequential
 from ..nn.linear import Linear
 from ..nn.module import Module
-from ..ops.diagonal import diag
-from ..ops.jet import jet_mlp
+from ..ops.diagonal import diag, eye
 from ..ops.join import cat
-from ..tensor import ones, tensor
+from ..tensor import tensor
 
 __all__ = ["FourierFeatures", "MLP", "PeriodicFeatures", "Scale"]
 
@@ -92,21 +91,24 @@ class MLP(Sequential):
             layers += [activation(), linear] if i else [linear]
         super().__init__(*layers)
 
+    def __getitem__(self, index):
+        """A layer; a slice is a Sequential of the same layers."""
+        return Sequential(*list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
+
     @property
     def jet(self):
-        """jet(x (n, d), orders) → the derivatives by the coordinates (orders, n, outputs), all in one pass of the fused kernel.
-
-        None where there is no kernel for it: with features, or an activation that it does not have.
+        """jet(x (n, d), orders) → the derivatives by the coordinates (orders, n, outputs): one pass of the fused kernel, after
+        that through the features' graph. None where the layers' activation has no kernel.
         """
         layers = list(self)
         scale = layers.pop(0) if isinstance(layers[0], Scale) else None
-        linears, kinds = layers[::2], {_activation(a) for a in layers[1::2]}
-        if len(kinds) > 1 or None in kinds or not all(isinstance(layer, Linear) for layer in linears):
+        network = mlp_of(layers)
+        if network is None:
             return None
 
         def jet(x, orders):
-            size = ones(x.shape[1], dtype=x.dtype) if scale is None else scale.factor
-            weights = [w for layer in linears for w in (layer.weight, layer.bias)]
-            return jet_mlp(x if scale is None else scale(x), diag(size), weights, orders, *kinds)
+            if scale is None:
+                return network_jet(network, x, eye(x.shape[1], dtype=x.dtype), orders)
+            return network_jet(network, scale(x), diag(scale.factor), orders)
 
         return jet

@@ -70,9 +70,15 @@ def _multiply(indices, f, g):
 
 
 def jet_mlp(x, v, weights, indices, activation):
-    """x (N, d), v (K, d), weights [W1, b1, ..] (b may be None), indices: multi-indices over K, closed → (len(indices), N, out)."""
+    """x (N, d), v (K, d), weights [W1, b1, ..] (b may be None), indices: multi-indices over K, closed → (len(indices), N, out).
+
+    Without v, x (len(indices), N, d) holds the derivatives of what the network gets.
+    """
     zero = indices[0]
-    z = {a: x if a == zero else np.broadcast_to(v[a.index(1)], x.shape) for a in indices if sum(a) <= 1}
+    if v is None:  # the multiples of ε^α / α!
+        z = {a: x[c] / math.prod(map(math.factorial, a)) for c, a in enumerate(indices)}
+    else:
+        z = {a: x if a == zero else np.broadcast_to(v[a.index(1)], x.shape) for a in indices if sum(a) <= 1}
     for i in range(0, len(weights), 2):
         if i:
             s = DERIVATIVES[activation](z[zero])
