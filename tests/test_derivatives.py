@@ -26,12 +26,12 @@ def test_derivatives_agree_with_finite_differences_and_each_other(table):
 
 
 def test_no_op_has_a_hole(table):
-    holes = [r for r in table[0] if "no" in r and r[0] not in ("linalg", "matrix")]  # those: test_linalg.py
+    holes = [r for r in table[0] if "no" in r]
     assert not holes, f"no sample shows these derivatives: {holes}"
 
 
 def test_smooth_ops_have_rules_of_forward_mode(table):
-    assert {r[0] for r in table[0] if r[2] == "vjp-trick"} <= {"linalg", "matrix"}  # decompositions transpose their vjp
+    assert not [r for r in table[0] if r[2] == "vjp-trick"]
 
 
 def test_shipped_table_is_current(table):

@@ -18,6 +18,7 @@ from ..results import result_type
 from ..tensor import Tensor, from_numpy
 from .diagonal import diag_embed, diagonal, eye, tril, triu
 from .elementwise import where
+from .join import cat
 from .reduce import sum
 
 
@@ -89,8 +90,8 @@ def _cofactors_dx(g, y, x):
     return _each(_det(x)) * (_each(sum(g * inverse, (-2, -1))) * inverse - inverse @ g.mT @ inverse)
 
 
-_det.partials(lambda g, y, x: _each(g) * _cofactors(x))
-_cofactors.partials(_cofactors_dx)
+_det.partials(lambda g, y, x: _each(g) * _cofactors(x)).tangents(lambda t, y, x: sum(t * _cofactors(x), (-2, -1)))
+_cofactors.partials(_cofactors_dx).tangents(_cofactors_dx)  # a second derivative: symmetric
 
 
 @op(saves="x")
@@ -98,7 +99,7 @@ def _logabsdet(x):
     return from_numpy(np.asarray(_run(np.linalg.slogdet, x)[1]))
 
 
-_logabsdet.partials(lambda g, y, x: _each(g) * _inv(x).mT)
+_logabsdet.partials(lambda g, y, x: _each(g) * _inv(x).mT).tangents(lambda t, y, x: sum(t * _inv(x).mT, (-2, -1)))
 
 
 @op(saves="ay")
@@ -109,6 +110,9 @@ def _solve(a, b):
 _solve.partials(
     lambda g, y, a, b: -(_solve(a.mT, g) @ y.mT),
     lambda g, y, a, b: _solve(a.mT, g),
+).tangents(
+    lambda t, y, a, b: -_solve(a, t @ y),
+    lambda t, y, a, b: _solve(a, t),
 )
 
 
@@ -173,15 +177,24 @@ def _cholesky(x):
     return from_numpy(_run(np.linalg.cholesky, x))
 
 
+def _half(p):
+    """The lower triangle, with half the diagonal."""
+    p = tril(p)
+    return p - diag_embed(diagonal(p, 0, -2, -1)) * 0.5
+
+
 def _cholesky_dx(g, y, x):
-    p = tril(y.mT @ g)
-    p = p - diag_embed(diagonal(p, 0, -2, -1)) * 0.5
     inverse = _inv(y)
-    s = inverse.mT @ p @ inverse
+    s = inverse.mT @ _half(y.mT @ g) @ inverse
     return (s + s.mT) * 0.5
 
 
-_cholesky.partials(_cholesky_dx)
+def _cholesky_tangent(t, y, x):
+    inverse = _inv(y)
+    return y @ _half(inverse @ ((t + t.mT) * 0.5) @ inverse.mT)
+
+
+_cholesky.partials(_cholesky_dx).tangents(_cholesky_tangent)
 
 
 def cholesky(A, *, upper=False, out=None):
@@ -206,7 +219,16 @@ def _qr_dx(g, y, x):
     return _solve(r, (gq + q @ s).mT).mT
 
 
-_qr.partials(_qr_dx)
+def _qr_tangent(t, y, x):
+    m = x._shape[-2]
+    q, r = y[..., :m, :], y[..., m:, :].mT
+    c = _solve(r.mT, t.mT).mT  # dA R^-1 = dQ + Q dR R^-1, of which Q' dQ is antisymmetric and dR R^-1 upper triangular
+    p = q.mT @ c
+    upper = p - tril(p, -1) + tril(p, -1).mT
+    return cat([c - q @ upper, (upper @ r).mT], -2)
+
+
+_qr.partials(_qr_dx).tangents(_qr_tangent)
 
 
 @op(saves="")
@@ -252,7 +274,13 @@ def _eigh_dx(g, y, x, uplo):
     return v @ (diag_embed(g[..., 0, :]) + _gaps(w) * (v.mT @ g[..., 1:, :])) @ v.mT
 
 
-_eigh.partials(_eigh_dx)
+def _eigh_tangent(t, y, x, uplo):
+    w, v = y[..., 0, :], y[..., 1:, :]
+    p = v.mT @ t @ v
+    return cat([diagonal(p, 0, -2, -1).unsqueeze(-2), v @ (_gaps(w) * p)], -2)
+
+
+_eigh.partials(_eigh_dx).tangents(_eigh_tangent)
 eigh_result = result_type("linalg_eigh", "eigenvalues eigenvectors")
 
 
@@ -295,7 +323,22 @@ def _svd_dx(g, y, x):
     return dx
 
 
-_svd.partials(_svd_dx)
+def _svd_tangent(t, y, x):
+    m, n = x._shape[-2:]
+    u, s, v = _parts(y, m)
+    row, f = s.unsqueeze(-2), _gaps(s * s)
+    p = u.mT @ t @ v
+    a, b = p * row, _column(s) * p
+    du, dv = u @ (f * (a + a.mT)), v @ (f * (b + b.mT))
+    safe = where(row == 0, float("inf"), row)
+    if m > n:
+        du = du + (t @ v - u @ p) / safe
+    elif n > m:
+        dv = dv + (t.mT @ u - v @ p.mT) / safe
+    return cat([du, diagonal(p, 0, -2, -1).unsqueeze(-2), dv], -2)
+
+
+_svd.partials(_svd_dx).tangents(_svd_tangent)
 
 
 @op(saves="")

@@ -36,7 +36,13 @@ def _pinv_dx(g, y, x, rcond):
     return left @ g.mT @ y @ y.mT + y.mT @ y @ g.mT @ right - y.mT @ g @ y.mT
 
 
-_pinv.partials(_pinv_dx)
+def _pinv_tangent(t, y, x, rcond):
+    m, n = x._shape[-2:]
+    left, right = eye(m, dtype=x.dtype) - x @ y, eye(n, dtype=x.dtype) - y @ x
+    return y @ y.mT @ t.mT @ left + right @ t.mT @ y.mT @ y - y @ t @ y
+
+
+_pinv.partials(_pinv_dx).tangents(_pinv_tangent)
 
 
 def _relative(A, rtol):
