@@ -36,14 +36,15 @@ template <class V> struct Rounded {
   V n;                // nearest integer, as a number
   mask_of<V> i;       // and as an integer
 };
+template <class T> constexpr auto MAGIC_BITS = __builtin_bit_cast(typename Limits<T>::Int, Limits<T>::MAGIC);
 template <class V> FN Rounded<V> to_integer(V x) {  // |x| < 2^22 or 2^51
   using T = scalar<V>;
   V z = x + splat(Limits<T>::MAGIC);
-  return {z - splat(Limits<T>::MAGIC), to_bits<T>(z) - to_bits<T>(splat(Limits<T>::MAGIC))};
+  return {z - splat(Limits<T>::MAGIC), add_bits<T>(to_bits<T>(z), -MAGIC_BITS<T>)};  // larger x: any integer
 }
 template <class V> FN V from_integer(mask_of<V> i) {  // the way back
   using T = scalar<V>;
-  return from_bits<T>(i + to_bits<T>(splat(Limits<T>::MAGIC))) - splat(Limits<T>::MAGIC);
+  return from_bits<T>(add_bits<T>(i, MAGIC_BITS<T>)) - splat(Limits<T>::MAGIC);
 }
 
 // x 2^n for integer n, one rounding, also where the result is subnormal or overflows. |n| <= 2 BIAS.

@@ -109,7 +109,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   parallel_for(p.groups * b.count() * mc.parts, 1, [&](int64_t begin, int64_t end) {
     const int64_t stretch_max = ceil_div((b.rows - 1) * b.width + b.cols, columns) * columns, pitch = stretch_max * b.images + L;
     Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place ? 0 : kmax * columns + L);
-    Scratch<T> results(in_place ? m_max * pitch : MR * columns);
+    Scratch<T> results(in_place ? m_max * pitch : MR * columns + L);  // `put` reads whole vectors
     Scratch<Piece> places(columns);
     Scratch<int64_t> lists(3 * columns);
     int64_t *from = lists, *length = from + columns, *where = length + columns;

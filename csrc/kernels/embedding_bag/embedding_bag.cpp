@@ -21,7 +21,7 @@ namespace fastnn::FN_ISA {
 namespace {
 
 constexpr int64_t GRAIN = 32768;  // numbers read a chunk
-constexpr int64_t AHEAD = 8;      // rows: of a table in L3, 256 bags of 40: 41 us instead of 62
+constexpr int64_t AHEAD = 8;      // rows fetched before they are added
 
 struct Bags {
   const int64_t *index, *offsets;
