@@ -11,7 +11,7 @@ from ..errors import DTypeError, ShapeError
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, tensor
 from .elementwise import exp, log1p, logaddexp, maximum, minimum, sin, where
 from .join import cat, stack
-from .matmul import matmul, outer
+from .matmul import matmul, scaled_sum
 from .shape import movedim, narrow, reshape
 
 # -- along an axis ----------------------------------------------------------------------------------------------------------
@@ -24,6 +24,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     if n < 0:
         raise ShapeError(f"order must be non-negative but got {n}")
     dim = normalize_dim(dim, input.ndim)
+    if not n:
+        return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, x._shape[dim])):
@@ -88,6 +90,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     x = reshape(input, (1, -1)) if input.ndim < 2 else input
     if not x._floating:
         x = x.to("float32")
+    _check_weights(x, fweights, aweights)
     w = fweights
     if aweights is not None:
         w = aweights if w is None else w * aweights
@@ -97,14 +100,31 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         c = x - mean
         weighted = c
     else:
-        w = w.to(x.dtype)
         total = w.sum()
         c = x - (x * w).sum(1, keepdim=True) / total
         weighted = c * w
-        norm = total - correction if aweights is None else total - correction * (w * aweights.to(x.dtype)).sum() / total
+        norm = total - correction if aweights is None else total - correction * (w * aweights).sum() / total
     norm = norm.clamp(min=0) if isinstance(norm, Array) else float(max(norm, 0))
     result = matmul(weighted, c.mT) / norm if isinstance(norm, Array) or norm else matmul(weighted, c.mT) * math.inf
-    return reshape(result, ()) if input.ndim < 2 else result
+    return reshape(result, ()) if result._size == 1 else result
+
+
+def _check_weights(x, fweights, aweights):
+    count = x._shape[1]
+    for name, w, floats in (("fweights", fweights, False), ("aweights", aweights, True)):
+        if w is None:
+            continue
+        if w.ndim > 1:
+            raise ShapeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions")
+        if w._floating != floats:
+            kind = "floating point" if floats else "integral"
+            raise DTypeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {w.dtype.name} dtype")
+        if w._size != count:
+            raise ShapeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got {w._size} != {count}"
+            )
+        if bool((w < 0).any()):
+            raise ShapeError(f"cov(): {name} cannot be negative")
 
 
 def corrcoef(input):
@@ -181,18 +201,15 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta input + alpha (vec1 outer vec2); beta 0 ignores input."""
     if vec1.ndim != 1 or vec2.ndim != 1:
         raise ShapeError(f"addr: Expected 1-D argument vec1 and vec2, but got {vec1.ndim}-D and {vec2.ndim}-D")
-    product = outer(vec1, vec2)
-    product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+    product = vec1.unsqueeze(1) * vec2
+    return scaled_sum(input, product, beta, alpha)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta input + alpha times the sum of the products of two batches of matrices; beta 0 ignores input."""
     if batch1.ndim != 3 or batch2.ndim != 3:
         raise ShapeError("batch1 and batch2 must be 3D tensors")
-    product = matmul(batch1, batch2).sum(0)
-    product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+    return scaled_sum(input, matmul(batch1, batch2).sum(0).to(batch1.dtype), beta, alpha)
 
 
 # -- windows (periodic, as signal processing divides a period) ------------------------------------------------------------------

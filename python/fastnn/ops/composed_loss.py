@@ -97,7 +97,7 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, size_average=None, r
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{_size(input1)}, input2: {_size(input2)}, target: {_size(target)} "
         )
-    return _reduced((margin - target * (input1 - input2)).clamp(min=0.0), reduction)
+    return _reduced((-target * (input1 - input2) + margin).clamp(min=0.0), reduction)
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
@@ -116,7 +116,11 @@ def multi_margin_loss(
     reduction = _reduction(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    single = input.ndim == 1
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"weight must be one-dimensional, got {weight.ndim}-d")
+    single = input.ndim <= 1
+    if not input.ndim:
+        input = input.reshape((1,))
     x, t = (input.unsqueeze(0), target.reshape((1,))) if single else (input, target)
     _check_classes("multi_margin_loss", x, t, weight)
     if x.ndim != 2:
@@ -138,6 +142,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     input (N, C) or (C); target of the same shape: class indices, up to the first -1.
     """
     reduction = _reduction(reduction, size_average, reduce)
+    if not input.ndim and not target.ndim:
+        return multilabel_margin_loss(input.reshape((1,)), target.reshape((1,)), size_average, reduce, reduction)
     if input.ndim not in (1, 2) or input._shape != target._shape:
         raise ShapeError(f"multilabel_margin_loss: Expected input (N, C) or (C) and target of the same shape, got {list(input._shape)} and {list(target._shape)}")
     x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)

@@ -335,6 +335,8 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
         if tolerance < 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance:g}")
     input, other = input.detach(), other.detach()
+    if input.dtype is dtypes.bool and other.dtype is dtypes.bool:
+        input, other = input.to(dtypes.uint8), other.to(dtypes.uint8)
     near = (input - other).abs() <= atol + rtol * other.abs()
     y = (input == other) | (near & isfinite(input) & isfinite(other))
     return y | (isnan(input) & isnan(other)) if equal_nan else y
@@ -434,7 +436,7 @@ def rad2deg(input):
 
 def logit(input, eps=None):
     """log(x / (1 - x)), with x limited to [eps, 1 - eps] if eps is given."""
-    x = input if eps is None else clamp_min(clamp_max(input, 1 - eps), eps)
+    x = input if eps is None else _where(_cpu.lt(input, eps), eps, clamp_max(input, 1 - eps))
     return log(div(x, 1 - x))
 
 

@@ -65,9 +65,9 @@ _scatter.partials(
 
 def _check_index(input, dim, index, name, src=None):
     dim = normalize_dim(dim, input.ndim)
-    if index.ndim != input.ndim and index._size:
+    if max(index.ndim, 1) != max(input.ndim, 1) and index._size:
         raise ShapeError(f"{name}(): Index tensor must have the same number of dimensions as input tensor")
-    for d, n in enumerate(index._shape if index._size else ()):
+    for d, n in enumerate(index._shape if index._size and input.ndim else ()):
         if (d != dim and n > input._shape[d]) or (src is not None and n > src._shape[d]):
             also = "" if src is None else f" and to be no larger size than src {list(src._shape)}"
             raise ShapeError(
@@ -79,10 +79,11 @@ def _check_index(input, dim, index, name, src=None):
 
 def gather(input, dim, index, *, sparse_grad=False):
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1, and so on; y has index's shape. IndexError outside 0 .. size - 1."""
+    if not index._size:
+        _check_index(input, dim, index, "gather")
+        return _cpu.empty(index._shape, input.dtype)
     dim = _check_index(input, dim, int_index(index, "gather"), "gather")
-    if input.ndim == 0 or not index._size:
-        if not index._size:
-            return _cpu.empty(index._shape, input.dtype)
+    if input.ndim == 0:
         return reshape(_gather(as_rows(input), as_rows(index), dim=0), index._shape)
     return _gather(input, index, dim=dim)
 
@@ -134,7 +135,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     if reduce == "multiply":
         from .scatter_reduce import scatter_reduce
 
-        return scatter_reduce(input, params["dim"], *args, "prod") if args[0]._size else input.clone()
+        product = scatter_reduce(as_rows(input), params["dim"], *args, "prod") if args[0]._size else input.clone()
+        return reshape(product, input._shape)
     return _scattered(input, args, params)
 
 
@@ -144,10 +146,13 @@ def scatter_add(input, dim, index, src):
 
 
 def take_along_dim(input, indices, dim=None):
-    """gather where the other axes of input and indices broadcast; dim None takes from the flattened input."""
+    """gather where the other axes of input and indices broadcast; dim None takes from the flattened input.
+
+    Negative indices count from the end.
+    """
     indices = int_index(indices, "take_along_dim")
     if dim is None:
-        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+        return take_along_dim(reshape(input, (-1,)), reshape(indices, (-1,)), 0)
     if input.ndim != indices.ndim:
         raise ShapeError(
             "take_along_dim(): input and indices should have the same number of dimensions, but got "
@@ -161,6 +166,8 @@ def take_along_dim(input, indices, dim=None):
     if a:
         a, b = list(common), list(common)
         a[dim], b[dim] = input._shape[dim], indices._shape[dim]
+    n = input._shape[dim] if a else 1
+    indices = indices + _cpu.lt(indices, 0).to(indices.dtype) * n
     return gather(expand(input, tuple(a)), dim, expand(indices, tuple(b)))
 
 

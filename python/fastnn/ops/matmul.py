@@ -237,10 +237,16 @@ def _add_product(d, a, b, beta, alpha):
     _check_expands(d, shape)
     if beta == 1 and alpha == 1:
         return _addmm(d, a, b)
-    c = _matmul(a, b)
+    return scaled_sum(d, _matmul(a, b), beta, alpha)
+
+
+def scaled_sum(d, product, beta, alpha):
+    """beta d + alpha product; of integers the integer parts of beta and alpha. beta 0 ignores even NaN in d."""
+    if not product._floating:
+        beta, alpha = int(beta), int(alpha)
     if alpha != 1:
-        c = c * alpha
-    return c if beta == 0 else c + d * beta  # beta 0 ignores even NaN in d
+        product = product * alpha
+    return product if beta == 0 else product + (d if beta == 1 else d * beta)
 
 
 def _check_expands(d, shape):

@@ -69,8 +69,14 @@ lstsq_result = result_type("linalg_lstsq", "solution residuals rank singular_val
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
-    """X that minimizes |A X - B|, of smallest norm where several do: pinv(A) B. Also residuals, rank and singular values."""
+    """X that minimizes |A X - B|, of smallest norm where several do: pinv(A) B.
+
+    driver says, as in PyTorch, what comes with it: "gelsy" (the default) the rank, "gels" the residuals of matrices of full
+    column rank, "gelsd" and "gelss" both and the singular values. What is not given is empty.
+    """
     _matrix(A, "lstsq")
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise ShapeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}")
     m, n = A._shape[-2:]
     vector = B.ndim == A.ndim - 1
     if vector:
@@ -78,9 +84,12 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if B.ndim < 2 or B._shape[-2] != m:
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {list(A._shape)} and {list(B._shape)}")
     x, rank = pinv(A, rtol=rcond) @ B, matrix_rank(A, rtol=rcond)
-    full = m > n and bool((rank == n).all())
-    residuals = sum((A @ x - B) ** 2, -2) if full else from_numpy(np.empty(0, A.dtype.numpy))
-    return lstsq_result(x.squeeze(-1) if vector else x, residuals, rank, svdvals(A.detach()))
+    full = m > n and driver not in (None, "gelsy") and bool((rank == n).all())
+    nothing = np.empty(0, A.dtype.numpy)
+    residuals = sum((A @ x - B) ** 2, -2) if full else from_numpy(nothing)
+    values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else from_numpy(nothing)
+    rank = from_numpy(np.empty(0, np.int64)) if driver == "gels" else rank
+    return lstsq_result(x.squeeze(-1) if vector else x, residuals, rank, values)
 
 
 def matrix_rank(A, *, atol=None, rtol=None, hermitian=False):
@@ -90,7 +99,7 @@ def matrix_rank(A, *, atol=None, rtol=None, hermitian=False):
     if not A._size:
         return sum(s > 0, -1)
     rtol = _limit(0.0 if rtol is None and atol is not None else _relative(A, rtol))
-    return sum(s > maximum(amax(s, -1, True) * rtol, _limit(atol or 0.0)), -1)
+    return sum(s > maximum(amax(s, -1, True) * rtol, _limit(0.0 if atol is None else atol)), -1)
 
 
 def _limit(x):

@@ -219,6 +219,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     _check_channels("group_norm", input, weight=weight, bias=bias)
     if num_groups <= 0:
         raise ShapeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if not input._shape[1]:
+        raise ShapeError("Expected number of channels to be greater than 0, got 0")
+    if 0 in input._shape[2:]:
+        raise ShapeError(f"Expected HxW to be greater than 0, got input of shape {list(input._shape)}")
     if input._shape[1] % num_groups:
         raise ShapeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "

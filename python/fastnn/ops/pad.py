@@ -115,6 +115,8 @@ def roll(input, shifts, dims=None):
         return reshape(roll(reshape(input, (-1,)), shifts, 0), input._shape)
     if len(shifts) != len(dims) or not dims:
         raise ShapeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     shape, before = input._shape, [0] * input.ndim
     for s, d in zip(shifts, dims, strict=True):
         d = normalize_dim(d, input.ndim)

@@ -55,7 +55,11 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
 
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, **ignored):
     """base ** linspace(start, end, steps)."""
-    return made(base ** np.linspace(*_ends(start, end, steps)), dtype or dtypes.get_default_dtype(), requires_grad)
+    start, end, steps = _ends(start, end, steps)
+    dtype = dtypes.as_dtype(dtype or dtypes.get_default_dtype())
+    if not dtype.is_floating_point:  # from integer ends, as PyTorch does
+        start, end = int(start), int(end)
+    return made(base ** np.linspace(start, end, steps), dtype, requires_grad)
 
 
 def _ends(start, end, steps):

@@ -141,25 +141,22 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
 def _scanned(input, dim, dtype):
     if dtype is not None:
         input = input.to(dtype)
-    elif not input._floating:
-        input = input.to(dtypes.int64)
-    if not input._floating and input.dtype is not dtypes.int64:
-        input = input.to(dtypes.int64)
-    return input, normalize_dim(dim, input.ndim)
+    wide = input if input._floating else input.to(dtypes.int64)
+    return wide, normalize_dim(dim, input.ndim), input.dtype if dtype is not None else wide.dtype
 
 
 @_numpy_names
 def cumsum(input, dim, *, dtype=None):
     """Running sums along dim. Float carries are exact to twice the precision: the error does not grow along the row."""
-    x, dim = _scanned(input, dim, dtype)
-    return _cumsum(x, dim=dim)
+    x, dim, dtype = _scanned(input, dim, dtype)
+    return _cumsum(x, dim=dim).to(dtype)
 
 
 @_numpy_names
 def cumprod(input, dim, *, dtype=None):
     """Running products along dim."""
-    x, dim = _scanned(input, dim, dtype)
-    return _cumprod(x, dim=dim)
+    x, dim, dtype = _scanned(input, dim, dtype)
+    return _cumprod(x, dim=dim).to(dtype)
 
 
 __all__ = ("cumprod", "cumsum", "prod")

@@ -342,6 +342,8 @@ def narrow(input, dim, start, length):
     """length elements of axis dim from start. A view."""
     if not input.ndim:
         raise ShapeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, _cpu.Array) and (start.ndim or start._floating or start.dtype is dtypes.bool):
+        raise ShapeError("start must be an 0-dim integral Tensor.")
     dim, start = normalize_dim(dim, input.ndim), int(start)
     n = input._shape[dim]
     if length < 0:

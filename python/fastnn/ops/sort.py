@@ -141,13 +141,15 @@ def _unique_slices(input, dim, return_inverse, return_counts):
     return out if len(out) > 1 else out[0]
 
 
-def searchsorted(sorted_sequence, input, *, right=False, side=None, out_int32=False):
+def searchsorted(sorted_sequence, input, *, right=False, side=None, out_int32=False, sorter=None):
     """Where input's elements belong in sorted_sequence, before equal ones (right=True or side="right": after them).
 
-    sorted_sequence (n) with input of any shape, or (*, n) with input (*, m).
+    sorted_sequence (n) with input of any shape, or (*, n) with input (*, m). sorter: the indices that sort an unsorted one.
     """
     if side not in (None, "left", "right"):
         raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if sorter is not None:
+        sorted_sequence = _in_order(sorted_sequence, sorter)
     number = not isinstance(input, Tensor)
     x = full((), input, dtype=sorted_sequence.dtype) if number else input.detach()
     edges = sorted_sequence.detach()
@@ -165,6 +167,19 @@ def searchsorted(sorted_sequence, input, *, right=False, side=None, out_int32=Fa
     edges, x = (t if t._packed else _clone.forward(t) for t in (edges, x))
     kernels(x).searchsorted(y, edges, x, right or side == "right")
     return y.to(dtypes.int32) if out_int32 else y
+
+
+def _in_order(sequence, sorter):
+    from .gather import gather
+
+    if sorter._shape != sequence._shape:
+        raise ShapeError(
+            "searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(sequence._shape)} and got sorter tensor {list(sorter._shape)}"
+        )
+    if sorter.dtype is not dtypes.int64:
+        raise DTypeError(f"searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype.name}")
+    return gather(sequence, -1, sorter)
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False):

@@ -47,6 +47,8 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
         raise ShapeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
     if not input.dtype.is_floating_point:
         raise DTypeError(f"{name}() input tensor must be either float or double dtype")
+    if isinstance(q, Array) and q.dtype is not input.dtype:
+        raise DTypeError(f"{name}() q tensor must be same dtype as the input tensor")
     levels = np.asarray(q.detach().numpy() if isinstance(q, Array) else q, dtype=np.float64)
     if levels.ndim > 1:
         raise ShapeError(f"{name}() q must be a scalar or 1D tensor")
@@ -75,6 +77,9 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
     a, b = (squeeze(gather(rows, rows.ndim - 1, from_numpy(r.astype(np.int64)[..., None])), -1) for r in (low, high))
     same = low == high
     y = a if same.all() else a + (b - a) * from_numpy(np.where(same, 0, weight).astype(x.dtype.numpy))
+    if interpolation == "linear" and isinstance(q, Array) and q.requires_grad:
+        move = reshape(q - q.detach(), rank.shape[:1] + (1,) * (rank.ndim - 1)) * from_numpy(last.astype(x.dtype.numpy))
+        y = y + (b - a).detach() * move  # nothing in value: how the quantile moves with its level
     if keepdim:
         y = reshape(y, (levels.size, *[1] * ndim)) if flat else unsqueeze(y, 1 + normalize_dim(dim, ndim)) if ndim else y
     return y if levels.ndim else reshape(y, y._shape[1:])
@@ -167,7 +172,15 @@ def histc(input, bins=100, min=0, max=0):
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Each run of equal elements (of equal slices along dim) once; with return_inverse, return_counts as `unique`."""
     x = input.detach().numpy()
-    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, normalize_dim(dim, x.ndim), 0).reshape(x.shape[dim], -1)
+    if dim is None:
+        rows = x.reshape(-1, 1)
+    elif not x.size:
+        dim = normalize_dim(dim, x.ndim)
+        if x.shape.count(0) > 1 or x.shape[dim]:
+            raise ShapeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+        rows = x.reshape(0, 1)
+    else:
+        rows = np.moveaxis(x, normalize_dim(dim, x.ndim), 0).reshape(x.shape[dim], -1)
     n = rows.shape[0]
     first = np.ones(n, bool)
     first[1:] = (rows[1:] != rows[:-1]).any(1)
