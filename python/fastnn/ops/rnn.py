@@ -37,8 +37,14 @@ def _run(step, x, states, sizes, reverse):
     return cat((*out, *states))
 
 
+def _batch(sizes):
+    """How many sequences there are; known of padded ones without reading the tensor, so that a step can be recorded."""
+    batch = sizes.__dict__.get("batch")
+    return sizes[0].item() if batch is None else batch
+
+
 def _begin(state, x, sizes, width):
-    return zeros(sizes[0].item(), width, dtype=x.dtype) if state is None else state
+    return zeros(_batch(sizes), width, dtype=x.dtype) if state is None else state
 
 
 def _composed_rnn(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, reverse, nonlinearity):
@@ -96,7 +102,7 @@ def _wanted(needs, grads):
 
 
 def _sizes_of(x, w_hh, sizes):
-    return x._shape[0], sizes[0].item(), w_hh._shape[1]
+    return x._shape[0], _batch(sizes), w_hh._shape[1]
 
 
 @fused(_composed_rnn)
@@ -163,7 +169,7 @@ def _layer(mode, x, states, weights, sizes, reverse):
     w_ih, w_hh, *rest = weights
     biases = rest[:2] if len(rest) > 1 else (None, None)
     options = {"sizes": sizes, "reverse": reverse}
-    n, b = x._shape[0], sizes[0].item()
+    n, b = x._shape[0], _batch(sizes)
     if mode == "LSTM":
         if len(rest) % 2:
             y = _composed_lstm(x, *states, w_ih, w_hh, *biases, **options, w_hr=rest[-1])
@@ -183,7 +189,9 @@ def _layer(mode, x, states, weights, sizes, reverse):
 
 @functools.lru_cache(256)
 def _even(steps, batch):
-    return from_numpy(np.full(steps, batch, np.int64))
+    sizes = from_numpy(np.full(steps, batch, np.int64))
+    sizes.batch = batch
+    return sizes
 
 
 def _check(mode, x, states, params, per, directions, num_layers):
@@ -218,8 +226,8 @@ def _network(mode, x, sizes, states, params, has_biases, num_layers, dropout, tr
     per = 4 if has_biases else 2
     per += len(params) == (per + 1) * directions * num_layers  # LSTM's projections
     _check(mode, x, states or (), params, per, directions, num_layers)
-    if states and states[0]._shape[1] != sizes[0].item():
-        raise ShapeError(f"{mode.lower()}: states of a batch of {states[0]._shape[1]} for a batch of {sizes[0].item()}")
+    if states and states[0]._shape[1] != _batch(sizes):
+        raise ShapeError(f"{mode.lower()}: states of a batch of {states[0]._shape[1]} for a batch of {_batch(sizes)}")
     finals = []
     for layer in range(num_layers):
         rows = []
