@@ -307,6 +307,25 @@ def test_a_checkpoint_continues_bit_for_bit(tmp_path, kind):
     assert before == [p.tolist() for p in other.parameters()]
 
 
+def test_capture_is_the_plain_training_bit_for_bit():
+    """Both optimizers, a schedule, and points that are added on the way."""
+    both = []
+    for capture in (False, True):
+        problem = poisson()
+        history = pinn.solve(
+            problem, adam=10, lbfgs=10, record=1, capture=capture, refine=pinn.RAR("poisson", every=4, add=3),
+            schedule=lambda optimizer: fastnn.optim.lr_scheduler.ExponentialLR(optimizer, 0.9),
+        )  # fmt: skip
+        both.append([history.loss, history.terms, [p.detach().numpy().tobytes() for p in problem.parameters()]])
+    assert both[0] == both[1]
+    with pytest.raises(ValueError, match="capture=True replays a fixed loss"):
+        pinn.solve(poisson(), adam=1, capture=True, weights=pinn.GradNorm())
+    problem = poisson()
+    problem.terms[0].residual = lambda u: u * float(u.detach().sum())
+    with pytest.raises(RuntimeError, match="item"):
+        pinn.solve(problem, adam=3, capture=True)
+
+
 @pytest.mark.parametrize("method", ["Adam", "L-BFGS"])
 def test_a_loss_that_is_not_a_number_stops_with_the_last_good_parameters(method):
     calls, kept = [], []

@@ -105,7 +105,8 @@ _KNOWN = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus
 
 
 def _hooked(module):
-    return any(module.__dict__[name] for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"))
+    slots = module.__dict__
+    return slots["_forward_hooks"] or slots["_forward_pre_hooks"] or slots["_backward_hooks"]
 
 
 def _activation(module, width):

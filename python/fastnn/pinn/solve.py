@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from .. import serialization
 from ..autodiff import grad, no_grad
+from ..capture import capture as record_once
 from ..optim import LBFGS, Adam
 from ..tensor import from_numpy, zeros_like
 
@@ -43,7 +44,7 @@ class History:
         vars(self).update({k: v.copy() for k, v in state.items()})
 
 
-def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, attention=None, refine=None, seed=0,
+def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, attention=None, refine=None, seed=0, capture=False,
           lbfgs_options=None, record=100, checkpoint=None, checkpoint_every=1000, resume=False, progress=None):  # fmt: skip
     """Trains the problem's network: `adam` steps of Adam, then up to `lbfgs` iterations of L-BFGS. Returns the History.
 
@@ -57,7 +58,7 @@ def solve(problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, att
     Diverged, if the loss becomes NaN or infinite.
     """
     return Training(problem, adam, lbfgs, lr=lr, schedule=schedule, weights=weights, attention=attention, refine=refine,
-                    seed=seed, lbfgs_options=lbfgs_options, record=record, checkpoint=checkpoint,
+                    seed=seed, capture=capture, lbfgs_options=lbfgs_options, record=record, checkpoint=checkpoint,
                     checkpoint_every=checkpoint_every, progress=progress).run(resume)  # fmt: skip
 
 
@@ -69,15 +70,18 @@ class Training:
     """The inside of `solve`, whose options it takes, step by step: `adam_step()`, `lbfgs_chunk()`, or `run()` for all."""
 
     def __init__(self, problem, adam=0, lbfgs=0, *, lr=1e-3, schedule=None, weights=None, attention=None, refine=None, seed=0,
-                 lbfgs_options=None, record=100, checkpoint=None, checkpoint_every=1000, progress=None):  # fmt: skip
+                 capture=False, lbfgs_options=None, record=100, checkpoint=None, checkpoint_every=1000, progress=None):  # fmt: skip
         if adam < 0 or lbfgs < 0:
             raise ValueError(f"solve: expected numbers of steps >= 0, got adam={adam}, lbfgs={lbfgs}")
+        if capture and (weights or attention):
+            raise ValueError("solve: capture=True replays a fixed loss; weights and attention change it")
         self.problem, self.adam, self.lbfgs = problem, adam, lbfgs
-        self.weights, self.attention, self.refine = weights, attention, refine
+        self.weights, self.attention, self.refine, self.capture = weights, attention, refine, capture
         self.parameters = problem.parameters()
         self.first = Adam(self.parameters, lr=lr)
         self.schedule = schedule(self.first) if schedule else None
         self.second = LBFGS(self.parameters, **{**LBFGS_DEFAULTS, **(lbfgs_options or {})})
+        self.gradients = record_once(self._gradients) if capture else self._gradients
         self.rng = np.random.default_rng(seed)
         self.record, self.checkpoint, self.checkpoint_every = record, checkpoint, checkpoint_every
         self.history = History()
@@ -105,14 +109,29 @@ class Training:
 
     def evaluate(self):
         """The weighted loss; keeps its parts for `note`. Gradients are those of `backward`."""
+        total, self.losses = self._losses()
+        self.loss = float(total.detach())
+        return total
+
+    def _losses(self):
         factors = self.attention.of(self.problem) if self.attention else None
-        self.losses, self.residuals = self.problem.losses(factors, keep=self.attention.names if self.attention else ())
+        losses, self.residuals = self.problem.losses(factors, keep=self.attention.names if self.attention else ())
         values = self.weights.values if self.weights else {}
         total = None
         for term in self.problem.terms:
-            loss = self.losses[term.name] * (term.weight * values.get(term.name, 1.0))
+            loss = losses[term.name] * (term.weight * values.get(term.name, 1.0))
             total = loss if total is None else total + loss
-        self.loss = float(total.detach())
+        return total, losses
+
+    def _gradients(self):
+        total, losses = self._losses()
+        self.backward(total)
+        return total.detach(), {name: loss.detach() for name, loss in losses.items()}
+
+    def evaluate_with_gradients(self):
+        """The weighted loss, detached; `.grad` of all parameters is set."""
+        total, self.losses = self.gradients()
+        self.loss = float(total)
         return total
 
     def backward(self, total):
@@ -146,15 +165,20 @@ class Training:
         due = bool(self.refine) and self.step > 0 and self.step % self.refine.every == 0
         if due:
             self.refine(self.problem, self.rng)
+            if self.capture:
+                self.gradients.clear()
         return due
 
     def adam_step(self):
         self.choose_points()
-        total = self.evaluate()
-        self.check("Adam")
-        if self.weights:
+        if self.weights:  # they look at the gradients of each term
+            total = self.evaluate()
+            self.check("Adam")
             self.weights.update(self.step, self.losses, self.parameters)
-        self.backward(total)
+            self.backward(total)
+        else:
+            self.evaluate_with_gradients()
+            self.check("Adam")
         if self.step % self.record == 0:
             self.note()
         if self.attention:
@@ -179,14 +203,13 @@ class Training:
 
         def closure():
             nonlocal first
-            total = self.evaluate()
+            total = self.evaluate_with_gradients()
             if first:  # later ones may fail: the line search steps back from them
                 self.check("L-BFGS")
                 if self.step == self.adam or self.step % self.record < CHUNK:
                     self.note()
                 first = False
-            self.backward(total)
-            return total.detach()
+            return total
 
         self.second.step(closure)
         done = self.second.state[self.parameters[0]].get("n_iter", 0) - before
