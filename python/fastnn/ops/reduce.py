@@ -338,27 +338,27 @@ def _arg(input, dim, keepdim, name):
     else:
         dim = normalize_dim(dim, x.ndim)
         dims = (dim,) if x.ndim else ()
-        _need_elements(x, dims, name)
+        if not x._size:
+            _need_elements(x, dims, name)
         flat, shape = x, _shape(x, dims, keepdim)
     line = () if flat.ndim == 1 else shape
-    y, index = _cpu.empty(line, x.dtype), _cpu.empty(line, dtypes.int64)
-    getattr(kernels(x), name)(index, y, flat, dim)
-    index = index if index._shape == shape else index._reshape(shape)
+    index = _cpu.empty(line, dtypes.int64)
+    getattr(kernels(x), name)(index, _cpu.empty(line, x.dtype), flat, dim)
+    if line != shape:
+        index = index._reshape(shape)
     if x.requires_grad:
         index._steps = name
     return index
 
 
-@_numpy_names
-def argmax(input, dim=None, keepdim=False):
+def argmax(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """The index of the largest element (the first of equals; a NaN counts as largest), of the flattened input without dim."""
-    return _arg(input, dim, keepdim, "argmax")
+    return _arg(input, dim if axis is None else axis, keepdim or keepdims, "argmax")
 
 
-@_numpy_names
-def argmin(input, dim=None, keepdim=False):
+def argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """The index of the smallest element (the first of equals; a NaN counts as smallest)."""
-    return _arg(input, dim, keepdim, "argmin")
+    return _arg(input, dim if axis is None else axis, keepdim or keepdims, "argmin")
 
 
 # -- any, all, count_nonzero ------------------------------------------------------------------------------------------------
