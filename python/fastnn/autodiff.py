@@ -16,6 +16,7 @@ place in bind/record.cpp, the walk in bind/backward.cpp.
 from __future__ import annotations
 
 import functools
+import inspect
 
 from . import _cpu
 from .errors import ShapeError
@@ -41,7 +42,7 @@ class Op:
         self.joint_rule = None
         self.kind = None
         self.of = self.plus = self.tangent_rules = None
-        code = forward.__code__
+        code = inspect.unwrap(forward).__code__
         names = code.co_varnames[: code.co_argcount]
         self.saved = None if saves is None else _positions(saves, names)
 

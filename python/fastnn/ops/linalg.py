@@ -9,6 +9,8 @@ output holds the factors below each other, so that one gradient reaches it.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from .. import _cpu
@@ -20,6 +22,7 @@ from .diagonal import diag_embed, diagonal, eye, tril, triu
 from .elementwise import where
 from .join import cat
 from .reduce import sum
+from .shape import clone
 
 
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
@@ -32,6 +35,36 @@ def _run(f, *tensors, **options):
     except np.linalg.LinAlgError as e:
         raise LinAlgError(f"linalg.{f.__name__}: {str(e)[:1].lower()}{str(e)[1:]}") from None
     return y
+
+
+def _of_examples(forward):
+    """Inside vmap: the axes it hides become leading axes of the matrices, and are hidden again in the results."""
+
+    @functools.wraps(forward)
+    def f(*args, **options):
+        tensors = [x for x in args if isinstance(x, Tensor)]
+        levels = sorted({level for x in tensors for level in x._levels or ()})
+        if not levels:
+            return forward(*args, **options)
+        sizes = {level: _cpu.show(x, 0, level, 1)._shape[0] for x in tensors for level in x._levels or ()}
+        most = max(x.ndim for x in tensors)
+
+        def shown(x):
+            own = x._shape
+            for level in reversed(levels):
+                x = _cpu.show(x, 0, level, sizes[level])
+            x = x if x._packed else clone(x)
+            return x._reshape((*(sizes[level] for level in levels), *(1,) * (most - len(own)), *own))
+
+        def hidden(y):
+            for level in levels:
+                y = _cpu.hide(y, 0, level)
+            return y
+
+        y = forward(*(shown(x) if isinstance(x, Tensor) else x for x in args), **options)
+        return tuple(hidden(t) for t in y) if isinstance(y, tuple) else hidden(y)
+
+    return f
 
 
 def _matrix(a, name, square=False):
@@ -62,6 +95,7 @@ def _each(v):
 
 
 @op(saves="y")
+@_of_examples
 def _inv(x):
     return from_numpy(_run(np.linalg.inv, x))
 
@@ -70,11 +104,13 @@ _inv.partials(lambda g, y, x: -(y.mT @ g @ y.mT)).tangents(lambda t, y, x: -(y @
 
 
 @op(saves="x")
+@_of_examples
 def _det(x):
     return from_numpy(np.asarray(_run(np.linalg.det, x)))
 
 
 @op(saves="x")
+@_of_examples
 def _cofactors(x):
     """The derivative of the determinant, of singular matrices too: U adj(S) V', signed, of x = U S V'."""
     u, s, vh = _run(np.linalg.svd, x)
@@ -95,6 +131,7 @@ _cofactors.partials(_cofactors_dx).tangents(_cofactors_dx)  # a second derivativ
 
 
 @op(saves="x")
+@_of_examples
 def _logabsdet(x):
     return from_numpy(np.asarray(_run(np.linalg.slogdet, x)[1]))
 
@@ -103,6 +140,7 @@ _logabsdet.partials(lambda g, y, x: _each(g) * _inv(x).mT).tangents(lambda t, y,
 
 
 @op(saves="ay")
+@_of_examples
 def _solve(a, b):
     return from_numpy(_run(np.linalg.solve, a, b))
 
@@ -126,13 +164,18 @@ def det(A):
     return _det(_matrix(A, "det", True))
 
 
+@_of_examples
+def _sign_of_det(x):
+    return from_numpy(np.asarray(_run(np.linalg.slogdet, x)[0]))
+
+
 slogdet_result = result_type("linalg_slogdet", "sign logabsdet")
 
 
 def slogdet(A):
     """(sign, logabsdet): det(A) = sign · exp(logabsdet). logabsdet is -inf where A is singular."""
     _matrix(A, "slogdet", True)
-    return slogdet_result(from_numpy(np.asarray(_run(np.linalg.slogdet, A)[0])), _logabsdet(A))
+    return slogdet_result(_sign_of_det(A), _logabsdet(A))
 
 
 def logdet(A):
@@ -173,6 +216,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
 
 
 @op(saves="y")
+@_of_examples
 def _cholesky(x):
     return from_numpy(_run(np.linalg.cholesky, x))
 
@@ -204,6 +248,7 @@ def cholesky(A, *, upper=False, out=None):
 
 
 @op(saves="y")
+@_of_examples
 def _qr(x):
     """(m, n), m >= n: Q (m, n) above R' (n, n)."""
     q, r = _run(np.linalg.qr, x)
@@ -232,6 +277,7 @@ _qr.partials(_qr_dx).tangents(_qr_tangent)
 
 
 @op(saves="")
+@_of_examples
 def _qr_constant(x, *, mode):
     q, r = _run(np.linalg.qr, x, mode=mode)
     return from_numpy(q), from_numpy(r)
@@ -263,6 +309,7 @@ def _gaps(v):
 
 
 @op(saves="y")
+@_of_examples
 def _eigh(x, *, uplo):
     """Eigenvalues (1, n) above eigenvectors (n, n)."""
     w, v = _run(np.linalg.eigh, x, UPLO=uplo)
@@ -298,6 +345,7 @@ def eigvalsh(A, UPLO="L"):
 
 
 @op(saves="y")
+@_of_examples
 def _svd(x):
     """(m, n), k = min(m, n): U (m, k) above S (1, k) above V (n, k)."""
     u, s, vh = _run(np.linalg.svd, x, full_matrices=False)
@@ -342,6 +390,7 @@ _svd.partials(_svd_dx).tangents(_svd_tangent)
 
 
 @op(saves="")
+@_of_examples
 def _svd_full(x):
     u, _, vh = _run(np.linalg.svd, x, full_matrices=True)
     return from_numpy(u), from_numpy(vh)

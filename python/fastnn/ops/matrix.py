@@ -17,7 +17,7 @@ from ..tensor import Tensor, from_numpy, normalize_dim
 from .contraction import chain_matmul
 from .diagonal import eye, tril
 from .elementwise import maximum
-from .linalg import _column, _matrix, _run, inv, svdvals
+from .linalg import _column, _matrix, _of_examples, _run, inv, svdvals
 from .reduce import amax, amin, sum
 from .shape import expand, movedim
 from .variance import norm as entrywise_norm
@@ -26,6 +26,7 @@ from .variance import norm as entrywise_norm
 
 
 @op(saves="xy")
+@_of_examples
 def _pinv(x, *, rcond):
     return from_numpy(_run(np.linalg.pinv, x, rcond=rcond))
 
