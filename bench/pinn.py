@@ -31,13 +31,14 @@ def burgers(u):
     return d(u, "t") + u * d(u, "x") - NU * d(u, "x", "x")
 
 
-def problem(points, dtype, seed=0):
+def problem(points, dtype, seed=0, ends=100, start=100):
+    """points, ends, start: numbers of points, or arrays (n, 2) of them."""
     fastnn.manual_seed(seed)
     domain = pinn.Interval(-1, 1) * pinn.Time(0, 1)
     terms = [
         pinn.Equation(burgers, points=points),
-        pinn.Dirichlet(0.0, points=100),
-        pinn.Initial(lambda x: -fastnn.sin(math.pi * x), points=100),
+        pinn.Dirichlet(0.0, points=ends),
+        pinn.Initial(lambda x: -fastnn.sin(math.pi * x), points=start),
     ]
     return pinn.Problem(domain, pinn.MLP(2, HIDDEN, dtype=getattr(fastnn, dtype)), terms, seed=seed)
 
@@ -96,6 +97,17 @@ def deepxde_model(points, dtype, seed=0):
     return model
 
 
+def same_problem(model, dtype):
+    """Our problem with the points and the starting weights of a model of DeepXDE."""
+    data = model.data
+    ends, start = np.split(data.train_x_bc, np.cumsum(data.num_bcs)[:-1])
+    ours = problem(data.train_x_all, dtype, ends=ends, start=start)
+    with fastnn.no_grad():
+        for p, q in zip(ours.net.parameters(), model.net.parameters(), strict=True):
+            p.copy_(fastnn.from_numpy(q.detach().cpu().numpy().copy()))
+    return ours
+
+
 def deepxde_step(points, dtype):
     model = deepxde_model(points, dtype)
     if model is None:
@@ -121,7 +133,7 @@ def cases(quick):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Trains fastnn.pinn and DeepXDE on Burgers' equation: error and time by seed.")
+    parser = argparse.ArgumentParser(description="Trains fastnn.pinn and DeepXDE on Burgers' equation from the same weights: error and time by seed.")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--points", type=int, default=2500)
     parser.add_argument("--adam", type=int, default=5000)
@@ -131,17 +143,20 @@ def main():
     data = scipy.io.loadmat(os.path.join(os.environ["FASTNN_DATA"], "pinn/burgers_shock.mat"))
     x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
     at, u = np.stack([x.ravel(), t.ravel()], 1), data["usol"].ravel()
-    print(f"{args.points} points, {args.adam} steps of Adam, float32\n{'seed':>4} {'fastnn':>16} {'DeepXDE':>16}")
+    print(f"{args.points} points, {args.adam} steps of Adam from the same weights, float32\n{'seed':>4} {'fastnn':>16} {'DeepXDE':>16}")
+    rows = []
     for seed in range(args.seeds):
-        ours = problem(args.points, "float32", seed)
-        start = time.perf_counter()
-        pinn.solve(ours, args.adam, progress=False)
-        middle = time.perf_counter()
         theirs = deepxde_model(args.points, "float32", seed)
+        ours = same_problem(theirs, "float32")
+        start = time.perf_counter()
+        pinn.solve(ours, args.adam, capture=True, progress=False)
+        middle = time.perf_counter()
         theirs.train(iterations=args.adam, display_every=10**9, verbose=0)
         end = time.perf_counter()
-        errors = ours.error(at, u), pinn.relative_l2(theirs.predict(at.astype(np.float32)), u)
-        print(f"{seed:4} {errors[0]:8.1e} {middle - start:5.0f} s {errors[1]:8.1e} {end - middle:5.0f} s", flush=True)
+        rows.append((ours.error(at, u), middle - start, pinn.relative_l2(theirs.predict(at.astype(np.float32)), u), end - middle))
+        print("{:4} {:8.1e} {:5.0f} s {:8.1e} {:5.0f} s".format(seed, *rows[-1]), flush=True)
+    mine, seconds, their, longer = np.array(rows).T
+    print(f"mean {mine.mean():8.1e} {seconds.sum():5.0f} s {their.mean():8.1e} {longer.sum():5.0f} s: {longer.sum() / seconds.sum():.1f}x")
 
 
 if __name__ == "__main__":
