@@ -10,11 +10,36 @@ import fastnn as fn
 
 
 def samples(rng):
-    floats = [rng.standard_normal(s).astype("f4") * k for s, k in [((3, 4), 1), ((2, 3, 4), 1000), ((30, 40), 1), ((20,), 1)]]
-    values = [[1e-5, 1.0], [1.0, 2.0, math.nan], [math.inf, 0.0], 2.0, [1e10, 1.0], [[1.5, 1e-9]], [-0.0], [123456.0, 1.0], [0.0, 0.0]]
+    floats = [
+        rng.standard_normal(s).astype("f4") * k for s, k in [((3, 4), 1), ((2, 3, 4), 1000), ((30, 40), 1), ((20,), 1)]
+    ]
+    values = [
+        [1e-5, 1.0],
+        [1.0, 2.0, math.nan],
+        [math.inf, 0.0],
+        2.0,
+        [1e10, 1.0],
+        [[1.5, 1e-9]],
+        [-0.0],
+        [123456.0, 1.0],
+        [0.0, 0.0],
+    ]
     arrays = floats + [np.array(v, "f4") for v in values]
-    arrays += [np.arange(2000.0, dtype="f4"), np.arange(24).reshape(2, 3, 4), np.array(3), np.array([True, False]), np.array(True)]
-    return [*arrays, np.zeros((0, 3), "f4"), np.zeros(0, "i8"), rng.standard_normal(3), np.arange(5, dtype="i4"), rng.standard_normal((2, 9, 2, 30))]
+    arrays += [
+        np.arange(2000.0, dtype="f4"),
+        np.arange(24).reshape(2, 3, 4),
+        np.array(3),
+        np.array([True, False]),
+        np.array(True),
+    ]
+    return [
+        *arrays,
+        np.zeros((0, 3), "f4"),
+        np.zeros(0, "i8"),
+        rng.standard_normal(3),
+        np.arange(5, dtype="i4"),
+        rng.standard_normal((2, 9, 2, 30)),
+    ]
 
 
 def test_tensors_print_as_in_pytorch(rng):
@@ -23,7 +48,9 @@ def test_tensors_print_as_in_pytorch(rng):
         ours, theirs = fn.from_numpy(a), torch.from_numpy(a)
         assert repr(ours).replace("fastnn.", "torch.") == repr(theirs)
         if a.dtype.kind == "f":
-            assert repr(ours.clone().requires_grad_()).replace("fastnn.", "torch.") == repr(theirs.clone().requires_grad_())
+            assert repr(ours.clone().requires_grad_()).replace("fastnn.", "torch.") == repr(
+                theirs.clone().requires_grad_()
+            )
     x = fn.ones(2, requires_grad=True)
     assert repr(x * 2) == "tensor([2., 2.], grad_fn=<MulBackward0>)"
 
@@ -80,7 +107,9 @@ def test_limits_and_types():
 
 def test_there_is_no_gpu():
     assert not fn.cuda.is_available() and fn.cuda.device_count() == 0 and not fn.backends.mps.is_available()
-    assert fn.ones(2, device=fn.device("cuda" if fn.cuda.is_available() else "cpu")).to("cpu").cpu().device.type == "cpu"
+    assert (
+        fn.ones(2, device=fn.device("cuda" if fn.cuda.is_available() else "cpu")).to("cpu").cpu().device.type == "cpu"
+    )
     fn.backends.cudnn.deterministic = True
     fn.cuda.manual_seed_all(1)
     with pytest.raises(RuntimeError):
@@ -103,3 +132,35 @@ def test_fork_rng():
     with fn.random.fork_rng():
         fn.rand(5)
     assert fn.equal(a, fn.rand(2))
+
+
+def test_mixed_precision_and_memory_formats_are_accepted():
+    """Scripts ask for them; values are as without."""
+    net = fn.nn.Sequential(fn.nn.Conv2d(1, 2, 3), fn.nn.Flatten(), fn.nn.LazyLinear(3)).to(
+        memory_format=fn.channels_last
+    )
+    x = fn.rand(2, 1, 5, 5).to(memory_format=fn.channels_last).contiguous(memory_format=fn.contiguous_format)
+    net(x)
+    optimizer, scaler = fn.optim.SGD(net.parameters(), lr=0.1), fn.amp.GradScaler("cuda", enabled=False)
+    with fn.autocast("cpu", dtype=fn.bfloat16), fn.cuda.amp.autocast(enabled=False):
+        loss = net(x).square().mean()
+    scaler.scale(loss).backward()
+    before = net[0].weight.clone()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert not fn.equal(before, net[0].weight)
+    with pytest.raises(TypeError, match="bfloat16"):
+        x.to(fn.bfloat16)
+    with pytest.raises(TypeError, match="float16"):
+        fn.zeros(2, dtype=fn.float16)
+
+
+@pytest.mark.parametrize("make", ["zeros", "ones", "empty", "rand", "randn"])
+def test_sizes_by_keyword(make):
+    f = getattr(fn, make)
+    assert f(size=(2, 3)).shape == f(2, 3).shape == f((2, 3)).shape == (2, 3)
+    for wrong in [lambda: f(2, size=(2,)), lambda: f(2, colour="red")]:
+        with pytest.raises(TypeError):
+            wrong()
+    assert fn.ones(1).new_zeros(size=(2, 3)).shape == fn.ones(1).new_empty(2, 3).shape == (2, 3)

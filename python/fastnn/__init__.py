@@ -8,17 +8,25 @@ from . import _cpu, autodiff, autograd, dtypes, ops, tensor as _tensor  # noqa: 
 from .autodiff import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .device import device, get_num_threads, isa, set_num_threads, threads
 from .dtypes import (
+    bfloat16,
     bool,  # noqa: A004
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
     double,
     dtype,
     float,  # noqa: A004
+    float16,
     float32,
     float64,
     get_default_dtype,
+    half,
     int,  # noqa: A004
     int32,
     int64,
     long,
+    memory_format,
+    preserve_format,
     set_default_dtype,
     uint8,
 )
@@ -40,7 +48,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import backends, cuda, datasets, distributions, func, linalg, nn, optim, random, testing, utils  # noqa: E402
+from . import amp, backends, cuda, datasets, distributions, func, linalg, nn, optim, random, testing, utils  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

@@ -13,11 +13,15 @@ from .dtypes import as_dtype
 from .errors import ShapeError
 
 
-def shape_from(size):
-    """(2, 3) from f(2, 3), f((2, 3)), f([2, 3]) or f(x.shape)."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
-    return tuple(size)
+def shape_from(sizes, size=None):
+    """(2, 3) from f(2, 3), f((2, 3)), f([2, 3]), f(x.shape) or f(size=(2, 3))."""
+    if size is not None:
+        if sizes:
+            raise TypeError("the shape is given twice: by position and as size=")
+        sizes = (size,)
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    return tuple(sizes)
 
 
 _NUMPY = {d.numpy for d in dtypes.ALL}
@@ -150,13 +154,13 @@ def _made(t, device, requires_grad):
     return t
 
 
-def empty(*size, dtype=None, device=None, requires_grad=False, **ignored):
+def empty(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """An uninitialised tensor of this shape. MemoryError where it does not fit, RuntimeError for a negative size."""
     d = dtypes._default if dtype is None else dtype if type(dtype) is dtypes.dtype else as_dtype(dtype)
-    return _made(_cpu.empty(shape_from(size), d), device, requires_grad)
+    return _made(_cpu.empty(shape_from(sizes, size), d), device, requires_grad)
 
 
-def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of this shape filled with one value."""
     if dtype is None:
         if isinstance(fill_value, _cpu.Array):
@@ -186,29 +190,29 @@ def _fill(t, value):
     _cpu.copy(t, source._expand(t._shape))
 
 
-def zeros(*size, dtype=None, device=None, requires_grad=False, **ignored):
+def zeros(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros."""
-    return full(shape_from(size), 0, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(shape_from(sizes, size), 0, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def ones(*size, dtype=None, device=None, requires_grad=False, **ignored):
+def ones(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones."""
-    return full(shape_from(size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(shape_from(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def empty_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+def empty_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     return _made(_cpu.empty(x._shape, x.dtype if dtype is None else as_dtype(dtype)), device, requires_grad)
 
 
-def full_like(x, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+def full_like(x, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     return full(x._shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
-def zeros_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+def zeros_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     return full(x._shape, 0, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(x, *, dtype=None, device=None, requires_grad=False, **ignored):
+def ones_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     return full(x._shape, 1, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import amp  # noqa: F401  (torch.cuda.amp)
+
 
 def is_available() -> bool:
     """Can tensors live on a GPU? Not in this build: ``device("cuda" if cuda.is_available() else "cpu")`` is the CPU."""

@@ -1,4 +1,4 @@
-"""Element types: float32, float64, int64, int32, uint8, bool."""
+"""Element types: float32, float64, int64, int32, uint8, bool; and PyTorch's names for how memory is laid out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class dtype:
 
     __slots__ = ("is_floating_point", "itemsize", "name", "numpy")
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, numpy: str | None = None):
         self.name = name
-        self.numpy = np.dtype(name)
+        self.numpy = np.dtype(numpy or name)
         self.itemsize = self.numpy.itemsize
-        self.is_floating_point = name.startswith("float")
+        self.is_floating_point = self.numpy.kind == "f"
 
     is_complex = False
     is_signed = property(lambda self: self.name not in ("uint8", "bool"))
@@ -31,6 +31,9 @@ class dtype:
 float32, float64, int64, int32, uint8 = map(dtype, ("float32", "float64", "int64", "int32", "uint8"))
 bool = dtype("bool")
 float, double, long, int = float32, float64, int64, int32
+half = float16 = dtype("float16")  # a name for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has it
+bfloat16 = dtype("bfloat16", "float16")  # NumPy has none
+_UNSUPPORTED = (float16, bfloat16)
 ALL = (float32, float64, int64, int32, uint8, bool)  # the order of core/view.h
 
 _default = float32
@@ -50,12 +53,18 @@ def set_default_dtype(d: dtype) -> None:
     _default = d
 
 
-_by_key = {d.name: d for d in ALL} | {d.numpy: d for d in ALL} | {builtins.float: float64, builtins.int: int64, builtins.bool: bool}
+_by_key = (
+    {d.name: d for d in ALL}
+    | {d.numpy: d for d in ALL}
+    | {builtins.float: float64, builtins.int: int64, builtins.bool: bool}
+)
 
 
 def as_dtype(d) -> dtype:
     """A fastnn dtype from a dtype, a NumPy dtype, a Python type or a name."""
     if isinstance(d, dtype):
+        if d in _UNSUPPORTED:
+            raise TypeError(f"{d} is a name only: fastnn has no kernels for it, use float32")
         return d
     found = _by_key.get(d) if isinstance(d, (str, type, np.dtype)) else None
     if found is None:
@@ -100,3 +109,21 @@ class iinfo:
 
     def __repr__(self):
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+class memory_format:
+    """How PyTorch lays a tensor out. Accepted wherever PyTorch takes one, and without effect: tensors here are made C-contiguous,
+    and convolutions pack what they read."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self):
+        return f"fastnn.{self.name}"
+
+
+contiguous_format, preserve_format, channels_last, channels_last_3d = map(
+    memory_format, ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+)

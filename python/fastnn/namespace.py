@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import device as _device
+from .amp import autocast
 from .autodiff import is_grad_enabled
 from .func import vmap
 from .nn import functional as F
@@ -68,7 +69,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 
 
 __all__ = [
-    *_SAME, "are_deterministic_algorithms_enabled", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    *_SAME, "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

@@ -54,6 +54,7 @@ class Tensor(_cpu.Array):
     uninitialised tensor of that shape, as in PyTorch.
     """
 
+    __module__ = "fastnn"
     __array_priority__ = 1000
     __array_ufunc__ = None  # NumPy leaves `ndarray + Tensor` to Tensor
     __hash__ = object.__hash__
@@ -348,19 +349,19 @@ class Tensor(_cpu.Array):
     def type_as(self, other):
         return self.to(other.dtype)
 
-    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, **ignored):
+    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
         return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_empty(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
-        return empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    def new_empty(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+        return empty(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
-        return zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    def new_zeros(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+        return zeros(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_ones(self, *size, dtype=None, device=None, requires_grad=False, **ignored):
-        return ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    def new_ones(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+        return ones(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, **ignored):
+    def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
         return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 

@@ -16,11 +16,11 @@ from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
 
-IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
+IncompatibleKeys = namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])
 IncompatibleKeys.__repr__ = lambda self: (
     "<All keys matched successfully>"
     if not self.missing_keys and not self.unexpected_keys
-    else f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+    else f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 )
 
 
@@ -286,14 +286,14 @@ class Module:
                         module._buffers[name] = fn(b)
         return self
 
-    def to(self, *args, dtype=None, device=None, non_blocking=False):
+    def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
         """to(dtype), to(device), to(device, dtype), to(tensor): floating point data only changes its dtype."""
         for arg in args:
             if isinstance(arg, Tensor):
                 dtype, device = arg.dtype, arg.device
             elif isinstance(arg, dtypes.dtype):
                 dtype = arg
-            elif not isinstance(arg, bool):
+            elif not isinstance(arg, (bool, dtypes.memory_format)):
                 device = arg
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
@@ -379,8 +379,8 @@ class Module:
                 found[key] = theirs = as_tensor(state_dict[key])
                 if tuple(theirs.shape) != tuple(mine.shape):
                     problems.append(
-                        f"size mismatch for {key}: copying a param with shape {list(theirs.shape)} from checkpoint, "
-                        f"the shape in current model is {list(mine.shape)}."
+                        f"size mismatch for {key}: copying a param with shape {theirs.shape} from checkpoint, "
+                        f"the shape in current model is {mine.shape}."
                     )
         if problems:
             text = "\n\t".join(problems)

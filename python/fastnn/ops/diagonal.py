@@ -102,7 +102,7 @@ def diagflat(input, offset=0):
     return diag_embed(reshape(input, (-1,)), offset)
 
 
-def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, **ignored):
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """The n x m matrix with ones on its diagonal."""
     m = n if m is None else m
     for name, v in (("n", n), ("m", m)):

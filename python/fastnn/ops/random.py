@@ -192,21 +192,21 @@ def _sized(size, name):
     return shape
 
 
-def rand(*size, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def rand(*sizes, size=None, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Uniform on [0, 1): 24 random bits in float32, 53 in float64."""
-    y = empty(_sized(size, "rand"), dtype=dtype, device=device)
+    y = empty(_sized(shape_from(sizes, size), "rand"), dtype=dtype, device=device)
     _draw_uniform(y, generator=generator, name="rand")
     return _made(y, None, requires_grad)
 
 
-def randn(*size, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def randn(*sizes, size=None, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Standard normal (Box-Muller)."""
-    y = empty(_sized(size, "randn"), dtype=dtype, device=device)
+    y = empty(_sized(shape_from(sizes, size), "randn"), dtype=dtype, device=device)
     _draw_normal(y, generator=generator, name="randn")
     return _made(y, None, requires_grad)
 
 
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Integers of [low, high), equally likely to within 2^-64 of the range: randint(high, size) or randint(low, high, size)."""
     if size is None:
         low, high, size = 0, low, high
@@ -217,7 +217,7 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, device=Non
     return _made(y, None, requires_grad)
 
 
-def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A random order of 0..n-1; every order is equally likely."""
     if n < 0:
         raise ShapeError(f"n must be non-negative, got {n}")
@@ -229,24 +229,24 @@ def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False,
     return _made(y.to(dtype), None, requires_grad)
 
 
-def rand_like(input, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def rand_like(input, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Uniform on [0, 1), of this shape."""
     return rand(input._shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def randn_like(input, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Standard normal, of this shape."""
     return randn(input._shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randint_like(input, low, high=None, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def randint_like(input, low, high=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Integers of [low, high), of this shape and dtype: randint_like(x, high) or randint_like(x, low, high)."""
     low, high = (0, low) if high is None else (low, high)
     dtype = dtype or input.dtype
     return randint(low, high, input._shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, **ignored):
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Normal numbers: normal(mean, std, size) with numbers, or mean and/or std tensors, which give the shape."""
     if not isinstance(mean, _cpu.Array) and not isinstance(std, _cpu.Array):
         if size is None:

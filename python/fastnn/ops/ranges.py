@@ -21,7 +21,7 @@ def made(a, dtype, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
-def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, **ignored):
+def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """start, start + step, ... up to but not including end; arange(end) starts at 0. Integers give int64, floats float32."""
     if end is None:
         start, end = 0, start
@@ -44,7 +44,7 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     return made(np.asarray(a), dtypes.as_dtype(dtype), requires_grad)
 
 
-def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **ignored):
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """steps values from start to end, both included, evenly spaced."""
     start, end, steps = _ends(start, end, steps)
     dtype = dtypes.as_dtype(dtype or dtypes.get_default_dtype())
@@ -53,7 +53,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     return made(np.linspace(start, end, steps), dtype, requires_grad)
 
 
-def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, **ignored):
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """base ** linspace(start, end, steps)."""
     start, end, steps = _ends(start, end, steps)
     dtype = dtypes.as_dtype(dtype or dtypes.get_default_dtype())

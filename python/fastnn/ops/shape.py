@@ -42,15 +42,15 @@ def contiguous(input, memory_format=None):
     return input if input._packed else _clone(input)
 
 
-def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False):
+def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, memory_format=None):
     """The tensor in another dtype and/or on another device: to(dtype), to(device), to(device, dtype), to(other)."""
     for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a
         elif isinstance(a, Tensor):
             dtype = a.dtype
-        elif isinstance(a, bool):
-            pass  # non_blocking
+        elif isinstance(a, (bool, dtypes.memory_format)):
+            pass  # non_blocking, memory_format
         elif isinstance(a, (Device, str)):
             if isinstance(a, str) and a in {d.name for d in dtypes.ALL}:
                 dtype = a
