@@ -11,7 +11,7 @@ from ..ops.elementwise import erf, exp, expm1, log, log1p, sign, where
 from ..ops.random import rand, randn
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand
-from .distribution import POSITIVE, REAL, Distribution, parameters
+from .distribution import POSITIVE, REAL, Distribution, parameters, true
 
 __all__ = ["Exponential", "Gumbel", "HalfNormal", "Laplace", "LogNormal", "MultivariateNormal", "Normal", "Uniform"]
 
@@ -111,7 +111,7 @@ class Uniform(Distribution):
     def __init__(self, low, high, validate_args=None):
         self.low, self.high = parameters(low, high)
         super().__init__(self.low.shape, (), validate_args)
-        if self._validate and not bool((self.low < self.high).all().item()):
+        if self._validate and not true(self.low < self.high):
             raise ValueError("Uniform is not defined when low>= high")
 
     mean = property(lambda self: (self.low + self.high) / 2)

@@ -12,7 +12,7 @@ from ..ops.reduce import argmax, logsumexp
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand, reshape
 from ..tensor import finfo
-from .distribution import REAL, UNIT, Distribution, parameters
+from .distribution import REAL, UNIT, Distribution, parameters, true
 
 __all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical"]
 
@@ -103,8 +103,7 @@ class _Classes(Distribution):
             raise ValueError("`probs` or `logits` parameter must be at least one-dimensional.")
         if validate_args is not False and self._validate:
             x = given.detach()
-            right = bool((x == x).all().item()) if probs is None else bool((x >= 0).all().item() and (total(x, -1) > 0).all().item())
-            if not right:
+            if not (true(x == x) if probs is None else true(x >= 0) and true(total(x, -1) > 0)):
                 raise ValueError(
                     f"Expected parameter {'probs' if logits is None else 'logits'} of distribution {type(self).__name__} to be "
                     f"{'non-negative, with a positive sum' if logits is None else 'real'}, but found invalid values"

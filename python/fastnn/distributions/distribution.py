@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from .. import dtypes
+from .. import _cpu, dtypes
 from ..autodiff import no_grad
 from ..ops.elementwise import exp
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand
 from ..tensor import Size, Tensor, tensor
+
+
+def true(condition):
+    """Whether it holds everywhere; taken on trust while a step is recorded (fastnn.capture), which cannot read values."""
+    return _cpu.recording() or bool(condition.all().item())
 
 
 class Distribution:
@@ -28,7 +33,7 @@ class Distribution:
         if self._validate:
             for name, (what, holds) in self.arguments.items():
                 value = self.__dict__.get(name)
-                if value is not None and not bool(holds(value.detach()).all().item()):
+                if value is not None and not true(holds(value.detach())):
                     raise ValueError(
                         f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
                         f"{type(self).__name__} to satisfy the constraint {what}, but found invalid values"
@@ -99,7 +104,7 @@ class Distribution:
             )
         if self._validate:
             broadcast_shapes(value.shape[: value.ndim - n], self.batch_shape)
-            if not bool(holds(value.detach()).all().item()):
+            if not true(holds(value.detach())):
                 raise ValueError(
                     f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the support ({what}) of the "
                     f"distribution {self!r}, but found invalid values"
