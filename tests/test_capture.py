@@ -275,3 +275,45 @@ def test_methods_and_many_shapes():
             assert b.scaled(fastnn.ones(n)).sum().item() == 3.0 * n
     assert len(a.scaled.programs) == 8
     assert "kernel calls" in repr(a.scaled)
+
+
+def test_a_program_tells_its_calls_and_leaves_no_trace(tmp_path):
+    """Shapes, work, bytes and seconds of every call; measuring them changes neither parameters, gradients nor random numbers."""
+    steps = []
+    for measured in (False, True):
+        fastnn.manual_seed(3)
+        model = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 2))
+        optimizer = fastnn.optim.Adam(model.parameters(), lr=0.1)
+
+        @fastnn.capture
+        def step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        x = fastnn.ones(5, 6)
+        losses = [step(x).item() for _ in range(3)]
+        if measured:
+            calls = step.program()
+            step.graph(tmp_path / "step.html")
+        steps.append(losses + [step(x).item() for _ in range(3)] + [p.grad.tolist() for p in model.parameters()])
+    assert steps[0] == steps[1]
+    product = next(c for c in calls if c.kernel == "matmul_bias")
+    assert product.flops == 2 * 5 * 6 * 8 and product.shapes[0] == (5, 8) and product.seconds > 0 and not product.backward
+    assert any(c.backward for c in calls) and calls[-1].kernel == "adam" and "matmul_bias" in str(calls)
+    text = (tmp_path / "step.html").read_text()
+    assert text.count("<tr class=") == len(calls) and "http" not in text and 'class="backward"' in text
+
+
+def test_dependencies_of_calls():
+    from fastnn.explain import Call
+    from fastnn.graph import memory, producers
+
+    def call(reads, writes):
+        return Call("k", [], "", None, 0, 1e-6, [], reads, writes)
+
+    calls = [call([], [(0, 8)]), call([(0, 8)], [(8, 8)]), call([(4, 8)], [(100, 4)]), call([(100, 4)], [(0, 8)]), call([(0, 8)], [])]
+    assert producers(calls) == [[], [0], [0, 1], [2], [3]]
+    assert memory(calls, producers(calls)) == [8, 16, 20, 12, 8]

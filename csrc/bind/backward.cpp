@@ -259,6 +259,12 @@ struct GradMode {
   ~GradMode() { grad_mode = before; }
 };
 
+struct WalkBack {  // calls recorded meanwhile belong to the way back
+  Program* program = recording;
+  WalkBack() { if (program) ++program->walks_back; }
+  ~WalkBack() { if (program) --program->walks_back; }
+};
+
 void free_node(PyObject* t) {  // drops what the rules would read; the op stays, for messages
   PyObject* old = node_of(t);
   Py_ssize_t n = PyTuple_GET_SIZE(old);
@@ -304,6 +310,7 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
       }
 
     GradMode mode(create);
+    WalkBack walk;
     for (; !graph.order.empty(); graph.order.pop_back()) {
       Place& here = places[size_t(graph.order.back())];
       py::object g = std::move(here.gradient), tensor = here.tensor;

@@ -36,11 +36,12 @@ template <> struct Kept<Ins> : KeptList<Ins> { using KeptList::KeptList; };
 template <> struct Kept<Outs> : KeptList<Outs> { using KeptList::KeptList; };
 
 struct Step {
-  int64_t& count;  // of launches of this kernel
+  int64_t& count;         // of launches of this kernel
+  bool backward = false;  // made on the way back
   explicit Step(int64_t& count) : count(count) {}
   virtual ~Step() = default;
   virtual void run() const = 0;
-  virtual void each_view(void (*f)(void*, const View&), void* context) const = 0;
+  virtual void each_view(void (*f)(void*, const View&, bool written), void* context) const = 0;
 };
 
 template <class... P> struct Call final : Step {
@@ -51,12 +52,13 @@ template <class... P> struct Call final : Step {
     ++count;
     std::apply([&](const auto&... a) { kernel(a.get()...); }, args);
   }
-  template <class T> static void visit(void (*f)(void*, const View&), void* context, const T& a) {
-    if constexpr (std::is_base_of_v<View, T>) f(context, a);
+  template <class T> static void visit(void (*f)(void*, const View&, bool), void* context, const T& a) {
+    constexpr bool written = std::is_same_v<T, Out> || std::is_same_v<T, PackedOut> || std::is_same_v<T, State> || std::is_same_v<T, Outs>;
+    if constexpr (std::is_base_of_v<View, T>) f(context, a, written);
     else if constexpr (std::is_base_of_v<Ins, T>)
-      for (int64_t i = 0; i < a.n; ++i) f(context, a[i]);
+      for (int64_t i = 0; i < a.n; ++i) f(context, a[i], written);
   }
-  void each_view(void (*f)(void*, const View&), void* context) const override {
+  void each_view(void (*f)(void*, const View&, bool), void* context) const override {
     std::apply([&](const auto&... a) { (visit(f, context, a.get()), ...); }, args);
   }
 };
@@ -65,7 +67,8 @@ class Program {
  public:
   std::vector<std::unique_ptr<Step>> steps;
   Arena* arena = arena_new();
-  int64_t bytes = 0;  // that all calls together touch
+  int64_t bytes = 0;      // that all calls together touch
+  int walks_back = 0;     // backward passes that are under way while recording
 
   Program() = default;
   ~Program() {
@@ -77,7 +80,8 @@ class Program {
 
   template <class... P> void keep(int64_t& count, void (*kernel)(P...), const P&... args) {
     steps.push_back(std::make_unique<Call<P...>>(count, kernel, args...));
-    steps.back()->each_view([](void* sum, const View& v) { *static_cast<int64_t*>(sum) += v.ndim < 0 ? 0 : v.bytes(); }, &bytes);
+    steps.back()->backward = walks_back > 0;
+    steps.back()->each_view([](void* sum, const View& v, bool) { *static_cast<int64_t*>(sum) += v.ndim < 0 ? 0 : v.bytes(); }, &bytes);
   }
   void hold(const Array& a, bool written) {
     if (!a.buffer || a.buffer->arena == arena) return;
@@ -92,6 +96,7 @@ class Program {
   void replay() const {
     for (const auto& step : steps) step->run();
   }
+  std::vector<double> seconds(int repeats) const;  // of each call, the median of so many replays, whose effects are taken back
   template <class F> void each_written(const F& f) const {
     for (const auto& [buffer, entry] : held)
       if (entry.second) f(buffer);

@@ -16,6 +16,8 @@ from collections import OrderedDict
 
 from . import _cpu
 from .autodiff import Array, is_grad_enabled
+from .explain import Call, Explanation, flops_of
+from .graph import write_page
 from .nn import module as _module
 
 LIMIT = 8  # programs kept, and keys waiting for their second call
@@ -80,6 +82,7 @@ class _Recorded:
             result, modules = _watched(fn, args, kwargs)
         finally:
             self.program = _cpu.record_end()
+        self._explained = None
         self.result = _map(lambda t: t.detach(), result)
         self.modes = [(m, m.training) for m in modules]
         self.parameters = [
@@ -110,6 +113,22 @@ class _Recorded:
             p._grad = end
         return self.output()
 
+    def explained(self):
+        """The calls with what they cost, measured the first time it is asked for."""
+        if self._explained is None:
+            calls = []
+            for (kernel, backward, views), seconds in zip(self.program.calls(), self.program.seconds(3), strict=True):
+                shapes = [shape for shape, *_ in views]
+                reads, writes = (
+                    [(at, size) for _, _, at, size, written in views if written is which] for which in (False, True)
+                )
+                size = sum(dict(reads + writes).values())
+                dtype = views[0][1] if views else ""
+                flops = flops_of(kernel, shapes)
+                calls.append(Call(kernel, shapes, dtype, flops, size, max(seconds, 1e-9), [], reads, writes, backward))
+            self._explained = Explanation(calls)
+        return self._explained
+
     def output(self):
         """What the function returned, on memory of its own: the next replay writes over the program's."""
         return _map(lambda t: t.clone(), self.result)
@@ -128,7 +147,9 @@ class capture:
     def __init__(self, fn, *, limit: int = LIMIT):
         functools.update_wrapper(self, fn)
         self.fn, self.limit = fn, limit
-        self.programs: OrderedDict = OrderedDict()  # key -> (modules called, programs): no program yet after the first call
+        self.programs: OrderedDict = (
+            OrderedDict()
+        )  # key -> (modules called, programs): no program yet after the first call
 
     def __get__(self, instance, owner=None):
         """On methods: each instance has its own programs."""
@@ -165,8 +186,18 @@ class capture:
         self.programs.clear()
 
     def program(self):
-        """(kernel, [(shape, dtype), ...]) of every call of the program replayed last. RuntimeError before anything is recorded."""
-        return self._last().program.calls()
+        """Every kernel call of the program replayed last: an `Explanation`, a list of `Call`s that prints as a table.
+
+        Seconds are the medians of three replays, whose effects on parameters, optimizer and generators are taken back.
+        RuntimeError before anything is recorded.
+        """
+        return self._last().explained()
+
+    def graph(self, path):
+        """Writes the program as one self-contained HTML page: every call in order, forward and back, what it reads from which
+        earlier call, its time and the memory in use."""
+        last = self._last()
+        write_page(path, self.fn.__qualname__, last.explained(), last.program.arena_bytes)
 
     def memory(self):
         """Bytes of the last program's intermediate results: what the plain step holds at its peak, rounded to size classes."""
@@ -180,12 +211,10 @@ class capture:
 
     def __repr__(self):
         try:
-            calls = self.program()
+            calls = self._last().program.calls()
         except RuntimeError:
             return f"<capture of {self.fn.__qualname__}: nothing recorded yet>"
-        lines = [f"<capture of {self.fn.__qualname__}: {len(calls)} kernel calls, {self.memory():,} bytes of intermediate results>"]
-        lines += [f"  {name:24}" + " ".join("x".join(map(str, s)) or "()" for s, _ in views) for name, views in calls]
-        return "\n".join(lines)
+        return f"<capture of {self.fn.__qualname__}: {len(calls)} kernel calls, {self.memory():,} bytes of intermediate results>"
 
 
 __all__ = ["capture"]

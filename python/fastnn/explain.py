@@ -11,7 +11,10 @@ from .autodiff import Array
 
 @dataclass
 class Call:
-    """One kernel call: its name, the shapes and dtype of its arrays, flops (None where unknown), bytes touched, seconds, notes."""
+    """One kernel call: its name, the shapes and dtype of its arrays, flops (None where unknown), bytes touched, seconds, notes.
+
+    Of calls of a recorded step also which memory they read and write, as (address, bytes), and whether on the way back.
+    """
 
     kernel: str
     shapes: list[tuple]
@@ -20,17 +23,23 @@ class Call:
     bytes: int
     seconds: float
     notes: list[str] = field(default_factory=list)
+    reads: list[tuple] = field(default_factory=list, repr=False)
+    writes: list[tuple] = field(default_factory=list, repr=False)
+    backward: bool = False
 
 
 class Explanation(list):
     """A list of `Call`s that prints as a table."""
 
-    def __init__(self, calls, result):
+    def __init__(self, calls, result=None):
         super().__init__(calls)
         self.result = result
 
     def __str__(self):
-        lines = [f"{_cpu.isa()}, {_cpu.num_threads()} threads", f"{'kernel':22}{'us':>9}{'MFLOP':>9}{'MB':>9}{'GFLOP/s':>9}{'GB/s':>8}  arrays"]
+        lines = [
+            f"{_cpu.isa()}, {_cpu.num_threads()} threads",
+            f"{'kernel':22}{'us':>9}{'MFLOP':>9}{'MB':>9}{'GFLOP/s':>9}{'GB/s':>8}  arrays",
+        ]
         for c in self:
             flops, rate = (f"{c.flops * 1e-6:.2f}", f"{c.flops / c.seconds * 1e-9:.1f}") if c.flops else ("-", "-")
             shapes = " ".join("x".join(map(str, s)) or "number" for s in c.shapes)
@@ -45,9 +54,8 @@ class Explanation(list):
     __repr__ = __str__
 
 
-def _flops(name, arrays):
+def flops_of(name, shapes):
     """Multiplications and additions of the products; other kernels are bound by memory, and counted in bytes only."""
-    shapes = [a._shape for a in arrays]
     if name in ("matmul", "matmul_bias"):
         return 2.0 * math.prod(shapes[0]) * shapes[1][-1]
     if name in ("conv2d", "conv2d_dx", "conv2d_dw"):  # outputs first: y x w, dx g w, dw g x
@@ -72,7 +80,8 @@ def explain(fn, *args, **kwargs):
         arrays = [t for a in arguments for t in (a if isinstance(a, (list, tuple)) else (a,)) if isinstance(t, Array)]
         size = sum(a._size * a.dtype.itemsize for a in {(t._pointer, t._shape): t for t in arrays}.values())
         dtype = arrays[0].dtype.name if arrays else ""
-        calls.append(Call(name, [a._shape for a in arrays], dtype, _flops(name, arrays), size, max(seconds, 1e-9), list(notes)))
+        shapes = [a._shape for a in arrays]
+        calls.append(Call(name, shapes, dtype, flops_of(name, shapes), size, max(seconds, 1e-9), list(notes)))
     return Explanation(calls, result)
 
 

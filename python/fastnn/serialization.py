@@ -9,14 +9,13 @@ understands, and files written by other libraries load as a flat dict.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
 from .device import device
+from .files import write_whole
 from .tensor import Tensor, from_numpy
 
 __all__ = ["load", "load_file", "save", "save_file"]
@@ -44,7 +43,7 @@ def save_file(tensors, path, metadata=None):
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError("save_file: metadata must map strings to strings")
-    _write(path, safetensors.numpy.save(arrays, metadata))
+    write_whole(path, safetensors.numpy.save(arrays, metadata))
 
 
 def load_file(path):
@@ -59,26 +58,6 @@ def _array(t):
     if array.dtype.kind not in "fiub":
         raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
     return array
-
-
-def _write(path, data):
-    if hasattr(path, "write"):
-        path.write(data)
-        return
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _unique(pairs):
