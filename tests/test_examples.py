@@ -10,6 +10,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing"} | {
     "sequences/names": "text", "sequences/forecasting": "timeseries", "sequences/activity": "activity", "sequences/sentiment": "sentiment",
+    "sequences/spoken_digits": "speech",
 } | {
     f"pinn/{name}": "pinn" for name in ("burgers", "burgers_inverse", "allen_cahn", "lorenz_inverse", "discover_burgers")
 }
