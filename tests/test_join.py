@@ -84,6 +84,19 @@ def test_many_inputs(rng):
     assert fastnn.stack(x, 1).shape == (2, 300)
 
 
+@pytest.mark.parametrize("isa", [name for name, _, supported in fastnn._cpu.isas() if supported])
+def test_stack_interleaves(isa):
+    rng = np.random.default_rng(4)
+    with fastnn.isa(isa):
+        for dtype in ("f4", "f8", "i4", "i8", "u1", "?"):
+            for k in (2, 3, 4, 5):
+                for m in (1, 15, 16, 33, 2049):
+                    a = [(rng.standard_normal((3, m)) * 50).astype(dtype) for _ in range(k)]
+                    np.testing.assert_array_equal(fastnn.stack([fastnn.tensor(v) for v in a], 2).numpy(), np.stack(a, 2))
+    empty, wide, one = fastnn.zeros(3, 5, 0), fastnn.zeros(3, 5, 2), fastnn.ones(3, 5, 1)  # three inputs, three columns
+    np.testing.assert_array_equal(fastnn.cat([wide, empty, one], 2).numpy(), np.tile([0.0, 0.0, 1.0], (3, 5, 1)))
+
+
 def test_splits_are_views():
     x = fastnn.arange(12).reshape(3, 4)
     for pieces in (x.split(2, 1), x.chunk(2), x.unbind(1), x.tensor_split(5), (x.diagonal(),), fastnn.meshgrid(x[0], x[:, 0])):
