@@ -94,8 +94,30 @@ def test_derivatives_of_qr(rng):
     a = fn.from_numpy(rng.standard_normal((2, 4, 3))).requires_grad_()
     for part in (0, 1):
         assert gradcheck(lambda x: linalg.qr(x)[part], a) and gradgradcheck(lambda x: linalg.qr(x)[part], a)  # noqa: B023
+        assert gradcheck(lambda x: linalg.qr(x.mT)[part], a) and gradgradcheck(lambda x: linalg.qr(x.mT)[part], a)  # noqa: B023
+        assert gradcheck(lambda x: linalg.qr(x.mT, "complete")[part], a)  # noqa: B023
     with pytest.raises(RuntimeError, match="derivative"):
-        linalg.qr(a.mT)[0].sum().backward()
+        linalg.qr(a, "complete")[0].sum().backward()
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4)], ids=str)
+def test_full_singular_vectors(rng, shape):
+    """Orthonormal and complete; derivatives are those of the vectors that A determines."""
+    a = fn.from_numpy(rng.standard_normal(shape)).requires_grad_()
+    u, s, vh = linalg.svd(a)
+    for q in (u, vh):
+        np.testing.assert_allclose((q @ q.mT).detach().numpy(), np.eye(len(q)), atol=1e-12)
+    sigma = np.zeros(shape)
+    np.fill_diagonal(sigma, s.detach().numpy())
+    np.testing.assert_allclose(u.detach().numpy() @ sigma @ vh.detach().numpy(), a.detach().numpy(), atol=1e-12)
+    assert gradcheck(lambda x: abs(linalg.svd(x).U[..., :2]), a) and gradcheck(lambda x: abs(linalg.svd(x).Vh[..., :2, :]), a)
+
+
+def test_the_gradient_of_eigenvectors_is_symmetric(rng):
+    a = fn.from_numpy(rng.standard_normal((4, 4)))
+    a = (a + a.mT).requires_grad_()
+    (abs(linalg.eigh(a).eigenvectors) ** 3).sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), a.grad.numpy().T, atol=1e-12)
 
 
 def test_determinant_of_a_singular_matrix_has_a_derivative():

@@ -29,9 +29,15 @@ class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix has no inverse, no Cholesky factor, or an iteration did not converge."""
 
 
+_ITERATIVE = (np.linalg.svd, np.linalg.pinv, np.linalg.eigh)  # LAPACK's iteration need not end on an infinity
+
+
 def _run(f, *tensors, **options):
+    arrays = [_cpu.numpy(t, False) for t in tensors]
+    if f in _ITERATIVE and not all(np.isfinite(a).all() for a in arrays):
+        raise LinAlgError(f"linalg.{f.__name__}: The algorithm failed to converge because the input matrix contained non-finite values.")
     try:
-        y = f(*(_cpu.numpy(t, False) for t in tensors), **options)
+        y = f(*arrays, **options)
     except np.linalg.LinAlgError as e:
         raise LinAlgError(f"linalg.{f.__name__}: {str(e)[:1].lower()}{str(e)[1:]}") from None
     return y
@@ -289,16 +295,19 @@ qr_result = result_type("linalg_qr", "Q R")
 def qr(A, mode="reduced"):
     """(Q, R) with A = Q R, Q orthonormal, R upper triangular. mode "reduced", "complete" or "r" (Q empty).
 
-    Differentiable for matrices that are at least as high as wide, in mode "reduced" (or "r").
+    Differentiable, but not in mode "complete" for matrices that are higher than wide.
     """
     m, n = _matrix(A, "qr")._shape[-2:]
     if mode not in ("reduced", "complete", "r"):
         raise ShapeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
-    if mode == "complete" or m < n:
-        q, r = _qr_constant(A, mode="reduced" if mode == "r" else mode)
+    if mode == "complete" and m > n:
+        q, r = _qr_constant(A, mode=mode)
     else:
-        y = _qr(A)
+        k = min(m, n)
+        y = _qr(A[..., :k])
         q, r = y[..., :m, :], y[..., m:, :].mT
+        if m < n:  # Q is that of the first m columns
+            r = cat([r, q.mT @ A[..., k:]], -1)
     return qr_result(from_numpy(np.empty(0, A.dtype.numpy)) if mode == "r" else q, r)
 
 
@@ -318,7 +327,8 @@ def _eigh(x, *, uplo):
 
 def _eigh_dx(g, y, x, uplo):
     w, v = y[..., 0, :], y[..., 1:, :]
-    return v @ (diag_embed(g[..., 0, :]) + _gaps(w) * (v.mT @ g[..., 1:, :])) @ v.mT
+    dx = v @ (diag_embed(g[..., 0, :]) + _gaps(w) * (v.mT @ g[..., 1:, :])) @ v.mT
+    return 0.5 * (dx + dx.mT)
 
 
 def _eigh_tangent(t, y, x, uplo):
@@ -400,13 +410,18 @@ svd_result = result_type("linalg_svd", "U S Vh")
 
 
 def svd(A, full_matrices=True):
-    """(U, S, Vh) with A = U diag(S) Vh, S descending. full_matrices=False is differentiable in all three for every shape."""
+    """(U, S, Vh) with A = U diag(S) Vh, S descending. Differentiable, but for the vectors that only full_matrices adds: they are
+    one choice of many, and no gradient flows through them."""
     m, n = _matrix(A, "svd")._shape[-2:]
     u, s, v = _parts(_svd(A), m)
+    vh = v.mT
     if full_matrices and m != n:
-        u, vh = _svd_full(A)
-        return svd_result(u, s, vh)
-    return svd_result(u, s, v.mT)
+        more_u, more_vh = _svd_full(A.detach())
+        if m > n:
+            u = cat([u, more_u[..., n:]], -1)
+        else:
+            vh = cat([vh, more_vh[..., m:, :]], -2)
+    return svd_result(u, s, vh)
 
 
 def svdvals(A):

@@ -43,7 +43,7 @@ def _expect(x, n, name, sizes=True):
 def _geometry(x, n, name, kernel_size, stride, padding, dilation, ceil_mode):
     """(kernel, stride, padding, dilation) of two axes each as the kernels take it (one axis: height 1), and the output shape."""
     k = _tuple(kernel_size, n, name, "kernel_size")
-    s = k if stride is None or stride == [] else _tuple(stride, n, name, "stride")
+    s = k if stride in (None, [], ()) else _tuple(stride, n, name, "stride")
     p, d = _tuple(padding, n, name, "padding"), _tuple(dilation, n, name, "dilation")
     for what, values in (("kernel size", k), ("stride", s), ("dilation", d)):
         if min(values) <= 0:
@@ -299,7 +299,7 @@ def _max_unpool(input, indices, n, name, kernel_size, stride, padding, output_si
             f"but got indices tensor with shape: {list(indices._shape)}"
         )
     k = _tuple(kernel_size, n, name, "kernel_size")
-    s = k if stride is None or stride == [] else _tuple(stride, n, name, "stride")
+    s = k if stride in (None, [], ()) else _tuple(stride, n, name, "stride")
     p = _tuple(padding, n, name, "padding")
     if min(s) <= 0 or min(k) <= 0:
         raise ShapeError(f"{name}: kernel size and stride should be greater than zero, but got {k} and {s}")

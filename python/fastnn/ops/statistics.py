@@ -6,6 +6,8 @@ flow to them.
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from ..autodiff import Array
@@ -78,7 +80,7 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
     same = low == high
     y = a if same.all() else a + (b - a) * from_numpy(np.where(same, 0, weight).astype(x.dtype.numpy))
     if interpolation == "linear" and isinstance(q, Array) and q.requires_grad:
-        move = reshape(q - q.detach(), rank.shape[:1] + (1,) * (rank.ndim - 1)) * from_numpy(last.astype(x.dtype.numpy))
+        move = reshape(q - q.detach(), rank.shape[:1] + (1,) * (rank.ndim - 1)) * from_numpy(np.asarray(last, x.dtype.numpy))
         y = y + (b - a).detach() * move  # nothing in value: how the quantile moves with its level
     if keepdim:
         y = reshape(y, (levels.size, *[1] * ndim)) if flat else unsqueeze(y, 1 + normalize_dim(dim, ndim)) if ndim else y
@@ -151,8 +153,9 @@ def bincount(input, weights=None, minlength=0):
 
 def histc(input, bins=100, min=0, max=0):
     """How many elements fall in each of `bins` equal intervals from min to max (both 0: of the data). Others do not count."""
+    bins = operator.index(bins)
     if bins <= 0:
-        raise ShapeError("bins must be > 0")
+        raise ShapeError("histc: bins must be > 0")
     if not input.dtype.is_floating_point:
         raise DTypeError(f'"histogram_cpu" not implemented for {input.dtype.name}')
     x = input.detach().numpy().ravel()
