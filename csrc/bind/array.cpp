@@ -230,6 +230,10 @@ void bind_array(py::module_& m) {
                                 {Py_tp_getset, getset},
                                 {Py_tp_methods, methods},
                                 {Py_mp_subscript, reinterpret_cast<void*>(array_subscript)},
+                                {Py_nb_add, reinterpret_cast<void*>(binary_slots[0])},
+                                {Py_nb_subtract, reinterpret_cast<void*>(binary_slots[1])},
+                                {Py_nb_multiply, reinterpret_cast<void*>(binary_slots[2])},
+                                {Py_nb_true_divide, reinterpret_cast<void*>(binary_slots[3])},
                                 {Py_tp_doc, const_cast<char*>("Strided array of one dtype on a counted buffer.")},
                                 {0, nullptr}};
   static PyType_Spec spec = {"fastnn._cpu.Array", sizeof(PyArray), 0,

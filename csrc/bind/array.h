@@ -58,9 +58,13 @@ void bind_record(pybind11::module_& m);       // record.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp
+void bind_named(pybind11::module_& m);        // named.cpp: functions whose errors name them
+void bind_operators(pybind11::module_& m);    // operators.cpp
 void bind_program(pybind11::module_& m);      // program.cpp
 void bind_product(pybind11::module_& m);      // product.cpp
 extern PyMethodDef view_methods[];            // views.cpp
 PyObject* array_subscript(PyObject* x, PyObject* key);  // index.cpp: x[key]
+extern PyObject* (*const binary_slots[4])(PyObject*, PyObject*);  // operators.cpp: + - * /
+PyObject* recorded(PyObject* y, PyObject* op, PyObject* a, PyObject* b);  // record.cpp: record(y, op, (a, b)); takes y
 
 }  // namespace fastnn

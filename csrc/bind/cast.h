@@ -125,7 +125,11 @@ template <> struct Argument<int64_t> {
 };
 template <> struct Argument<bool> {
   bool value;
-  Argument(PyObject* o, Where) : value(PyObject_IsTrue(o) == 1) {}
+  Argument(PyObject* o, Where) {
+    int truth = PyObject_IsTrue(o);
+    if (truth < 0) throw pybind11::error_already_set();
+    value = truth != 0;
+  }
   int64_t bytes() const { return 0; }
 };
 template <> struct Argument<double> {

@@ -92,6 +92,8 @@ PYBIND11_MODULE(_cpu, m) {
   bind_elementwise(m);
   bind_index(m);
   bind_listen(m);
+  bind_named(m);
+  bind_operators(m);
   bind_program(m);
   bind_product(m);
   for (PyMethodDef* f = functions; f->ml_name; ++f) m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));

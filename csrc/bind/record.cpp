@@ -98,6 +98,19 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
   });
 }
 
+}  // namespace
+
+PyObject* recorded(PyObject* y, PyObject* op, PyObject* a, PyObject* b) {
+  PyObject* args = PyTuple_Pack(2, a, b);
+  PyObject* given[] = {y, op, args};
+  PyObject* result = args ? py_record(nullptr, given, 3) : nullptr;
+  Py_XDECREF(args);
+  Py_DECREF(y);
+  return result;
+}
+
+namespace {
+
 // stale(y) -> None, or the position of a saved argument (-1: the output) that was changed after y was computed.
 PyObject* py_stale(PyObject*, PyObject* y) {
   return guarded([&]() -> PyObject* {

@@ -30,9 +30,9 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, named as _named
 
-globals().update({name: getattr(_tensor, name) for name in _tensor.__all__})
+globals().update({name: _named(getattr(_tensor, name)) for name in _tensor.__all__})
 globals().update(ops.exported("__all__"))
 newaxis = None
 pi, e, inf, nan = 3.141592653589793, 2.718281828459045, _tensor.np.inf, _tensor.np.nan

@@ -1,4 +1,13 @@
-"""Exceptions that satisfy both guesses: code that expects PyTorch's class and code that expects NumPy's."""
+"""Exceptions that satisfy both guesses (code that expects PyTorch's class and code that expects NumPy's), and their messages."""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import inspect
+import re
+
+from . import _cpu
 
 
 class ShapeError(RuntimeError, ValueError):
@@ -11,3 +20,65 @@ class BoundsError(RuntimeError, IndexError):
 
 class DTypeError(RuntimeError, TypeError):
     """Element types that do not fit: PyTorch raises RuntimeError here, NumPy TypeError."""
+
+
+@functools.cache
+def named(f):
+    """f as users call it: what goes wrong in it is an exception that names it. (f itself if it is no plain function.)
+
+    Ops check what must fit (shapes, dtypes, ranges) and say so themselves. That each argument is of the kind at all, a
+    tensor where a tensor is needed, they find by using it; the error of that use is worded here, once for all.
+    """
+    return functools.update_wrapper(_cpu.named(f, _blame), f) if inspect.isfunction(f) else f
+
+
+copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
+
+
+def _blame(f, error, args, kwargs):
+    """The exception to raise for `error`, which f(*args, **kwargs) raised."""
+    if not isinstance(error, Exception) or not error.args or not _ours(error):
+        return error
+    name, text = f.__name__.removeprefix("__").removesuffix("__"), str(error.args[-1])
+    kind = type(error)
+    if isinstance(error, AttributeError):  # of an argument that is no tensor
+        kind = TypeError
+    elif kind.__module__.startswith("numpy"):
+        kind, text = next(c for c in (MemoryError, TypeError, IndexError, ValueError, RuntimeError) if isinstance(error, c)), str(error)
+    if kind is not type(error):
+        new = kind(f"{name}: {text}, in {_call(name, args, kwargs)}")
+        new.__cause__ = error
+        return new
+    if kind is TypeError and name.rstrip("_") not in text and not names_an_op(text):  # others are PyTorch's words, kept as they are
+        error.args = (f"{name}: {text}, in {_call(name, args, kwargs)}",)
+    return error
+
+
+def names_an_op(message):
+    """Whether it begins with the name of a function: "matmul: ...", "cat(): ...", "linalg.inv: ...", '"neg" not implemented'."""
+    return re.match(r"\"?[\w.]+\"?(\(\))?(: | not implemented|\(\) )", message) is not None
+
+
+def _ours(error):
+    """Whether it was raised in fastnn (or NumPy on its behalf), not in a function that the user handed in."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in (__package__, "numpy"):
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def _call(name, args, kwargs):
+    """The call in words: "add(float32[2, 3], alpha=None)"."""
+    words = [_word(a) for a in args] + [f"{k}={_word(v)}" for k, v in kwargs.items()]
+    return f"{name}({', '.join(words)})"
+
+
+def _word(x):
+    if isinstance(x, _cpu.Array):
+        return f"{str(x.dtype).removeprefix('fastnn.')}{list(x.shape)}"
+    if isinstance(x, (list, tuple)):
+        inside = ", ".join(_word(v) for v in x[:4]) + (", ..." if len(x) > 4 else "")
+        return f"[{inside}]" if isinstance(x, list) else f"({inside})"
+    return repr(x) if x is None or (isinstance(x, (bool, int, float, str)) and len(repr(x)) < 40) else type(x).__name__

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import device as _device
 from .amp import autocast
 from .autodiff import is_grad_enabled
+from .device import CPU
+from .device import device as _device
+from .errors import named
 from .func import vmap
 from .nn import functional as F
 from .tensor import tensor
@@ -18,6 +20,7 @@ _SAME = (
 globals().update({name: getattr(F, name) for name in _SAME})
 
 
+@named
 def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """nn.functional.embedding with its arguments the other way round, as torch.embedding has them."""
     return F.embedding(indices, weight, None if padding_idx < 0 else padding_idx)
@@ -41,12 +44,12 @@ def get_float32_matmul_precision():
 
 def get_default_device():
     """Where new tensors are made."""
-    return _device.CPU
+    return CPU
 
 
 def set_default_device(device):
     """Accepts the CPU. RuntimeError for a device that this installation does not have."""
-    _device.device(device if device is not None else "cpu")
+    _device(device if device is not None else "cpu")
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
@@ -63,6 +66,7 @@ def is_inference_mode_enabled():
     return not is_grad_enabled()
 
 
+@named
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
     """A 0-d tensor."""
     return tensor(s, dtype=dtype, device=device, requires_grad=requires_grad)

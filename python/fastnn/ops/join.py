@@ -229,6 +229,8 @@ def tensor_split(input, indices_or_sections, dim=0):
     if not isinstance(cuts, (list, tuple)):
         if cuts < 1:
             raise ShapeError(f"number of sections must be larger than 0, got {cuts}")
+        if cuts >= 2**31:
+            raise MemoryError(f"tensor_split: {cuts} tensors do not fit into memory")
         return _pieces(input, dim, [n // cuts + (i < n % cuts) for i in range(cuts)])
     edges = [0] + [slice(c).indices(n)[1] for c in cuts] + [n]
     return tuple(

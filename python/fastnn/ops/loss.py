@@ -111,7 +111,7 @@ def _check_classes(name, input, target, weight):
     if not input.dtype.is_floating_point:
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
     if target.dtype is not dtypes.int64:
-        raise DTypeError(f"expected scalar type Long but found {_SCALAR_TYPES[target.dtype]}")
+        raise DTypeError(f"expected scalar type Long but found {_SCALAR_TYPES.get(target.dtype, target.dtype)}")
     if input.ndim == 0:
         raise ShapeError(f"{name}: input should have at least 1 dimension")
     if input.ndim == 1:

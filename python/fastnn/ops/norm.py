@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 
 from .. import _cpu
 from ..autodiff import no_grad, op
@@ -217,6 +218,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     input (N, C, *) → the same;  weight, bias (C). ShapeError unless num_groups divides C.
     """
     _check_channels("group_norm", input, weight=weight, bias=bias)
+    num_groups = operator.index(num_groups)
     if num_groups <= 0:
         raise ShapeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if not input._shape[1]:
@@ -228,7 +230,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input._shape)} and num_groups={num_groups}"
         )
-    return _group_norm(input, weight, bias, groups=int(num_groups), eps=float(eps))
+    return _group_norm(input, weight, bias, groups=num_groups, eps=float(eps))
 
 
 def instance_norm(

@@ -52,6 +52,9 @@ def _operator(f, op, kernel, swapped):
     return method
 
 
+_SLOTS = ("add", "sub", "mul", "truediv")  # of two tensors in C: bind/operators.cpp
+
+
 def _operators():
     for symbol, f, op in (
         ("add", add, ew._add), ("sub", ew.sub, ew._sub), ("mul", ew.mul, ew._mul), ("truediv", ew.div, ew._div),
@@ -60,10 +63,13 @@ def _operators():
         ("rshift", ew.bitwise_right_shift, None),
     ):  # fmt: skip
         kernel = getattr(_cpu, f.__name__)
-        for prefix in ("", "r"):
-            method = _operator(f, op, kernel, prefix == "r")
-            method.__name__ = method.__qualname__ = f"__{prefix}{symbol}__"
-            setattr(Tensor, method.__name__, method)
+        methods = [_operator(f, op, kernel, swapped) for swapped in (False, True)]
+        if symbol in _SLOTS:
+            _cpu.set_operator(_SLOTS.index(symbol), kernel, op, *methods)
+        else:
+            for prefix, method in zip(("", "r"), methods, strict=True):
+                method.__name__ = method.__qualname__ = f"__{prefix}{symbol}__"
+                setattr(Tensor, method.__name__, method)
         update = inplace(f, kernel)
         update.__name__ = f"__i{symbol}__"
         setattr(Tensor, update.__name__, update)
@@ -72,7 +78,13 @@ def _operators():
         method.__name__ = method.__qualname__ = f"__{f.__name__}__"
         setattr(Tensor, method.__name__, method)
     Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = ew.neg, positive, ew.abs, bitwise_not
-    Tensor.where = lambda input, condition, other: where(condition, input, other)
+
+    def where_method(input, condition, other):
+        """input where condition holds, other elsewhere."""
+        return where(condition, input, other)
+
+    where_method.__name__ = where_method.__qualname__ = "where"
+    Tensor.where = where_method
     Tensor.__pow__ = lambda a, b: pow(a, b)
     Tensor.__rpow__ = lambda a, b: ew._pow(b, a)
     Tensor.__ipow__ = inplace(pow)
