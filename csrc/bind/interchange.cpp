@@ -92,7 +92,7 @@ py::object to_numpy(py::object x, bool writeable) {
   refuse_batched(a, "numpy()");
   const View& v = a.view;
   std::vector<py::ssize_t> shape(v.shape, v.shape + v.ndim), strides(v.strides, v.strides + v.ndim);
-  for (auto& s : strides) s *= itemsize(v.dtype);
+  for (auto& s : strides) s = v.numel() ? s * itemsize(v.dtype) : itemsize(v.dtype);  // those of an empty array may be of any size
   py::object keep = py::reinterpret_steal<py::object>(wrap(Array(a)));  // not x itself: its history need not live on
   py::array out(numpy_dtype(v.dtype), shape, strides, v.data, keep);
   if (a.buffer->readonly || !writeable) out.attr("setflags")(py::arg("write") = false);

@@ -34,7 +34,7 @@ def main():
     domain = pinn.Interval(-1, 1) * pinn.Time(0, 1)
     terms = [pinn.Equation(allen_cahn, points=500 if args.quick else 4000, sampler="lhs", name="allen-cahn")]
     problem = pinn.Problem(domain, pinn.MLP(domain, [20] * 3), terms, transform=start_and_ends, seed=args.seed)
-    history = pinn.solve(problem, adam=10 if args.quick else 1000, lbfgs=20 if args.quick else 4000)
+    history = pinn.solve(problem, adam=10 if args.quick else 1000, lbfgs=20 if args.quick else 4000, capture=True)
     data = scipy.io.loadmat(Path(os.environ["FASTNN_DATA"]) / "pinn/deepxde/Allen_Cahn.mat")
     t, x = np.meshgrid(data["t"].ravel(), data["x"].ravel(), indexing="ij")
     points = np.stack([x.ravel(), t.ravel()], 1)

@@ -39,7 +39,7 @@ def main():
         terms = [pinn.Equation(burgers, points=points[chosen]), pinn.Data(points[chosen], measured)]
         start = {"lambda1": 0.0, "log_lambda2": -6.0}
         problem = pinn.Problem(domain, pinn.MLP(domain, [20] * 5), terms, coefficients=start, seed=args.seed)
-        history = pinn.solve(problem, adam=10 if args.quick else 200, lbfgs=20 if args.quick else 2000)
+        history = pinn.solve(problem, adam=10 if args.quick else 200, lbfgs=20 if args.quick else 2000, capture=True)
         lambda1, lambda2 = float(problem.coefficients["lambda1"]), float(fastnn.exp(problem.coefficients["log_lambda2"]))
         print(
             f"noise {noise:.0%}: lambda1 {lambda1:.5f} ({abs(lambda1 - 1):.2%} off, bar 1%), "

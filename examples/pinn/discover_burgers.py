@@ -39,7 +39,7 @@ def main():
     fastnn.manual_seed(args.seed)
     domain = pinn.Interval(-1, 1) * pinn.Time(0, 1)
     problem = pinn.Problem(domain, pinn.MLP(domain, [30] * 4), [pinn.Data(points[chosen], u[chosen])], seed=args.seed)
-    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 2000)
+    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 2000, capture=True)
     print(f"network: relative L2 error {problem.error(points, u):.1e}, {history.seconds[-1]:.0f} s, seed {args.seed}")
 
     at = domain.sample(5000, "sobol", args.seed)

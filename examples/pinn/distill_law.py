@@ -32,7 +32,7 @@ def main():
     a = law(*points.T)
     measured = a + 0.01 * a.std() * rng.standard_normal(len(a))
     problem = pinn.Problem(domain, pinn.MLP(domain, [16, 16]), [pinn.Data(points, measured)], outputs="a")
-    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 300)
+    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 300, capture=True)
     print(f"network: relative L2 error {problem.error(points, a):.1e}, {history.seconds[-1]:.1f} s, seed {args.seed}")
 
     at = domain.sample(900, "grid")

@@ -29,7 +29,7 @@ def main():
     domain = pinn.Interval(0, 1) * pinn.Time(0, 1)
     terms = [pinn.Equation(heat, points=600), pinn.Dirichlet(0.0, points=100), pinn.Initial(lambda x: fastnn.sin(PI * x), points=100)]
     problem = pinn.Problem(domain, pinn.MLP(domain, [20, 20, 20]), terms, seed=args.seed)
-    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 800)
+    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 800, capture=True)
     points = np.stack(np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101), indexing="ij"), -1).reshape(-1, 2)
     error = problem.error(points, exact(*points.T))
     print(f"relative L2 error {error:.1e} (bar 1e-03), {history.seconds[-1]:.1f} s, seed {args.seed}")

@@ -37,7 +37,7 @@ def main():
     ten_times = lambda x, y, z: (10 * x, 10 * y, 10 * z)  # noqa: E731  the path is of that size
     start = dict.fromkeys(TRUE, 1.0)
     problem = pinn.Problem(domain, net, terms, outputs=outputs, coefficients=start, transform=ten_times, seed=args.seed)
-    history = pinn.solve(problem, adam=10 if args.quick else 1000, lbfgs=20 if args.quick else 3000)
+    history = pinn.solve(problem, adam=10 if args.quick else 1000, lbfgs=20 if args.quick else 3000, capture=True)
     for name, value in TRUE.items():
         found = float(problem.coefficients[name])
         print(f"{name:6} {found:.4f} ({abs(found / value - 1):.2%} off, bar 1%)")

@@ -84,7 +84,7 @@ def main():
         fastnn.manual_seed(args.seed)
         seconds = 0.0
         for problem in make():
-            seconds += pinn.solve(problem, lbfgs=20 if args.quick else iterations).seconds[-1]
+            seconds += pinn.solve(problem, lbfgs=20 if args.quick else iterations, capture=True).seconds[-1]
         x = np.linspace(*problem.domain.low, *problem.domain.high, 501)
         error = pinn.relative_l2(problem.predict(x), exact(x))
         print(f"{make.__name__:16} relative L2 error {error:.1e} (bar 1e-03), {seconds:.1f} s, seed {args.seed}")

@@ -24,7 +24,7 @@ def main():
     fastnn.manual_seed(args.seed)
     domain = pinn.Interval(-1, 1)
     problem = pinn.Problem(domain, pinn.MLP(domain, [20, 20]), [pinn.Equation(poisson, points=64, sampler="grid"), pinn.Dirichlet(0.0)])
-    history = pinn.solve(problem, adam=50, lbfgs=20 if args.quick else 500)
+    history = pinn.solve(problem, adam=50, lbfgs=20 if args.quick else 500, capture=True)
     x = np.linspace(-1, 1, 1001)
     print(f"relative L2 error {problem.error(x, np.sin(PI * x)):.1e} (bar 1e-03), {history.seconds[-1]:.1f} s, seed {args.seed}")
     if args.plot:

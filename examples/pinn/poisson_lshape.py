@@ -89,7 +89,7 @@ def main():
     net = pinn.MLP(domain, [24, 24, 24], features=Straighten(), scale=False)
     terms = [pinn.Equation(poisson, points=600)]
     problem = pinn.Problem(domain, net, terms, transform=zero_on_the_boundary, seed=args.seed)
-    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 3000)
+    history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 3000, capture=True)
     points = domain.sample(10_000, rng=1)
     exact, integral = reference(points)
     error = problem.error(points, exact)

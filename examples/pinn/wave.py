@@ -40,7 +40,7 @@ def main():
     ]
     net = pinn.MLP(domain, [40, 40], features=pinn.FourierFeatures(2, 30, scale=3.0, rng=args.seed))
     problem = pinn.Problem(domain, net, terms, transform=lambda x, u: 4 * x * (1 - x) * u, seed=args.seed)
-    history = pinn.solve(problem, lbfgs=20 if args.quick else 1200)
+    history = pinn.solve(problem, lbfgs=20 if args.quick else 1200, capture=True)
     points = np.stack(np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101), indexing="ij"), -1).reshape(-1, 2)
     error = problem.error(points, exact(*points.T))
     print(f"relative L2 error {error:.1e} (bar 1e-02), {history.seconds[-1]:.1f} s, seed {args.seed}")
