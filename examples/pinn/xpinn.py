@@ -46,7 +46,7 @@ def main():
     ):
         fastnn.manual_seed(args.seed)
         problem = pinn.Problem(domain, net(), terms, seed=args.seed)
-        history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 800, capture=True)
+        history = pinn.solve(problem, adam=100, lbfgs=20 if args.quick else 800)  # not captured: placing the points reads them
         error = problem.error(points, exact(*points.T))
         print(f"{name:13} relative L2 error {error:.1e}{' (bar 1e-02)' if joined in terms else ''}, {history.seconds[-1]:.1f} s, seed {args.seed}")
     if args.plot:
