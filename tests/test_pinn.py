@@ -218,6 +218,8 @@ def test_bad_terms():
         (lambda: pinn.Periodic("y"), "no coordinate 'y'"),
         (lambda: pinn.Data([[0.5]], [1, 2]), r"values of shape \(2, 1\) for 1 points"),
         (lambda: pinn.Dirichlet(0.0, weight=-1), "weight must be a number >= 0"),
+        (lambda: pinn.Equation(lambda u: u, points=-1), "equation: expected a number of points >= 0, got -1"),
+        (lambda: pinn.Dirichlet(0.0, sampler="sobel"), "dirichlet: unknown sampler 'sobel'"),
     ]:
         with pytest.raises(ValueError, match=message):
             pinn.Problem(domain, net, [term()])
@@ -225,6 +227,8 @@ def test_bad_terms():
         pinn.Problem(domain, net, [pinn.Dirichlet(0.0, output="v")]).losses()
     with pytest.raises(ValueError, match="different names"):
         pinn.Problem(domain, net, [], outputs=("x",))
+    with pytest.raises(ValueError, match="no terms"):
+        pinn.solve(pinn.Problem(domain, pinn.MLP(1, [4]), []), adam=1)
     with pytest.raises(ValueError, match=r"predict: point 0 \(x=2\) is outside"):
         pinn.Problem(domain, net, []).predict([2.0])
     with pytest.raises(ValueError, match=r"gives shape \[5, 1\] for 2 outputs"):

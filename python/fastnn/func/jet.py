@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import Array, check_fresh, grad
+from ..autodiff import Array, check_fresh, grad, no_derivative
 from ..dtypes import float64
 from ..errors import ShapeError
 from ..grad_mode import enable_grad
@@ -213,6 +213,8 @@ def _derivatives(f, x, directions, wanted):
         y = f(own)
     if not isinstance(y, Array):
         raise TypeError(f"jet: f must return a Tensor, not {type(y).__name__}")
+    if not y._floating:
+        raise TypeError(f"jet: f must return a floating-point Tensor, got {y.dtype}{no_derivative(y)}")
     seed = [own] + [None] * (len(orders.indices) - 1)
     for i, a in enumerate(orders.indices):
         if sum(a) == 1:

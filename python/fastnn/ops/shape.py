@@ -63,7 +63,10 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
     dtype = input.dtype if dtype is None else dtypes.as_dtype(dtype)
     if dtype is input.dtype:
         return _clone(input) if copy else input
-    return _to(input, dtype=dtype)
+    y = _to(input, dtype=dtype)
+    if input._steps is not None:  # argmax(x).float(): messages still name argmax
+        y._steps = input._steps
+    return y
 
 
 def broadcast_tensors(*tensors):

@@ -75,6 +75,8 @@ class Training:
             raise ValueError(f"solve: expected numbers of steps >= 0, got adam={adam}, lbfgs={lbfgs}")
         if capture and (weights or attention):
             raise ValueError("solve: capture=True replays a fixed loss; weights and attention change it")
+        if not problem.terms:
+            raise ValueError("solve: the problem has no terms, so nothing to train for")
         self.problem, self.adam, self.lbfgs = problem, adam, lbfgs
         self.weights, self.attention, self.refine, self.capture = weights, attention, refine, capture
         self.parameters = problem.parameters()

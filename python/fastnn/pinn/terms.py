@@ -11,6 +11,7 @@ import numpy as np
 from ..ops.join import cat
 from ..tensor import Tensor, full, tensor
 from .fields import by_name, d
+from .sampling import SAMPLERS
 
 __all__ = ["Condition", "Data", "Dirichlet", "Equation", "Initial", "Neumann", "Periodic", "Robin", "Term"]
 
@@ -22,6 +23,10 @@ class Term:
         self.wanted, self.name, self.weight, self.sampler = points, name or type(self).__name__.lower(), float(weight), sampler
         if not self.weight >= 0:
             raise ValueError(f"{self.name}: the weight must be a number >= 0, got {weight}")
+        if isinstance(points, (int, np.integer)) and points < 0:
+            raise ValueError(f"{self.name}: expected a number of points >= 0, got {points}")
+        if sampler not in SAMPLERS:
+            raise ValueError(f"{self.name}: unknown sampler {sampler!r}; there are: {', '.join(SAMPLERS)}")
         self.points = None
         self.derivatives = set()  # those its residuals have asked for: the next pass computes all at once
 
