@@ -13,15 +13,14 @@
 // written once: its indices are grouped first, in order, so the sums are the same for any number of threads.
 #include "../../core/error.h"
 #include "../../core/parallel.h"
-#include "../../core/simd.h"
 #include "../declare.h"
 #include "../index/group.h"
+#include "../segment/rows.h"
 
 namespace fastnn::FN_ISA {
 namespace {
 
 constexpr int64_t GRAIN = 32768;  // numbers read a chunk
-constexpr int64_t AHEAD = 8;      // rows fetched before they are added
 
 struct Bags {
   const int64_t *index, *offsets;
@@ -58,41 +57,6 @@ struct Bags {
     return n ? 1. / double(n) : 1.;
   }
 };
-
-// y[0 .. V vectors), or n < a vector of them: scale Σ_k weight(k) x(k), k in [begin, end). x(k) is null where k takes no part.
-template <int V, bool Part, class T, class X, class P>
-FN void sum_columns(T* y, int64_t n, int64_t begin, int64_t end, int64_t total, const X& x, const P& weight, T scale) {
-  vec<T> acc[V] = {};
-  for (int64_t k = begin; k < end; ++k) {
-    if (k + AHEAD < total)  // also of the next bag
-      if (const T* next = x(k + AHEAD))
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) __builtin_prefetch(next + v * lanes<T>);
-    const T* row = x(k);
-    if (!row) continue;
-    T p = weight(k);
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) acc[v] += p * (Part ? load_n(row, n) : load(row + v * lanes<T>));
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) {
-    if constexpr (Part) store_n(y, scale * acc[v], n);
-    else store(y + v * lanes<T>, scale * acc[v]);
-  }
-}
-template <class T, class X, class P>
-FN void sum_rows(T* y, int64_t width, int64_t begin, int64_t end, int64_t total, const X& x, const P& weight, T scale) {
-  constexpr int W = lanes<T>, MOST = VECTOR_BYTES == 64 ? 8 : 4;
-  int64_t j = 0;
-  auto from = [&](int64_t k) __attribute__((always_inline)) {
-    const T* row = x(k);
-    return row ? row + j : row;
-  };
-  for (; j + MOST * W <= width; j += MOST * W) sum_columns<MOST, false>(y + j, W, begin, end, total, from, weight, scale);
-  for (; j + 2 * W <= width; j += 2 * W) sum_columns<2, false>(y + j, W, begin, end, total, from, weight, scale);
-  for (; j + W <= width; j += W) sum_columns<1, false>(y + j, W, begin, end, total, from, weight, scale);
-  if (j < width) sum_columns<1, true>(y + j, width - j, begin, end, total, from, weight, scale);
-}
 
 template <class F> void with_type(const View& x, const F& f) {
   if (x.dtype == DType::f32) return f(float{});

@@ -5,7 +5,7 @@
 namespace fastnn::FN_ISA {
 
 // Groups b = 0 … n-1 by group(b), keeping their order: order[start[g]] … order[start[g + 1] - 1] are group g's.
-template <class G> static void group_by(int64_t n, int64_t groups, int32_t* start, int32_t* order, const G& group) {
+template <class I, class G> static void group_by(int64_t n, int64_t groups, I* start, int32_t* order, const G& group) {
   for (int64_t g = 0; g <= groups; ++g) start[g] = 0;
   for (int64_t b = 0; b < n; ++b) {
     int64_t g = group(b);
