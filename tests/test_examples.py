@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing"} | {
+NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing", "cora": "graphs", "char_gpt": "text"} | {
     "sequences/names": "text", "sequences/forecasting": "timeseries", "sequences/activity": "activity", "sequences/sentiment": "sentiment",
     "sequences/spoken_digits": "speech",
 } | {
