@@ -14,6 +14,7 @@ from .module import Module
 from .norm import *
 from .parameter import Buffer, Parameter
 from .pool import *
+from .positions import *
 from .rnn import *
 from .shaping import *
 from .sparse import *
