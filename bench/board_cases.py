@@ -137,6 +137,23 @@ def max_pool_jax(jnp, jax, x, d):
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 3, 3), (1, 1, 2, 2), ((0, 0), (0, 0), (1, 1), (1, 1)))
 
 
+def edges(rng, d):
+    """Numbers at the edges of a graph, and the node each edge leads to, in any order."""
+    return normal(rng, d.edges, d.width), rng.integers(0, d.nodes, d.edges)
+
+
+def segment_sum(lib, F, x, i, d):
+    return lib.segment_sum(x, i, d.nodes) if hasattr(lib, "segment_sum") else x.new_zeros(d.nodes, d.width).index_add(0, i, x)
+
+
+def segment_softmax(lib, F, x, i, d):
+    if hasattr(lib, "segment_softmax"):
+        return lib.segment_softmax(x, i, d.nodes)
+    largest = x.new_zeros(d.nodes, d.width).scatter_reduce(0, i[:, None].expand_as(x), x, "amax", include_self=False)
+    e = (x - largest[i]).exp()
+    return e / x.new_zeros(d.nodes, d.width).index_add(0, i, e)[i]
+
+
 def bags_of_ids(rng, d):
     starts = np.sort(rng.integers(0, d.ids, d.bags))
     starts[0] = 0
@@ -208,6 +225,15 @@ KERNELS = (
         lambda lib, F, x, y, steps, labels, d: F.ctc_loss(x, y, steps, labels),
         lambda d: 60.0 * d.steps * d.batch * (2 * d.labels + 1), lambda d: 4.0 * d.steps * d.batch * d.classes,
         "steps batch classes labels", back=(2.0, 2.0),
+    ),
+    BoardCase(
+        "22a segment_sum", {"edges": 13264, "nodes": 2708, "width": 64}, edges, segment_sum, lambda d: 1.0 * d.edges * d.width,
+        lambda d: 4.0 * (d.edges + d.nodes) * d.width, "edges nodes width", back=(0.0, 1.0),
+        jax=lambda jnp, jax, x, i, d: jax.ops.segment_sum(x, i, d.nodes),
+    ),
+    BoardCase(
+        "22b segment_softmax", {"edges": 13264, "nodes": 2708, "width": 8}, edges, segment_softmax,
+        lambda d: 20.0 * d.edges * d.width, lambda d: 8.0 * d.edges * d.width, "edges nodes width", back=(0.5, 1.5),
     ),
 )  # fmt: skip
 
