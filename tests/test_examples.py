@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing", "cora": "graphs", "char_gpt": "text"} | {
-    "sequences/names": "text", "sequences/forecasting": "timeseries", "sequences/activity": "activity", "sequences/sentiment": "sentiment",
-    "sequences/spoken_digits": "speech",
+NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing", "cora": "graphs"} | {
+    "sequences/names": "text", "sequences/char_gpt": "text", "sequences/forecasting": "timeseries",
+    "sequences/activity": "activity", "sequences/sentiment": "sentiment", "sequences/spoken_digits": "speech",
 } | {
     f"pinn/{name}": "pinn" for name in ("burgers", "burgers_inverse", "allen_cahn", "lorenz_inverse", "discover_burgers")
 }
