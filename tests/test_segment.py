@@ -81,6 +81,25 @@ def test_softmax_of_large_scores_sums_to_one(rng):
     np.testing.assert_allclose(fastnn.segment_sum(p, ids, 7).numpy(), 1)
 
 
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "min", "prod"])
+@pytest.mark.parametrize("initial", [None, 0.5])
+def test_segment_reduce_equals_torch(reduce, initial, rng):
+    x = rng.standard_normal((2, 6, 3))
+    for lengths, data in (([3, 0, 3], x[0]), ([[3, 0, 3], [1, 5, 0]], x), ([2, 4], x[1, :, 0])):
+        results = []
+        for lib in (fastnn, torch):
+            for options in ({"lengths": lib.tensor(lengths)}, {"offsets": lib.tensor([[0, *np.cumsum(n)] for n in np.atleast_2d(lengths)])}):
+                if data.ndim < 3 and "offsets" in options:
+                    options["offsets"] = options["offsets"][0]
+                leaf = lib.from_numpy(data.copy()).requires_grad_()
+                y = lib.segment_reduce(leaf, reduce, axis=np.ndim(lengths) - 1, initial=initial, **options)
+                (lib.where(lib.isfinite(y), y, 0.0) ** 2).sum().backward()
+                results.append((y.detach().numpy(), leaf.grad.numpy()))
+        for y, gradient in results:
+            np.testing.assert_allclose(y, results[-1][0], rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(gradient, results[-1][1], rtol=1e-12, atol=1e-12)
+
+
 X = fastnn.ones(3, 2)
 IDS = fastnn.tensor([0, 1, 1])
 COL = fastnn.tensor([0, 1])
@@ -101,6 +120,11 @@ BAD = [
     (lambda: fastnn.csr_matmul(fastnn.tensor([0, 2]), COL, fastnn.ones(3), X), RuntimeError, "expected values of shape"),
     (lambda: fastnn.csr_matmul(fastnn.tensor([0, 2]), COL, V.double(), X), RuntimeError, "of one type"),
     (lambda: fastnn.csr_matmul(COL[:0], COL, V, X), RuntimeError, "one entry more"),
+    (lambda: fastnn.segment_reduce(X, "sum"), RuntimeError, "Either lengths or offsets"),
+    (lambda: fastnn.segment_reduce(X, "median", lengths=COL), RuntimeError, "must be either sum"),
+    (lambda: fastnn.segment_reduce(X, "sum", lengths=COL), RuntimeError, "to sum to data.size"),
+    (lambda: fastnn.segment_reduce(X, "sum", lengths=fastnn.tensor([4, -1])), RuntimeError, "negative"),
+    (lambda: fastnn.segment_reduce(X, "sum", lengths=fastnn.tensor([3]), axis=1), RuntimeError, "last dimension of lengths"),
 ]
 
 

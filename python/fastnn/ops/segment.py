@@ -6,16 +6,21 @@ without keeping the gathered rows; with (n, H) values every head of a graph atte
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from .. import dtypes
 from ..autodiff import Array, op
 from ..creation import number
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import empty, empty_like
+from ..tensor import empty, empty_like, from_numpy, normalize_dim
 from .elementwise import where
 from .gather import gather
 from .index import INDEX_TYPES
 from .rows import index_select
+from .scatter_reduce import scatter_reduce
 from .shape import contiguous
 
 
@@ -154,10 +159,7 @@ def _arguments(name, data, segment_ids, num_segments):
         num_segments = int(ids.max().item()) + 1 if ids._size else 0
     if num_segments < 0:
         raise ValueError(f"{name}: num_segments must not be negative, got {num_segments}")
-    width = 1
-    for size in data._shape[1:]:
-        width *= size
-    return data.reshape((data._shape[0], width)), ids, int(num_segments)
+    return data.reshape((data._shape[0], math.prod(data._shape[1:]))), ids, int(num_segments)
 
 
 def _shaped(y, data):
@@ -204,6 +206,61 @@ def segment_softmax(data, segment_ids, num_segments=None):
     return _segment_softmax(x, ids, segments=segments).reshape(data._shape)
 
 
+def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None):
+    """Reduces neighbours along an axis, as many as lengths (..., S) says or between offsets (..., S + 1), as torch.segment_reduce.
+
+    reduce: "sum", "mean", "max", "min" or "prod"; the axis of data is the last one of lengths, the axes before it are those of
+    lengths. `initial` takes part in every segment; without it an empty one gives 0, nan, -inf, inf or 1. RuntimeError where
+    lengths do not add up to the axis. Of equal values the first gets the gradient.
+    """
+    name = "segment_reduce"
+    _floats(name, "data", data)
+    if indices is not None:
+        raise RuntimeError(f"{name}(): indices based reduction is not supported yet.")
+    if lengths is None and offsets is None:
+        raise RuntimeError(f"{name}(): Either lengths or offsets must be defined.")
+    what, counts = ("lengths", lengths) if lengths is not None else ("offsets", offsets)
+    if not isinstance(counts, Array) or counts.dtype not in INDEX_TYPES:
+        raise DTypeError(f"{name}: expected {what} of dtype int64 or int32, got {getattr(counts, 'dtype', type(counts).__name__)}")
+    reduce = {"amax": "max", "amin": "min"}.get(reduce, reduce)
+    if reduce not in ("sum", "mean", "max", "min", "prod"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    axis = normalize_dim(axis, data.ndim)
+    if axis != counts.ndim - 1:
+        raise RuntimeError(f"{name}(): Expected axis to be the last dimension of {what} but got {axis}.")
+    counts = np.asarray(counts.detach().numpy(), np.int64)
+    if lengths is None:
+        counts = np.diff(counts, axis=-1)
+    if (counts < 0).any():
+        raise RuntimeError("lengths contains negative value!")
+    if counts.shape[:-1] != data._shape[:axis] or (counts.sum(-1) != data._shape[axis]).any():
+        raise ShapeError(
+            f"{name}(): Expected all rows of lengths along axis to sum to data.size(lengths.dim()-1), got lengths {list(counts.shape)} "
+            f"and data {list(data._shape)}"
+        )
+    shape = (*counts.shape, *data._shape[axis + 1 :])
+    rows = data.reshape((counts.sum(), math.prod(data._shape[axis + 1 :])))
+    ids = from_numpy(np.repeat(np.arange(counts.size), counts.ravel()))
+    return _reduced(rows, ids, counts, reduce, initial).reshape(shape)
+
+
+def _reduced(rows, ids, counts, reduce, initial):
+    n = counts.size
+    if reduce in ("max", "min"):
+        y = _segment_max(rows if reduce == "max" else -rows, ids, segments=n)[0]
+        y = y if reduce == "max" else -y
+        return y if initial is None else y.clamp(min=initial) if reduce == "max" else y.clamp(max=initial)
+    if reduce == "prod":
+        start = number(1.0 if initial is None else initial, rows.dtype).expand((n, rows._shape[1]))
+        return scatter_reduce(start, 0, ids.unsqueeze(1).expand(rows._shape), rows, "prod")
+    y = _sum(rows, ids, n)
+    y = y if initial is None else y + initial
+    if reduce == "sum":
+        return y
+    least = 0 if initial is None else 1  # 0 / 0 is nan, the mean of nothing
+    return y / from_numpy(np.maximum(counts, least).reshape(n, 1).astype(rows.dtype.numpy))
+
+
 def csr_matmul(crow_indices, col_indices, values, dense):
     """Product of a sparse matrix in compressed rows, as torch.sparse_csr_tensor takes it, with dense (V, D), (V,) or (V, H, D).
 
@@ -234,5 +291,5 @@ def csr_matmul(crow_indices, col_indices, values, dense):
     return y.reshape((y._shape[0], *dense._shape[1:]))
 
 
-__all__ = ("csr_matmul", "segment_max", "segment_mean", "segment_min", "segment_softmax", "segment_sum")
+__all__ = ("csr_matmul", "segment_max", "segment_mean", "segment_min", "segment_reduce", "segment_softmax", "segment_sum")
 METHODS = ()
