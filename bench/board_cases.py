@@ -334,6 +334,41 @@ def recurrent_case(name, kind, gates):
     )  # fmt: skip
 
 
+def char_gpt(nn, F, d):
+    """nanoGPT's configuration for a CPU: attention and a small network, each added to its input, in every layer."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(d.width), nn.LayerNorm(d.width)
+            self.inward, self.outward = nn.Linear(d.width, 3 * d.width, bias=False), nn.Linear(d.width, d.width, bias=False)
+            self.wide, self.narrow = nn.Linear(d.width, 4 * d.width, bias=False), nn.Linear(4 * d.width, d.width, bias=False)
+
+        def forward(self, x):
+            n, t, _ = x.shape
+            q, k, v = (h.reshape(n, t, d.heads, -1).transpose(1, 2) for h in self.inward(self.norm1(x)).split(d.width, -1))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.outward(y.transpose(1, 2).reshape(n, t, d.width))
+            return x + self.narrow(F.gelu(self.wide(self.norm2(x))))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.places = nn.Embedding(d.letters, d.width), nn.Embedding(d.context, d.width)
+            self.layers = nn.Sequential(*[Block() for _ in range(d.layers)], nn.LayerNorm(d.width))
+
+        def forward(self, x):
+            h = self.layers(self.table(x) + self.places.weight[: x.shape[1]])
+            return F.linear(h, self.table.weight).reshape(-1, d.letters)
+
+    return Model()
+
+
+def char_gpt_flops(d):  # forward and twice that back; of the causal half of attention
+    tokens, row = d.batch * d.context, 12 * d.width**2 * d.layers + d.letters * d.width
+    return 6.0 * tokens * (row + d.layers * d.width * d.context)
+
+
 def image_batch(rng, d):
     return normal(rng, d.batch, d.channels, d.size, d.size), rng.integers(0, 10, d.batch)
 
@@ -352,6 +387,9 @@ STEPS = (
              optimizer="SGD", options={"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, scaled="batch"),
     recurrent_case("20a LSTM 64-128", "LSTM", 4),
     recurrent_case("20b GRU 64-128", "GRU", 3),
+    StepCase("20c nanoGPT on a CPU", {"batch": 12, "context": 64, "layers": 4, "heads": 4, "width": 128, "letters": 65}, char_gpt,
+             lambda rng, d: (rng.integers(0, d.letters, (d.batch, d.context)), rng.integers(0, d.letters, d.batch * d.context)),
+             char_gpt_flops, optimizer="AdamW", scaled="batch context"),
 )  # fmt: skip
 
 RESNET18 = (  # shapes of the 62 parameters of ResNet-18
