@@ -37,16 +37,28 @@ def random_geometry(rng):
             return (n, groups * c, *have), (groups * o, c, *kernel), (n, groups * o, *size), options
 
 
+def random_depthwise(rng):
+    """The same of a filter for each channel, of the sizes and strides that run plane by plane."""
+    while True:
+        kernel, stride, c = int(rng.choice([3, 5, 7])), int(rng.integers(1, 3)), int(rng.integers(1, 40))
+        n, have, padding = int(rng.integers(1, 4)), rng.integers(1, 60, 2).tolist(), rng.integers(0, 5, 2).tolist()
+        size = [(h + 2 * p - kernel) // stride + 1 for h, p in zip(have, padding, strict=True)]
+        if min(size) > 0:
+            options = {"stride": [stride] * 2, "padding": padding, "dilation": [1, 1], "groups": c}
+            return (n, c, *have), (c, 1, kernel, kernel), (n, c, *size), options
+
+
 @pytest.mark.parametrize("isa", ISAS)
-def test_integers_are_exact(isa, rng):
+@pytest.mark.parametrize("geometry", [random_geometry, random_depthwise])
+def test_integers_are_exact(geometry, isa, rng):
     """Integer values small enough for float32: every product and sum is exact, so any wrong index shows. Not of Winograd."""
-    end = time.monotonic() + 4
+    end = time.monotonic() + 3
     count = 0
-    with fastnn.isa(isa), fastnn.rung(conv2d="implicit"):
-        while count < 700 and time.monotonic() < end:
+    with fastnn.isa(isa), fastnn.rung(conv2d="implicit" if geometry is random_geometry else "production"):
+        while count < 600 and time.monotonic() < end:
             count += 1
             dtype = rng.choice(["float32", "float64"])
-            x, w, g, options = random_geometry(rng)
+            x, w, g, options = geometry(rng)
             x, w, g = (rng.integers(-8, 9, shape).astype(dtype) for shape in (x, w, g))
             b = rng.integers(-8, 9, w.shape[0]).astype(dtype)
             found = [
@@ -269,15 +281,26 @@ def test_special_values_stay_where_they_are(rng):
         seen = np.zeros((4, 3, 3, 3), bool)
         seen[:, 2, :2, 1:] = True
         assert np.array_equal(np.isfinite(dw), ~seen)
+        options["groups"] = 3
+        w, g = w[:3, :1], g[:, :3]
+        y = ops._conv2d(tensor(x), tensor(w), None, size=(7, 7), **options).numpy()
+        dw = ops._conv2d_dw(tensor(g), tensor(x), size=(3, 3), **options).numpy()
+        seen = np.zeros((2, 3, 7, 7), bool)
+        seen[1, 2, :2, 5:] = True
+        assert np.array_equal(np.isfinite(y), ~seen)
+        seen = np.zeros((3, 1, 3, 3), bool)
+        seen[2, 0, :2, 1:] = True
+        assert np.array_equal(np.isfinite(dw), ~seen)
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("kernel", [3, 2])
-def test_threads_give_the_same_bits(isa, kernel, rng):
-    """On Winograd tiles (3) and as an implicit product (2)."""
-    size = (20 - kernel, 22 - kernel)
-    x, w, g = (rng.standard_normal(s).astype("f") for s in ((6, 40, 17, 19), (70, 40, kernel, kernel), (6, 70, *size)))
-    options = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+@pytest.mark.parametrize("kernel, groups", [(3, 1), (2, 1), (3, 40)])
+def test_threads_give_the_same_bits(isa, kernel, groups, rng):
+    """On Winograd tiles, as an implicit product, and plane by plane."""
+    size, filters = (20 - kernel, 22 - kernel), 70 if groups == 1 else 40
+    shapes = (6, 40, 17, 19), (filters, 40 // groups, kernel, kernel), (6, filters, *size)
+    x, w, g = (rng.standard_normal(s).astype("f") for s in shapes)
+    options = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": groups}
     results = set()
     for threads in (1, 2, 3, 7):
         with fastnn.isa(isa), fastnn.threads(threads):

@@ -9,9 +9,11 @@
 // so each one's derivatives are the other two. x (N, C, H, W), w (O, C / groups, P, Q), y and g (N, O, H', W'); 1-d
 // convolutions run as height 1. This file only chooses the way:
 //
+//    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
 //    winograd.h               3×3 and 5×5 filters of stride and dilation 1, float32, where its transforms pay
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
+#include "depthwise.h"
 #include "winograd_weights.h"
 
 namespace fastnn::FN_ISA {
@@ -57,18 +59,92 @@ bool weights_on_tiles(const View& dw, const View& g, const View& x, const Conv2d
   return R == 3 ? winograd_weights<3>(p, t) : winograd_weights<5>(p, t);
 }
 
+// A filter for each channel, square, of a size and stride that depthwise.h has.
+bool depthwise(const View& x, const View& w, const View& g, const Conv2d& s) {
+  const int64_t K = w.shape[2];
+  return s.groups == x.shape[1] && s.groups == g.shape[1] && w.shape[1] == 1 && w.shape[3] == K && (K == 3 || K == 5 || K == 7) &&
+         s.stride[0] == s.stride[1] && s.stride[0] <= 2 && s.dilation[0] == 1 && s.dilation[1] == 1 && x.numel() && g.numel();
+}
+
+template <class F> bool with_size(int64_t K, int64_t S, const F& f) {
+  return K == 3 ? (S == 1 ? f(Constant<3>{}, Constant<1>{}) : f(Constant<3>{}, Constant<2>{}))
+       : K == 5 ? (S == 1 ? f(Constant<5>{}, Constant<1>{}) : f(Constant<5>{}, Constant<2>{}))
+                : (S == 1 ? f(Constant<7>{}, Constant<1>{}) : f(Constant<7>{}, Constant<2>{}));
+}
+
+struct Taps {  // a window over one plane and its lists
+  Scratch<int64_t> row, col, index;
+  Window window;
+  Taps(int64_t taps, const View& positions, const View& in, int64_t stride)
+      : row(taps), col(taps), index(taps),
+        window{1, positions.shape[2], positions.shape[3], in.shape[2], in.shape[3], {stride, stride}, 0, row, col, index} {}
+};
+
+template <class T> PlanesOf<T> planes_of(const View& out, const View& in, const View& w, const View& bias, bool flipped) {
+  return {in.ptr<T>(),  in.ptr<T>() + in.numel(),    out.ptr<T>(), w.ptr<T>(),   bias.ndim < 0 ? nullptr : bias.ptr<T>(),
+          in.shape[0] * in.shape[1], in.shape[1], w.shape[2] * w.shape[3], out.shape[2], out.shape[3], flipped};
+}
+
+// The convolution, and with `flipped` its input gradient of stride 1. Filters that partly see nothing go the general way.
+template <class T> bool filter_on_planes(const View& out, const View& in, const View& w, const View& bias, const Conv2d& s, bool flipped) {
+  const int64_t K = w.shape[2], S = s.stride[0];
+  Taps t(K * K, out, in, S);
+  for (int64_t i = 0; i < K * K; ++i)
+    add_tap(t.window, i / K - (flipped ? K - 1 - s.padding[0] : s.padding[0]),
+            i % K - (flipped ? K - 1 - s.padding[1] : s.padding[1]), i);
+  return t.window.taps == K * K && with_size(K, S, [&](auto size, auto stride) {
+    filter_planes<decltype(size)::value, decltype(stride)::value, T>(planes_of<T>(out, in, w, bias, flipped), t.window);
+    return true;
+  });
+}
+
+template <class T> bool spread_on_planes(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
+  const int64_t K = w.shape[2];
+  Taps t(K * K, dx, g, 1);
+  t.window.rows = ceil_div(dx.shape[2], 2), t.window.cols = ceil_div(dx.shape[3], 2);
+  Scratch<int64_t> phase(K * K);
+  for (int64_t i = 0; i < K * K; ++i) {
+    const int64_t row = i / K - s.padding[0], col = i % K - s.padding[1], taps = t.window.taps;
+    add_tap(t.window, -floor_div(row, 2), -floor_div(col, 2), i);
+    if (t.window.taps > taps) phase[taps] = 2 * (row & 1) + (col & 1);
+  }
+  if (t.window.taps == 0) return false;
+  spread_planes<T>(planes_of<T>(dx, g, w, bias, true), t.window, phase);
+  return true;
+}
+
+template <class T> bool weights_on_planes(const View& dw, const View& g, const View& x, const Conv2d& s) {
+  const int64_t K = dw.shape[2], S = s.stride[0];
+  Taps t(K * K, g, x, S);
+  for (int64_t i = 0; i < K * K; ++i) add_tap(t.window, i / K - s.padding[0], i % K - s.padding[1], i);
+  return t.window.taps == K * K && with_size(K, S, [&](auto size, auto stride) {
+    PlanesOf<T> p = planes_of<T>(dw, x, dw, View{}, false);
+    sum_taps<decltype(size)::value, decltype(stride)::value, T>(p, g.ptr<T>(), t.window);
+    return true;
+  });
+}
+
+template <class F> bool with_float(const View& v, const F& f) { return v.dtype == DType::f32 ? f(float()) : f(double()); }
+
 }  // namespace
 
-void conv2d(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d geometry) {
-  if (!on_tiles(y, x, w, bias, geometry, false)) conv2d_implicit(y, x, w, bias, geometry);
+void conv2d(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d s) {
+  if (depthwise(x, w, y, s) &&
+      with_float(y, [&](auto t) { return filter_on_planes<decltype(t)>(y, x, w, bias, s, false); })) return;
+  if (!on_tiles(y, x, w, bias, s, false)) conv2d_implicit(y, x, w, bias, s);
 }
 
-void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d geometry) {
-  if (!on_tiles(dx, g, w, bias, geometry, true)) conv2d_dx_implicit(dx, g, w, bias, geometry);
+void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
+  if (depthwise(dx, w, g, s) && with_float(dx, [&](auto t) {
+        return s.stride[0] == 1 ? filter_on_planes<decltype(t)>(dx, g, w, bias, s, true)
+                                : spread_on_planes<decltype(t)>(dx, g, w, bias, s);
+      })) return;
+  if (!on_tiles(dx, g, w, bias, s, true)) conv2d_dx_implicit(dx, g, w, bias, s);
 }
 
-void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d geometry) {
-  if (!weights_on_tiles(dw, g, x, geometry)) conv2d_dw_implicit(dw, g, x, geometry);
+void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d s) {
+  if (depthwise(x, dw, g, s) && with_float(dw, [&](auto t) { return weights_on_planes<decltype(t)>(dw, g, x, s); })) return;
+  if (!weights_on_tiles(dw, g, x, s)) conv2d_dw_implicit(dw, g, x, s);
 }
 
 }  // namespace fastnn::FN_ISA

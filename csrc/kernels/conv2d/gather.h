@@ -125,7 +125,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
         const bool add = kblock > 0;
         const T* slab = filled;
         if (direct) slab = in + c0 * p.in_channel + block.n * p.in_image + block.t * s.width;
-        else fill_slab<T>(filled, {in + c0 * p.in_channel, p.in_end, p.in_image, p.in_channel}, kb.size(kblock), s, b, block);
+        else fill_slab<T>(filled, {in + c0 * p.in_channel, p.in, p.in_end, p.in_image, p.in_channel}, kb.size(kblock), s, b, block);
         const T* a = packed + (group * kb.parts + kblock) * mb.parts * a_block;
         if (in_place) {
           for (int64_t image = 0; image < block.images; ++image)

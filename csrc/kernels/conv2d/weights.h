@@ -96,7 +96,7 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
           const int64_t n = block.rows * block.cols;
           const T* slab = filled;
           if (direct) slab = x + block.n * p.x_image + block.t * s.width;
-          else fill_slab<T>(filled, {x, p.x_end, p.x_image, p.x_channel}, cb.size(c_block), s, b, block);
+          else fill_slab<T>(filled, {x, p.x, p.x_end, p.x_image, p.x_channel}, cb.size(c_block), s, b, block);
           if (outer) {
             fill_gradient<T>(gradient, g_row, n, block.cols, g, p, m, s, block);
             add_outer<T>(gradient, g_row, m, slab, offset, k, b, block, panel, dw, dw_row, place);

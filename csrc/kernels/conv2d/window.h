@@ -138,50 +138,70 @@ template <class T> FN void zero_run(T* to, int64_t n) {
   if (i < n) store_n(to + i, vec<T>{}, n - i);
 }
 
+template <class T> struct Source {  // a batch of images to fill slabs from; [begin, end) may be read
+  const T *data, *begin, *end;
+  int64_t image, channel;  // strides
+};
+
 // Every second element: the column phases of stride 2.
 template <class T, int... I> FN vec<T> evens(vec<T> a, vec<T> b, Sequence<I...>) {
   return __builtin_shufflevector(a, b, (2 * I)...);
 }
-template <class T> FN void copy_every(T* to, const T* from, int64_t step, int64_t n) {
-  int64_t i = 0;
-  if (step == 2)
-    for (; i + lanes<T> < n; i += lanes<T>)  // stays inside: n more elements follow only up to 2n - 1
-      store(to + i, evens<T>(load(from + 2 * i), load(from + 2 * i + lanes<T>), typename MakeSequence<lanes<T>>::type{}));
-  for (; i < n; ++i) to[i] = from[i * step];
+
+// The lanes from `first` to before `after`.
+template <class T> FN bits<T> lanes_between(int64_t first, int64_t after) {
+  using I = lane<bits<T>>;
+  alignas(VECTOR_BYTES) I lane[lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) lane[i] = i >= first && i < after ? -1 : 0;
+  return load(static_cast<I*>(lane));
 }
 
-template <class T> struct Source {  // a batch of images to fill slabs from
-  const T *data, *end;
-  int64_t image, channel;  // strides
-};
+// `rows` rows of `width` elements, `pitch` apart: every `step`-th (Step: 1, 2, or 0 for any) of a line of the source from
+// `from` on, zero before `first` and from `after` on. Only the first and the last vector of a row, which ends where the row
+// does, can meet a border unless it is wider than a vector.
+template <int Step, class T>
+static void fill_rows(T* to, int64_t pitch, int64_t rows, int64_t width, const T* from, int64_t line, int64_t step, int64_t first,
+                      int64_t after, const Source<T>& in) {
+  constexpr int L = lanes<T>;
+  typename MakeSequence<L>::type order;
+  const int64_t last = width - L, reach = (most(last, 0) + L) * step;
+  const bool vectors = Step && first <= L && after >= last;
+  const bits<T> left = lanes_between<T>(first, after), right = lanes_between<T>(first - last, after - last);
+  const auto piece = [&](int64_t i) __attribute__((always_inline)) {
+    if constexpr (Step == 2) return evens<T>(load(from + 2 * i), load(from + 2 * i + L), order);
+    else return load(from + i);
+  };
+  for (int64_t r = 0; r < rows; ++r, to += pitch, from += line) {
+    if (vectors && from >= in.begin && in.end - from >= reach) {
+      store(to, from_bits<T>(to_bits<T>(piece(0)) & left));
+      for (int64_t i = L; i < last; i += L) store(to + i, piece(i));
+      if (last > 0) store(to + last, from_bits<T>(to_bits<T>(piece(last)) & right));
+    } else {
+      zero_run(to, width);
+      for (int64_t i = first; i < least(width, after); ++i) to[i] = from[i * step];
+    }
+  }
+}
 
-// Copy `channels` channels of a block into the slab. Whole vectors are written: what hangs over the end of a row is written
-// again by the next, and the slab has slack after its last. Reading over a row's end is allowed up to the end of the data.
+// Copy `channels` channels of a block into the slab, border zeros included. Rows narrower than a vector hang over into what is
+// written later: the next row, plane or channel, or the slab's slack.
 template <class T>
 static void fill_slab(T* slab, const Source<T>& in, int64_t channels, const Window& s, const Blocks& b, const Block& block) {
-  constexpr int L = lanes<T>;
   const int64_t height = block.rows + b.extra[0], width = block.cols + b.extra[1], step = s.stride[1];
+  const auto fill = step == 1 ? fill_rows<1, T> : step == 2 ? fill_rows<2, T> : fill_rows<0, T>;
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t n = 0; n < block.images; ++n)
       for (int64_t phase = 0; phase < b.phases[0] * b.phases[1]; ++phase) {
-        const T* image = in.data + (block.n + n) * in.image + c * in.channel;
         T* to = slab + c * b.channel + n * b.image + phase * b.plane;
-        const int64_t x0 = block.u * step + b.col0 + phase % b.phases[1];  // input column of slab column 0
-        const int64_t first = least(width, x0 >= 0 ? 0 : ceil_div(-x0, step));
-        const int64_t count = most(0, least(width, x0 < s.width ? ceil_div(s.width - x0, step) : 0) - first);
-        const int64_t x = x0 + first * step, after = first + count;
-        int64_t y = block.t * s.stride[0] + b.row0 + phase / b.phases[1];
-        for (int64_t r = 0; r < height; ++r, y += s.stride[0], to += b.width) {
-          const bool inside = y >= 0 && y < s.height;
-          const T* from = image + y * s.width + x;
-          for (int64_t i = 0; i < (inside ? first : width); i += L) store(to + i, vec<T>{});
-          if (!inside) continue;
-          if (step != 1) copy_every(to + first, from, step, count);
-          else if (in.end - from >= count + L)
-            for (int64_t i = 0; i < count; i += L) store(to + first + i, load(from + i));
-          else copy_run(to + first, from, count);
-          for (int64_t i = after; i < width; i += L) store(to + i, vec<T>{});
-        }
+        const int64_t y = block.t * s.stride[0] + b.row0 + phase / b.phases[1];  // input row and column of the slab's first
+        const int64_t x = block.u * step + b.col0 + phase % b.phases[1];
+        const int64_t top = least(height, y >= 0 ? 0 : ceil_div(-y, s.stride[0]));  // rows above the image, and down to its end
+        const int64_t below = most(top, least(height, y < s.height ? ceil_div(s.height - y, s.stride[0]) : 0));
+        const T* from = in.data + (block.n + n) * in.image + c * in.channel + (y + top * s.stride[0]) * s.width + x;
+        for (int64_t r = 0; r < top; ++r) zero_run(to + r * b.width, width);
+        fill(to + top * b.width, b.width, below - top, width, from, s.stride[0] * s.width, step, x >= 0 ? 0 : ceil_div(-x, step),
+             x < s.width ? ceil_div(s.width - x, step) : 0, in);
+        for (int64_t r = below; r < height; ++r) zero_run(to + r * b.width, width);
       }
 }
 
