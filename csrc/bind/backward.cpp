@@ -26,7 +26,7 @@ enum class Count {
 #undef KERNEL
 };
 
-PyObject *s_rules, *s_joint, *s_needs, *s_index, *s_saved, *s_name, *s_gradients, *s_clone;  // interned names
+PyObject *s_rules, *s_joint, *s_needs, *s_index, *s_saved, *s_name, *s_gradients, *s_clone, *s_to_dense;  // interned names
 
 PyObject*& node_of(PyObject* x) { return reinterpret_cast<PyArray*>(x)->node; }
 bool has_node(PyObject* x) { return node_of(x) != Py_None; }
@@ -208,7 +208,7 @@ PyObject* py_gradients(PyObject*, PyObject* const* a, Py_ssize_t n) {
 // -- all of them ---------------------------------------------------------------------------------------------------------
 
 struct Callbacks {  // what is rare, or has words to find: in autodiff.py
-  PyObject *op_type, *check_fresh, *match, *run_hooks, *accumulate;
+  PyObject *op_type, *check_fresh, *match, *run_hooks, *accumulate, *row_sparse;
   bool hooked;
 };
 
@@ -239,12 +239,17 @@ py::object matched(py::object g, PyObject* x, const Callbacks& call) {
   return steal(wrap(std::move(made)));
 }
 
-void add_to(py::object& sum, py::object g) { sum = sum ? steal(PyNumber_Add(sum.ptr(), g.ptr())) : std::move(g); }
+// A gradient is a tensor, or a RowSparse (row_sparse.py), which knows how to add either.
+void add_to(py::object& sum, py::object g) {
+  if (!sum) sum = std::move(g);
+  else if (is_array(g.ptr())) sum = steal(PyNumber_Add(sum.ptr(), g.ptr()));
+  else sum = steal(PyNumber_Add(g.ptr(), sum.ptr()));
+}
 
 // Into x.grad. Two leaves may be handed the same gradient, or a view of one: each gets memory of its own.
 void accumulate(PyObject* x, py::object g, const Callbacks& call) {
   auto* leaf = reinterpret_cast<PyArray*>(x);
-  if (leaf->grad != Py_None || grad_mode || has_node(g.ptr())) {
+  if (leaf->grad != Py_None || grad_mode || !is_array(g.ptr()) || has_node(g.ptr())) {
     steal(PyObject_CallFunctionObjArgs(call.accumulate, x, g.ptr(), nullptr));
     return;
   }
@@ -283,7 +288,7 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
     PyObject *outputs = a[0], *grads = a[1], *wanted = a[2];
     bool retain = a[3] == Py_True, create = a[4] == Py_True, all = wanted == Py_None;
     auto item = [&](int i) { return PyTuple_GET_ITEM(a[5], i); };
-    Callbacks call{item(0), item(1), item(2), item(3), item(4), item(5) == Py_True};
+    Callbacks call{item(0), item(1), item(2), item(3), item(4), item(5), item(6) == Py_True};
 
     Graph graph;
     auto& places = graph.places;
@@ -348,8 +353,11 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
         for (Py_ssize_t i = 0; i < n_args; ++i) {
           PyObject *d = PySequence_Fast_GET_ITEM(ds.ptr(), i), *x = PyTuple_GET_ITEM(args.ptr(), i);
           if (PyTuple_GET_ITEM(needs.ptr(), i) != Py_True || d == Py_None) continue;
-          if (!is_array(d)) raise_error(ErrorKind::type, "expected a Tensor as gradient, got %s", Py_TYPE(d)->tp_name);
-          add_to(places[size_t(graph.find(x))].gradient, matched(py::reinterpret_borrow<py::object>(d), x, call));
+          bool rows = Py_TYPE(d) == reinterpret_cast<PyTypeObject*>(call.row_sparse);
+          if (!is_array(d) && !rows) raise_error(ErrorKind::type, "expected a Tensor as gradient, got %s", Py_TYPE(d)->tp_name);
+          py::object part = py::reinterpret_borrow<py::object>(d);
+          if (rows && has_node(x)) part = steal(PyObject_CallMethodNoArgs(d, s_to_dense));  // rules read tensors
+          add_to(places[size_t(graph.find(x))].gradient, rows ? part : matched(part, x, call));
         }
       }
       if (!retain && !steal(PyObject_GetAttr(op.ptr(), s_saved)).equal(py::tuple())) free_node(t);
@@ -383,7 +391,8 @@ PyMethodDef functions[] = {
 
 void bind_backward(py::module_& m) {
   struct { PyObject** name; const char* text; } names[] = {{&s_rules, "rules"}, {&s_joint, "joint_rule"}, {&s_needs, "needs"},
-      {&s_index, "index"}, {&s_saved, "saved"}, {&s_name, "name"}, {&s_gradients, "gradients"}, {&s_clone, "clone"}};
+      {&s_index, "index"}, {&s_saved, "saved"}, {&s_name, "name"}, {&s_gradients, "gradients"}, {&s_clone, "clone"},
+      {&s_to_dense, "to_dense"}};
   for (auto& n : names) *n.name = PyUnicode_InternFromString(n.text);
   for (auto& f : functions) m.attr(f.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&f, nullptr));
 }

@@ -21,6 +21,7 @@ import inspect
 from . import _cpu
 from .errors import ShapeError
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: F401
+from .row_sparse import RowSparse
 
 record = _cpu.record  # record(y, op, args, params=None) -> y, remembering the op if a gradient may be asked for
 Array = _cpu.Array
@@ -183,13 +184,15 @@ def accumulate(x, g):
     """Adds g to x.grad; what is recorded now stays in it."""
     if x._grad is None:
         x._grad = g if is_grad_enabled() else g.detach().clone()
-    elif is_grad_enabled():
+    elif isinstance(g, RowSparse):
+        x._grad = g + x._grad
+    elif is_grad_enabled() or isinstance(x._grad, RowSparse):
         x._grad = x._grad + g
     else:
         x._grad.add_(g)
 
 
-_CALLBACKS = (Op, check_fresh, _match, _run_hooks, accumulate)
+_CALLBACKS = (Op, check_fresh, _match, _run_hooks, accumulate, RowSparse)
 
 
 def no_derivative(t):

@@ -29,6 +29,7 @@ from .device import CPU, device
 from .dtypes import as_dtype, finfo, iinfo
 from .errors import BoundsError, DTypeError, ShapeError
 from .printing import set_printoptions
+from .row_sparse import RowSparse
 
 
 class Size(tuple):
@@ -156,7 +157,7 @@ class Tensor(_cpu.Array):
     @grad.setter
     def grad(self, g):
         if g is not None:
-            if not isinstance(g, _cpu.Array):
+            if not isinstance(g, (_cpu.Array, RowSparse)):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
             if g._shape != self._shape:
                 raise ShapeError(f"assigned grad has data of a different size: {list(g._shape)} instead of {list(self._shape)}")

@@ -24,6 +24,11 @@ def put(x, v, key):
     return y
 
 
+def embedding_of_rows(index, w):
+    """Of a table that was computed: the gradient of rows becomes a tensor there."""
+    return rows.embedding(index, w * 2, sparse=True)
+
+
 def samples(rng):
     x = rng.standard_normal((3, 4, 5))
     i, j = np.array([2, 0, 2]), np.array([[1], [-1]])
@@ -92,6 +97,7 @@ def samples(rng):
     w = rng.standard_normal((7, 17))
     for n in ((), (5,), (2, 3), (0,)):
         yield Sample(rows.embedding, (rng.integers(0, 7, n), w), ref=ref.embedding)
+        yield Sample(embedding_of_rows, (rng.integers(0, 7, n), w), ref=lambda i, w: ref.embedding(i, 2 * w))
     for p, n in ((1, 3), (-5, 9)):  # padding_idx makes the gradient differ from the derivative on purpose
         yield Sample(rows.embedding, (np.array([1, 2, 1, 6]), w[:, :n]), {"padding_idx": p}, ref=lambda i, w, padding_idx: w[i], grad=False)
     yield Sample(rows.one_hot, (rng.integers(0, 9, (3, 5)), 9), ref=ref.one_hot, grad=False)

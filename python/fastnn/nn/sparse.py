@@ -15,20 +15,21 @@ __all__ = ["Embedding", "EmbeddingBag"]
 class Embedding(Module):
     """indices (...) int64 → (..., embedding_dim);  weight (num_embeddings, embedding_dim), starting normal(0, 1).
 
-    The row padding_idx starts at zero and gets no gradient. Rows longer than max_norm are shortened when looked up.
+    The row padding_idx starts at zero and gets no gradient. Rows longer than max_norm are shortened when looked up. sparse: the
+    gradient has the rows looked up only, for optim.SGD, Adagrad and SparseAdam.
     """
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0,
                  scale_grad_by_freq=False, sparse=False, _weight=None, _freeze=False, device=None, dtype=None):  # fmt: skip
         super().__init__()
-        if scale_grad_by_freq or sparse:
-            raise ValueError("Embedding: scale_grad_by_freq and sparse gradients are not supported")
+        if scale_grad_by_freq:
+            raise ValueError("Embedding: scale_grad_by_freq is not supported")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"Padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}")
             padding_idx %= num_embeddings
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
+        self.padding_idx, self.max_norm, self.norm_type, self.sparse = padding_idx, max_norm, norm_type, sparse
         if _weight is None:
             self.weight = Parameter(empty(num_embeddings, embedding_dim, dtype=dtype, device=device), not _freeze)
             self.reset_parameters()
@@ -38,12 +39,13 @@ class Embedding(Module):
             self.weight = Parameter(_weight, not _freeze)
 
     @classmethod
-    def from_pretrained(cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0):
+    def from_pretrained(cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+                        sparse=False):  # fmt: skip
         """An embedding with the given table (rows, dim), not trained unless freeze=False."""
         if embeddings.ndim != 2:
             raise ValueError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape
-        return cls(rows, columns, padding_idx, max_norm, norm_type, _weight=embeddings, _freeze=freeze)
+        return cls(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
     def reset_parameters(self):
         init.normal_(self.weight)
@@ -52,7 +54,7 @@ class Embedding(Module):
                 self.weight[self.padding_idx] = 0
 
     def forward(self, input):
-        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type)
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, sparse=self.sparse)
 
     def extra_repr(self):
         text = f"{self.num_embeddings}, {self.embedding_dim}"
@@ -60,7 +62,9 @@ class Embedding(Module):
             text += f", padding_idx={self.padding_idx}"
         if self.max_norm is not None:
             text += f", max_norm={self.max_norm}"
-        return text if self.norm_type == 2 else text + f", norm_type={self.norm_type}"
+        if self.norm_type != 2:
+            text += f", norm_type={self.norm_type}"
+        return text + ", sparse=True" if self.sparse else text
 
 
 class EmbeddingBag(Module):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import Array, op
+from ..autodiff import Array, is_grad_enabled, op
 from ..creation import number
 from ..errors import DTypeError, ShapeError
 from ..inplace import inplace
+from ..row_sparse import RowSparse
 from ..tensor import from_numpy, normalize_dim
-from .index import INDEX_TYPES, NO_SKIP, _getitem, _parse, _setitem, as_rows, in_place, int_index
+from .index import INDEX_TYPES, NO_SKIP, _getitem, _getitem_dx, _parse, _setitem, as_rows, in_place, int_index
 from .shape import reshape, to
 
 
@@ -134,7 +135,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 
     padding_idx: this row gets no gradient. max_norm: rows used that are longer (in the norm_type norm) are first scaled
     down, in place. scale_grad_by_freq: each row's gradient is divided by how often it occurs in input.
-    IndexError for an index outside 0 .. V - 1. `sparse` is accepted; gradients are dense.
+    sparse: the weight's gradient has the rows looked up only (row_sparse.RowSparse), unless a graph of it is asked for.
+    IndexError for an index outside 0 .. V - 1.
     """
     if not isinstance(input, Array) or input.dtype not in INDEX_TYPES:
         got = input.dtype.name if isinstance(input, Array) else type(input).__name__
@@ -148,12 +150,32 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         skip = padding_idx % weight._shape[0]
     if max_norm is not None:
         _shorten(weight, input, max_norm, norm_type)
-    y = _getitem(weight, input, axes=(0,), wrap=0, skip=skip)
+    y = _looked_up(weight, input, skip=skip) if sparse else _getitem(weight, input, axes=(0,), wrap=0, skip=skip)
     if scale_grad_by_freq:
         flat = np.asarray(input.detach().numpy()).ravel()
         often = np.bincount(flat, minlength=1)[flat].reshape(input._shape + (1,))
         y = _scale_gradient(y, from_numpy((1.0 / often).astype(weight.dtype.numpy)))
     return y
+
+
+@op(saves="index")
+def _looked_up(x, index, *, skip):
+    return _getitem.forward(x, index, axes=(0,), wrap=0)
+
+
+def _looked_up_dx(g, y, x, index, skip):
+    if is_grad_enabled() or g._levels is not None or index._levels is not None:
+        return _getitem_dx(g, index, shape=x._shape, axes=(0,), wrap=0, skip=skip)
+    rows, values = reshape(index, (-1,)).to("int64"), reshape(g, (index._size, *x._shape[1:]))
+    if skip != NO_SKIP:
+        kept = rows != skip
+        rows, values = rows[kept], values[kept]
+    return RowSparse(rows, values, x._shape)
+
+
+_looked_up.partials(_looked_up_dx, None).tangents(
+    lambda t, y, x, index, skip: _getitem(t, index, axes=(0,), wrap=0, skip=NO_SKIP), None
+)
 
 
 @op(saves="s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ops import optimizer as rules
 from .optimizer import Optimizer, at_least_0, below_1
 
-__all__ = ["Adam", "AdamW", "NAdam", "Adamax"]
+__all__ = ["Adam", "AdamW", "NAdam", "Adamax", "SparseAdam"]
 
 
 class _AdamLike(Optimizer):
@@ -80,3 +80,28 @@ class Adamax(_AdamLike):
     def update(self, group, params, grads):
         means, norms = self.slots(params, "exp_avg"), self.slots(params, "exp_inf")
         rules.adamax(params, means, norms, self.counts(params), grads, group.rate, **self._options(group))
+
+
+class SparseAdam(_AdamLike):
+    """Adam for gradients of rows (nn.Embedding(sparse=True)): the means of rows that are not looked up stay as they are."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False, *, proximal_l1=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize, proximal_l1=proximal_l1))
+
+    def check_rows(self, group):
+        pass
+
+    def update_rows(self, group, p, g):
+        g, beta1, beta2 = g.coalesce(), *group["betas"]
+        rows, values = g.rows(), -g.values() if group["maximize"] else g.values()
+        (means,), (squares,), (step,) = self.slots([p], "exp_avg"), self.slots([p], "exp_avg_sq"), self.counts([p])
+        step.add_(1)
+        mean = means[rows] * beta1 + values * (1 - beta1)
+        square = squares[rows] * beta2 + values.square() * (1 - beta2)
+        means.index_copy_(0, rows, mean)
+        squares.index_copy_(0, rows, square)
+        rate = (group.rate * (1 - beta2**step).sqrt() / (1 - beta1**step)).to(p.dtype)
+        p.index_add_(0, rows, -rate * mean / (square.sqrt() + group["eps"]))
+
+    def update(self, group, params, grads):
+        raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict, defaultdict
-from itertools import chain
+from itertools import chain, compress
 
 from .. import dtypes
 from ..autodiff import enable_grad, no_grad
 from ..ops import optimizer as rules
+from ..row_sparse import RowSparse
 from ..tensor import Tensor, as_tensor, full_like, tensor
 
 __all__ = ["Optimizer", "required"]
@@ -104,6 +105,14 @@ class Optimizer:
     def update(self, group, params, grads):
         raise NotImplementedError
 
+    def check_rows(self, group):
+        """RuntimeError where this optimizer takes no gradients of rows (RowSparse), or not with these options."""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam instead")
+
+    def update_rows(self, group, p, g):
+        """Change the rows of p that g has."""
+        raise NotImplementedError
+
     def add_param_group(self, param_group):
         """Train more parameters, with their own options: {"params": [...], "lr": ...}."""
         if not isinstance(param_group, dict):
@@ -162,11 +171,18 @@ class Optimizer:
                             f"{type(self).__name__}.step: gradient of shape {list(g.shape)} and dtype {g.dtype} for a "
                             f"parameter of shape {list(p.shape)} and dtype {p.dtype}"
                         )
-                work.append((group, params, grads))
-            for group, params, grads in work:
+                rows = [(p, g) for p, g in zip(params, grads, strict=True) if isinstance(g, RowSparse)]
+                if rows:
+                    self.check_rows(group)
+                work.append((group, params, grads, rows))
+            for group, params, grads, rows in work:
                 group.write_rate()
+                for p, g in rows:
+                    self.update_rows(group, p, g)
+                if len(rows) < len(params):
+                    dense = [not isinstance(g, RowSparse) for g in grads]
+                    self.update(group, list(compress(params, dense)), list(compress(grads, dense)))
                 if params:
-                    self.update(group, params, grads)
                     if group["proximal_l1"]:
                         rules.soft_threshold(params, group.rate, float(group["proximal_l1"]))
         return loss

@@ -50,6 +50,19 @@ class Adagrad(Optimizer):
         self.slots(group["params"], "sum", group["initial_accumulator_value"])
         self.counts(group["params"])
 
+    def check_rows(self, group):
+        if group["weight_decay"]:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+
+    def update_rows(self, group, p, g):
+        g, (sums,), (step,) = g.coalesce(), self.slots([p], "sum", group["initial_accumulator_value"]), self.counts([p])
+        rows, values = g.rows(), -g.values() if group["maximize"] else g.values()
+        step.add_(1)
+        rate = (group.rate / (1 + (step - 1) * group["lr_decay"])).to(p.dtype)
+        total = sums[rows] + values.square()
+        sums.index_copy_(0, rows, total)
+        p.index_add_(0, rows, -rate * values / (total.sqrt() + group["eps"]))
+
     def update(self, group, params, grads):
         sums = self.slots(params, "sum", group["initial_accumulator_value"])
         options = {k: group[k] for k in ("lr_decay", "eps", "weight_decay", "maximize")}

@@ -27,6 +27,14 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
+    def check_rows(self, group):
+        if group["momentum"] or group["weight_decay"]:
+            raise RuntimeError("SGD: momentum and weight_decay are not compatible with sparse gradients")
+
+    def update_rows(self, group, p, g):
+        rate = group.rate if group["maximize"] else -group.rate
+        p.index_add_(0, g.rows(), g.values() * rate.to(p.dtype))
+
     def update(self, group, params, grads):
         options = {k: group[k] for k in ("momentum", "dampening", "weight_decay", "nesterov", "maximize")}
         if not group["momentum"]:

@@ -6,6 +6,7 @@ import math
 
 from ...autodiff import no_grad
 from ...ops import optimizer
+from ...row_sparse import RowSparse
 from ...tensor import Tensor, tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
@@ -13,7 +14,15 @@ __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "get_total_n
 
 def _gradients(parameters):
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in parameters if p.grad is not None]
+    return [_values(p) for p in parameters if p.grad is not None]
+
+
+def _values(p):
+    """p's gradient, or its rows where it has only some: every row once, so that their norm is the gradient's."""
+    if not isinstance(p.grad, RowSparse):
+        return p.grad
+    p.grad = p.grad.coalesce()
+    return p.grad.values()
 
 
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False):
