@@ -122,11 +122,35 @@ template <class T, class F> FN void columns(int64_t width, const F& f) {
   for (int64_t j = 0; j < width; j += lanes<T>) f(j, width - j < lanes<T> ? width - j : int64_t(lanes<T>));
 }
 
+// Rows of one number: an addition costs less than to find out whose turn it is. 100,000 into 1,000 in any order: 272 us grouped, 149
+// so. Where ids rise, a sum stays in a register while its segment lasts: 169 us, 328 through memory.
+void add_numbers(const View& y, const View& x, const View& p, const Ids& from, const View& to, int64_t n) {
+  const bool sorted = Groups::rising("segment_sum", to, n, y.shape[0]);
+  const int64_t* at = to.ptr<int64_t>();
+  with_type("segment_sum", y, [&](auto type) {
+    using T = decltype(type);
+    T* out = y.ptr<T>();
+    __builtin_memset(out, 0, size_t(y.bytes()));
+    auto term = [&](int64_t k) FN_LAMBDA {
+      T v = x.ptr<T>()[from[k]];
+      return p.ndim < 0 ? v : p.ptr<T>()[k] * v;
+    };
+    for (int64_t k = 0; !sorted && k < n; ++k) out[at[k]] += term(k);
+    for (int64_t k = 0; sorted && k < n;) {
+      int64_t r = at[k];
+      T sum = 0;
+      while (k < n && at[k] == r) sum += term(k++);
+      out[r] = sum;
+    }
+  });
+}
+
 }  // namespace
 
 void segment_sum(PackedOut y, PackedIn x, PackedIn p, PackedIn source, PackedIn to, int64_t entries, int64_t csr) {
   int64_t rows = y.shape[0], heads = y.shape[1], width = y.shape[2], row = heads * width, n = entries;
   Ids from("segment_sum", source, n, x.shape[0], csr < 0);
+  if (row == 1 && to.ndim >= 0 && csr <= 0) return add_numbers(y, x, p, from, to, n);
   Groups groups("segment_sum", to, n, rows, csr > 0);
   with_type("segment_sum", y, [&](auto type) {
     using T = decltype(type);
