@@ -37,7 +37,7 @@ def load(root, file="text/tinyshakespeare/input.txt"):
 def count_ngrams(train, held, letters, order=5):
     """The baseline: p(c | the last k characters) = (count + kinds · p(c | the last k - 1)) / (total + kinds) (Witten and Bell 1991)."""
 
-    def contexts(codes, k):
+    def contexts(codes, k):  # the k characters before each from the fifth on, as one number
         return sum(codes[order - j : len(codes) - j] * letters ** (j - 1) for j in range(1, k + 1)) + 0 * codes[order:]
 
     y, p = held[order:], 1 / letters
