@@ -91,6 +91,7 @@ WINOGRAD = [
     ((9, 32, 19, 21), 48, 5, 2, 1),
     ((4, 64, 12, 130), 64, 3, 2, 2),
     ((4, 130, 9, 9), 128, 3, (0, 1), 1),
+    ((5, 180, 21, 17), 170, 3, 1, 1),  # by weights
 ]
 
 
@@ -294,11 +295,11 @@ def test_special_values_stay_where_they_are(rng):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("kernel, groups", [(3, 1), (2, 1), (3, 40)])
-def test_threads_give_the_same_bits(isa, kernel, groups, rng):
-    """On Winograd tiles, as an implicit product, and plane by plane."""
-    size, filters = (20 - kernel, 22 - kernel), 70 if groups == 1 else 40
-    shapes = (6, 40, 17, 19), (filters, 40 // groups, kernel, kernel), (6, filters, *size)
+@pytest.mark.parametrize("kernel, channels, filters, groups", [(3, 40, 70, 1), (3, 180, 170, 1), (2, 40, 70, 1), (3, 40, 40, 40)])
+def test_threads_give_the_same_bits(isa, kernel, channels, filters, groups, rng):
+    """On Winograd tiles (by tiles, by weights), as an implicit product, and plane by plane."""
+    size = (20 - kernel, 22 - kernel)
+    shapes = (6, channels, 17, 19), (filters, channels // groups, kernel, kernel), (6, filters, *size)
     x, w, g = (rng.standard_normal(s).astype("f") for s in shapes)
     options = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": groups}
     results = set()

@@ -43,7 +43,7 @@ bool on_tiles(const View& y, const View& in, const View& w, const View& bias, co
   if (t.count() == 0 || !winograd_pays(R, p.m, p.channels, t)) return false;
   p.in = planes(in);
   p.out = y.ptr<float>(), p.out_channel = y.shape[2] * y.shape[3], p.out_image = y.shape[1] * p.out_channel;
-  p.w = w.ptr<float>(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<float>();
+  p.w = w.ptr<float>(), p.w_end = p.w + w.numel(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<float>();
   p.w_m = flipped ? R * R : w.shape[1] * R * R, p.w_channel = flipped ? w.shape[1] * R * R : R * R;
   p.w_group = w.numel() / s.groups, p.flipped = flipped;
   p.row0 = flipped ? s.padding[0] - (R - 1) : -s.padding[0], p.col0 = flipped ? s.padding[1] - (R - 1) : -s.padding[1];

@@ -1,0 +1,160 @@
+// conv2d/winograd_points.h: tiles of images as values at six points, and back: what winograd.h multiplies.
+//
+// Lanes are channels: pixels are turned from (C, H, W) to (H, W, 16 C) as tiles are read, so neither the width of an image nor
+// a border leaves a lane idle.
+#pragma once
+#include "tile.h"
+#include "window.h"
+
+namespace fastnn::FN_ISA {
+
+constexpr int POINTS = 6, SQUARE = POINTS * POINTS;
+constexpr int64_t RUN_TILES = 16;  // tiles turned together: 6 rows of 66 pixels, 25 KB, L1
+
+// The points are 0, ±NEAR, ±FAR and ∞. Squares ½ and 2 make every factor below near 1.
+template <class T> constexpr T NEAR = T(0.70710678118654752440);
+template <class T> constexpr T FAR = T(1.41421356237309504880);
+
+// Bᵀ d: values of a tile's polynomial, from every `step`-th of d to every `to_step`-th of t.
+template <class T> FN void input_points(const vec<T>* d, int step, vec<T>* t, int to_step) {
+  const vec<T> d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+  const vec<T> near = d4 - T(2) * d2, near_odd = d3 - T(2) * d1, far = d4 - T(0.5) * d2, far_odd = d3 - T(0.5) * d1;
+  t[0] = (d4 - T(2.5) * d2) + d0;
+  t[to_step] = near + NEAR<T> * near_odd, t[2 * to_step] = near - NEAR<T> * near_odd;
+  t[3 * to_step] = far + FAR<T> * far_odd, t[4 * to_step] = far - FAR<T> * far_odd;
+  t[5 * to_step] = (d5 - T(2.5) * d3) + d1;
+}
+// G w: values at the points of a polynomial with R coefficients, divided by what interpolation will ask for.
+template <int R, class T> FN void filter_points(const vec<T>* w, int step, vec<T>* t, int to_step) {
+  const vec<T> last = w[(R - 1) * step], first = w[0];
+  vec<T> near = w[0], far = w[0], near_odd = w[step], far_odd = w[step];
+  if constexpr (R > 2) near += T(0.5) * w[2 * step], far += T(2) * w[2 * step];
+  if constexpr (R > 3) near_odd += T(0.5) * w[3 * step], far_odd += T(2) * w[3 * step];
+  if constexpr (R > 4) near += T(0.25) * w[4 * step], far += T(4) * w[4 * step];
+  t[0] = first;
+  t[to_step] = T(-2. / 3) * (near + NEAR<T> * near_odd), t[2 * to_step] = T(-2. / 3) * (near - NEAR<T> * near_odd);
+  t[3 * to_step] = T(1. / 6) * (far + FAR<T> * far_odd), t[4 * to_step] = T(1. / 6) * (far - FAR<T> * far_odd);
+  t[5 * to_step] = last;
+}
+// Aᵀ s: M results from the products at the points.
+template <int M, class T> FN void results(const vec<T>* s, int step, vec<T>* y, int to_step) {
+  const vec<T> s0 = s[0], s5 = s[5 * step];
+  const vec<T> near = s[step] + s[2 * step], far = s[3 * step] + s[4 * step];
+  const vec<T> near_odd = NEAR<T> * (s[step] - s[2 * step]), far_odd = FAR<T> * (s[3 * step] - s[4 * step]);
+#pragma GCC unroll 5
+  for (int i = 0; i < M; ++i) {
+    const T power = T(1 << i / 2);
+    vec<T> sum = i % 2 ? T(1) / power * near_odd + power * far_odd : T(1) / power * near + power * far;
+    if (i == 0) sum += s0;
+    if (i == M - 1) sum += s5;
+    y[i * to_step] = sum;
+  }
+}
+
+struct Tiling {  // of `rows` × `cols` positions: tiles of M × M, in order of image, row, column
+  int64_t images, rows, cols, m, down, across;
+  FN Tiling(int64_t images, int64_t rows, int64_t cols, int64_t m)
+      : images(images), rows(rows), cols(cols), m(m), down(ceil_div(rows, m)), across(ceil_div(cols, m)) {}
+  FN int64_t count() const { return images * down * across; }
+};
+struct TileRun {  // neighbouring tiles of one row: the first one's image and position, and how many
+  int64_t image, row, col, count;
+};
+FN TileRun tile_run(const Tiling& t, int64_t tile, int64_t end) {
+  const int64_t col = tile % t.across, row = tile / t.across;
+  return {row / t.down, row % t.down * t.m, col * t.m, least(least(RUN_TILES, end - tile), t.across - col)};
+}
+
+template <class T> struct Planes {  // images whose pixels are turned into lanes of channels
+  const T *data, *end;
+  int64_t image, channel, height, width;  // strides, size
+};
+
+// pixels[r][c][lane] = in[n, first + lane, y + r, x + c]: zero outside the image and past `channels` lanes.
+template <class T>
+static void turn_pixels(T* pixels, int64_t rows, int64_t cols, const Planes<T>& in, int64_t n, int64_t first, int64_t channels,
+                        int64_t y, int64_t x) {
+  constexpr int L = lanes<T>;
+  const int64_t left = least(cols, most(0, -x)), right = most(left, least(cols, in.width - x));
+  for (int64_t r = 0; r < rows; ++r, pixels += cols * L) {
+    const bool inside = y + r >= 0 && y + r < in.height;
+    for (int64_t c = 0; c < (inside ? left : cols); ++c) store(pixels + c * L, vec<T>{});
+    if (!inside) continue;
+    const T* line = in.data + n * in.image + first * in.channel + (y + r) * in.width + x;
+    for (int64_t c = left; c < right; c += L) {
+      const int64_t count = least(L, right - c);
+      const bool whole = count == L || in.end - (line + c) >= (channels - 1) * in.channel + L;
+      vec<T> v[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) {
+        const T* from = line + i * in.channel + c;
+        v[i] = i >= channels ? vec<T>{} : whole ? load(from) : load_n(from, count);
+      }
+      transpose<T>(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < count) store(pixels + (c + i) * L, v[i]);
+    }
+    for (int64_t c = right; c < cols; ++c) store(pixels + c * L, vec<T>{});
+  }
+}
+
+// out[n, first + lane, y + r, x + c] = pixels[r][c][lane] for what lies inside rows × cols.
+template <class T>
+static void turn_back(T* out, int64_t channel, int64_t row, const T* pixels, int64_t pitch, int64_t rows, int64_t cols,
+                      int64_t channels) {
+  constexpr int L = lanes<T>;
+  for (int64_t r = 0; r < rows; ++r, pixels += pitch * L, out += row)
+    for (int64_t c = 0; c < cols; c += L) {
+      const int64_t count = least(L, cols - c);
+      vec<T> v[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) v[i] = load(pixels + (c + i) * L);  // past the last pixel: slack
+      transpose<T>(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) {
+        T* to = out + i * channel + c;
+        if (i < channels) {
+          if (count == L) store(to, v[i]);
+          else store_n(to, v[i], count);
+        }
+      }
+    }
+}
+
+// The 36 values of tiles [begin, end), `channels` of them from `in`:  v[point][tile][pitch].
+// K = 6: tiles of the input, each 6×6, M apart; K < 6: tiles of K×K coefficients.
+template <int K, class T>
+static void tile_points(T* v, int64_t pitch, int64_t square, const Tiling& t, int64_t begin, int64_t end, const Planes<T>& in,
+                        int64_t channels, int64_t row0, int64_t col0, T* pixels) {
+  constexpr int L = lanes<T>;
+  for (int64_t tile = begin; tile < end;) {
+    const TileRun run = tile_run(t, tile, end);
+    const int64_t cols = (run.count - 1) * t.m + K;
+    for (int64_t c = 0; c < channels; c += L) {
+      turn_pixels<T>(pixels, K, cols, in, run.image, c, least(L, channels - c), run.row + row0, run.col + col0);
+      for (int64_t j = 0; j < run.count; ++j) {
+        vec<T> d[K][POINTS], line[K];
+#pragma GCC unroll 6
+        for (int r = 0; r < K; ++r) {
+#pragma GCC unroll 6
+          for (int s = 0; s < K; ++s) line[s] = load(pixels + (r * cols + j * t.m + s) * L);
+          if constexpr (K == POINTS) input_points<T>(line, 1, d[r], 1);
+          else filter_points<K, T>(line, 1, d[r], 1);
+        }
+        T* to = v + (tile - begin + j) * pitch + c;
+#pragma GCC unroll 6
+        for (int s = 0; s < POINTS; ++s) {
+          vec<T> column[POINTS];
+          if constexpr (K == POINTS) input_points<T>(&d[0][s], POINTS, column, 1);
+          else filter_points<K, T>(&d[0][s], POINTS, column, 1);
+#pragma GCC unroll 6
+          for (int r = 0; r < POINTS; ++r) store(to + (r * POINTS + s) * square, column[r]);
+        }
+      }
+    }
+    tile += run.count;
+  }
+}
+
+}  // namespace fastnn::FN_ISA
