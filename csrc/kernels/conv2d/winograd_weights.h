@@ -7,7 +7,11 @@
 //      g tile M×M  ──G·Gᵀ──▶  G                    S is turned into taps once, at the very end
 //
 //    a wave      some tiles: their V and G are made by all threads, then the 36 products are shared between them
+//    one wave    if all tiles fit: S never lies in memory, each block of it is turned into taps by the thread that made it
 //    the result  each S[o, c] grows in order of tiles on one thread: the same bits for any number of threads
+//
+// Measured, two threads, ms (S written whole, the direct path where it was chosen): 8x512x7x7 4.7 (7.7), 8x256x14x14 4.4 (4.6),
+// 2x256x9x9 0.61 (0.70); 8x448x5x5 to 649 4.4 (direct 7.1), 16x64x5x5 0.18 (direct 0.23), 5×5 32x24x10x10 0.50 (direct 0.86).
 #pragma once
 #include "winograd.h"
 
@@ -26,7 +30,7 @@ FN bool winograd_weights_pay(int64_t R, int64_t m, int64_t channels, const Tilin
   const int64_t direct = R * R * m * channels / L * t.images * t.rows * t.cols;
   const int64_t products = tiles * SQUARE * m * x_vectors;
   const int64_t transforms = tiles * 400 * (x_vectors + g_vectors) + 400 * m * x_vectors;
-  return 10 * direct > 13 * (products + transforms);
+  return 10 * direct > 9 * (products + transforms);
 }
 
 // dw[o, c, taps] = Aᵀ s A for one row o of s[point][o][pitch]. False if a sum is not finite.
@@ -49,10 +53,75 @@ template <int R, class T> static bool put_taps(T* dw, const T* s, int64_t square
       for (int r = 0; r < R; ++r) zero += line[r] * T(0), store(taps[r * R + q], line[r]);
     }
     const int64_t count = least(L, channels - c);
-    for (int64_t i = 0; i < count; ++i)
-      for (int k = 0; k < R * R; ++k) dw[(c + i) * R * R + k] = taps[k][i];
+#pragma GCC unroll 8
+    for (int k = 0; k < R * R; k += L) {  // turned, so that the taps of a channel are neighbours
+      vec<T> v[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) v[i] = k + i < R * R ? load(taps[k + i]) : vec<T>{};
+      transpose<T>(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) {
+        T* to = dw + (c + i) * R * R + k;
+        if (i >= count) break;
+        if (k + L <= R * R) store(to, v[i]);
+        else store_n(to, v[i], R * R - k);
+      }
+    }
   }
   return !any_lane(zero != zero);
+}
+
+// s[o][c] = (or +=) the sum over tiles of u[tile][o] · v[tile][c], for m values of o and whole vectors of c.
+template <class T>
+static void add_products(T* s, int64_t pitch, const T* u, int64_t u_pitch, const T* v, int64_t v_pitch, int64_t tiles, int64_t m,
+                         int64_t columns, bool add) {
+  constexpr int64_t L = lanes<T>;
+  const Even rows = evenly(m, MR);
+  for (int64_t c = 0; c < columns; c += NR<T>)
+    for (int64_t r = 0; r < rows.parts; ++r) {
+      const T *a = u + rows.begin(r), *b = v + c;
+      T* to = s + rows.begin(r) * pitch + c;
+      with_constant<MR>(rows.size(r), [&](auto height) __attribute__((always_inline)) {
+        constexpr int H = decltype(height)::value;
+        with_constant<NV>(least(NV, (columns - c) / L), [&](auto vectors) __attribute__((always_inline)) {
+          constexpr int V = decltype(vectors)::value;
+          vec<T> acc[H][V];
+          multiply<H, V>(tiles, StridedRows<T>(a, 1, u_pitch), b, v_pitch, acc);
+#pragma GCC unroll 16
+          for (int k = 0; k < H; ++k)
+#pragma GCC unroll 4
+            for (int q = 0; q < V; ++q) {
+              T* sum = to + k * pitch + q * L;
+              store(sum, add ? load(sum) + acc[k][q] : acc[k][q]);
+            }
+        });
+      });
+    }
+}
+
+// One wave, all tiles: S is made and turned into taps a block at a time, in L2, and never lies in memory. False if a sum is not
+// finite.
+template <int R, class T>
+static bool put_wave(T* dw, const T* u, int64_t u_pitch, int64_t u_square, const T* v, int64_t v_pitch, int64_t v_square,
+                     int64_t tiles, int64_t m, int64_t channels) {
+  constexpr int64_t L = lanes<T>, ACROSS = 2 * NR<T>;
+  const Even rows = evenly(m, 4 * MR);
+  const int64_t across = ceil_div(channels, ACROSS);
+  bool finite = true;
+  parallel_for(rows.parts * across, 1, [&](int64_t begin, int64_t end) {
+    const int64_t square = rows.size(0) * ACROSS;
+    Scratch<T> s(SQUARE * square);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t o = rows.begin(i / across), n = rows.size(i / across), c = i % across * ACROSS, count = least(ACROSS, channels - c);
+      for (int64_t point = 0; point < SQUARE; ++point)
+        add_products<T>(s + point * square, ACROSS, u + point * u_square + o, u_pitch, v + point * v_square + c, v_pitch, tiles, n,
+                        ceil_div(count, L) * L, false);
+      for (int64_t r = 0; r < n; ++r)
+        if (!put_taps<R, T>(dw + ((o + r) * channels + c) * R * R, s + r * ACROSS, square, count))
+          __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
+    }
+  });
+  return finite;
 }
 
 // False if a result is not finite: then the direct path has to tell which ones.
@@ -64,8 +133,7 @@ template <int R, class T> static bool winograd_weights(const WinogradWeights<T>&
   const int64_t at_most = most(128, (int64_t(3) << 20) / (SQUARE * (x_pitch + g_pitch) * int64_t(sizeof(T))));
   const Even waves = evenly(t.count(), at_most);
   const int64_t wave = waves.size(0), x_square = wave * x_pitch, g_square = wave * g_pitch, s_square = p.m * x_pitch;
-  Scratch<T> v(SQUARE * x_square), u(SQUARE * g_square), s(SQUARE * s_square);
-  const Even rows = evenly(p.m, MR);
+  Scratch<T> v(SQUARE * x_square), u(SQUARE * g_square), s(waves.parts > 1 ? SQUARE * s_square : 1);
   bool finite = true;
   for (int64_t group = 0; group < p.groups; ++group) {
     Planes<T> x = p.x, g = p.g;
@@ -83,30 +151,17 @@ template <int R, class T> static bool winograd_weights(const WinogradWeights<T>&
             tile_points<M, T>(u + from * g_pitch, g_pitch, g_square, t, first + from, first + to, g, p.m, 0, 0, pixels);
         }
       });
+      if (waves.parts == 1) {
+        finite &= put_wave<R, T>(p.dw + group * p.m * p.channels * R * R, u, g_pitch, g_square, v, x_pitch, x_square, tiles, p.m, p.channels);
+        continue;
+      }
       parallel_for(SQUARE, 1, [&](int64_t begin, int64_t end) {
         for (int64_t point = begin; point < end; ++point)
-          for (int64_t c = 0; c < x_pitch - L; c += NR<T>)
-            for (int64_t r = 0; r < rows.parts; ++r) {
-              const T *a = u + point * g_square + rows.begin(r), *b = v + point * x_square + c;
-              T* to = s + point * s_square + rows.begin(r) * x_pitch + c;
-              with_constant<MR>(rows.size(r), [&](auto height) __attribute__((always_inline)) {
-                constexpr int H = decltype(height)::value;
-                with_constant<NV>(least(NV, (x_pitch - c) / L - 1), [&](auto vectors) __attribute__((always_inline)) {
-                  constexpr int V = decltype(vectors)::value;
-                  vec<T> acc[H][V];
-                  multiply<H, V>(tiles, StridedRows<T>(a, 1, g_pitch), b, x_pitch, acc);
-#pragma GCC unroll 16
-                  for (int k = 0; k < H; ++k)
-#pragma GCC unroll 4
-                    for (int q = 0; q < V; ++q) {
-                      T* sum = to + k * x_pitch + q * L;
-                      store(sum, w ? load(sum) + acc[k][q] : acc[k][q]);
-                    }
-                });
-              });
-            }
+          add_products<T>(s + point * s_square, x_pitch, u + point * g_square, g_pitch, v + point * x_square, x_pitch, tiles, p.m,
+                          x_pitch - L, w > 0);
       });
     }
+    if (waves.parts == 1) continue;
     parallel_for(p.m, most(1, ceil_div(512, p.channels)), [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o)
         if (!put_taps<R, T>(p.dw + (group * p.m + o) * p.channels * R * R, s + o * x_pitch, s_square, p.channels))
