@@ -86,22 +86,24 @@ def all_three(x, w, g, options):
 
 # x, filters, kernel, padding, groups: on Winograd tiles in every instruction set; ragged channels, widths, last tiles
 WINOGRAD = [
-    ((2, 64, 14, 14), 40, 3, 1, 1),
-    ((3, 37, 29, 23), 53, 3, 0, 1),
-    ((9, 32, 19, 21), 48, 5, 2, 1),
-    ((4, 64, 12, 130), 64, 3, 2, 2),
-    ((4, 130, 9, 9), 128, 3, (0, 1), 1),
-    ((5, 180, 21, 17), 170, 3, 1, 1),  # by weights
+    ((2, 64, 14, 14), 40, 3, 1, 1, 1),
+    ((3, 37, 29, 23), 53, 3, 0, 1, 1),
+    ((9, 32, 19, 21), 48, 5, 2, 1, 1),
+    ((4, 64, 12, 130), 64, 3, 2, 2, 1),
+    ((4, 130, 9, 9), 128, 3, (0, 1), 1, 1),
+    ((5, 180, 21, 17), 170, 3, 1, 1, 1),  # by weights
+    ((2, 40, 19, 26), 36, 3, (2, 1), 1, (2, 3)),
+    ((3, 32, 24, 17), 40, 5, 4, 1, (1, 2)),
 ]
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("shape, filters, kernel, padding, groups", WINOGRAD)
-def test_winograd_error(shape, filters, kernel, padding, groups, isa, rng):
+@pytest.mark.parametrize("shape, filters, kernel, padding, groups, dilation", WINOGRAD)
+def test_winograd_error(shape, filters, kernel, padding, groups, dilation, isa, rng):
     """On every element within 2 k eps (|a| |b|); the largest error within 1e-5 of the largest result; not the direct path."""
-    padding = (padding, padding) if isinstance(padding, int) else padding
-    options = {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": groups}
-    size = [h + 2 * p - kernel + 1 for h, p in zip(shape[2:], padding, strict=True)]
+    padding, dilation = ((v, v) if isinstance(v, int) else v for v in (padding, dilation))
+    options = {"stride": (1, 1), "padding": padding, "dilation": dilation, "groups": groups}
+    size = [h + 2 * p - d * (kernel - 1) for h, p, d in zip(shape[2:], padding, dilation, strict=True)]
     x, w = rng.standard_normal(shape).astype("f"), rng.standard_normal((filters, shape[1] // groups, kernel, kernel)).astype("f")
     g = rng.standard_normal((shape[0], filters, *size)).astype("f")
     with fastnn.isa(isa):

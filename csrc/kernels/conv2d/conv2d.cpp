@@ -10,7 +10,7 @@
 // convolutions run as height 1. This file only chooses the way:
 //
 //    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
-//    winograd.h               3×3 and 5×5 filters of stride and dilation 1, float32, where its transforms pay
+//    winograd.h               3×3 and 5×5 filters of stride 1, float32, where its transforms pay
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
 #include "depthwise.h"
@@ -24,9 +24,7 @@ void conv2d_dw_implicit(PackedOut dw, PackedIn g, PackedIn x, Conv2d geometry);
 
 namespace {
 
-bool small_steps(const Conv2d& s) {
-  return s.stride[0] == 1 && s.stride[1] == 1 && s.dilation[0] == 1 && s.dilation[1] == 1;
-}
+bool small_steps(const Conv2d& s) { return s.stride[0] == 1 && s.stride[1] == 1 && s.dilation[0] <= 8 && s.dilation[1] <= 8; }
 
 Planes<float> planes(const View& v) {
   const int64_t channel = v.shape[2] * v.shape[3];
@@ -39,21 +37,22 @@ bool on_tiles(const View& y, const View& in, const View& w, const View& bias, co
   if (y.dtype != DType::f32 || !small_steps(s) || w.shape[3] != R || (R != 3 && R != 5)) return false;
   Winograd<float> p;
   p.groups = s.groups, p.m = y.shape[1] / s.groups, p.channels = in.shape[1] / s.groups;
-  const Tiling t(y.shape[0], y.shape[2], y.shape[3], POINTS + 1 - R);
+  const Tiling t(y.shape[0], y.shape[2], y.shape[3], POINTS + 1 - R, s.dilation);
   if (t.count() == 0 || !winograd_pays(R, p.m, p.channels, t)) return false;
   p.in = planes(in);
   p.out = y.ptr<float>(), p.out_channel = y.shape[2] * y.shape[3], p.out_image = y.shape[1] * p.out_channel;
   p.w = w.ptr<float>(), p.w_end = p.w + w.numel(), p.bias = bias.ndim < 0 ? nullptr : bias.ptr<float>();
   p.w_m = flipped ? R * R : w.shape[1] * R * R, p.w_channel = flipped ? w.shape[1] * R * R : R * R;
   p.w_group = w.numel() / s.groups, p.flipped = flipped;
-  p.row0 = flipped ? s.padding[0] - (R - 1) : -s.padding[0], p.col0 = flipped ? s.padding[1] - (R - 1) : -s.padding[1];
+  p.row0 = flipped ? s.padding[0] - (R - 1) * s.dilation[0] : -s.padding[0];
+  p.col0 = flipped ? s.padding[1] - (R - 1) * s.dilation[1] : -s.padding[1];
   return R == 3 ? winograd<3>(p, t) : winograd<5>(p, t);
 }
 
 bool weights_on_tiles(const View& dw, const View& g, const View& x, const Conv2d& s) {
   const int64_t R = dw.shape[2], m = dw.shape[0] / s.groups;
   if (dw.dtype != DType::f32 || !small_steps(s) || dw.shape[3] != R || (R != 3 && R != 5)) return false;
-  const Tiling t(g.shape[0], g.shape[2], g.shape[3], POINTS + 1 - R);
+  const Tiling t(g.shape[0], g.shape[2], g.shape[3], POINTS + 1 - R, s.dilation);
   if (t.count() == 0 || !winograd_weights_pay(R, m, dw.shape[1], t)) return false;
   const WinogradWeights<float> p = {planes(g), planes(x), dw.ptr<float>(), s.groups, m, dw.shape[1], -s.padding[0], -s.padding[1]};
   return R == 3 ? winograd_weights<3>(p, t) : winograd_weights<5>(p, t);

@@ -145,8 +145,8 @@ static bool put_results(const T* s, int64_t square, const Winograd<T>& p, const 
         }
       }
       T* out = p.out + run.image * p.out_image + (m0 + v * L) * p.out_channel + run.row * t.cols + run.col;
-      turn_back<T>(out, p.out_channel, t.cols, pixels, pitch, least(M, t.rows - run.row), least(pitch, t.cols - run.col),
-                   least(L, m - v * L));
+      turn_back<T>(out, p.out_channel, t.step[0] * t.cols, t.step[1], pixels, pitch, least(M, ceil_div(t.rows - run.row, t.step[0])),
+                   least(pitch, ceil_div(t.cols - run.col, t.step[1])), least(L, m - v * L));
       tile += run.count;
     }
   }
