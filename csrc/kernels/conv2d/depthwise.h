@@ -80,13 +80,15 @@ static void filter_block(const T* slab, const Blocks& b, const Block& block, con
   vec<T> w[K * K];
   for (int i = 0; i < K * K; ++i) w[i] = splat(taps[flipped ? K * K - 1 - i : i]);
   in_steps(block.rows, [&](auto rows, int64_t t) __attribute__((always_inline)) {
-    filter_rows<K, S, decltype(rows)::value, T>(slab + t * b.width, b.width, b.plane, w, splat(bias), out + t * row, row, block.cols);
+    filter_rows<K, S, decltype(rows)::value, T>(slab + t * b.width, b.width, b.plane, w, splat(bias), out + t * row, row,
+                                                block.cols);
   });
 }
 
 // f(slab, block, plane, out) for each band of each plane, `out` where the band's results belong, `row` apart: in the plane,
 // or in a tile that is streamed into it where nothing stays in the cache anyway.
-template <class T, class F> static void over_planes(const PlanesOf<T>& p, const Window& s, int64_t out_rows, int64_t out_cols, const F& f) {
+template <class T, class F>
+static void over_planes(const PlanesOf<T>& p, const Window& s, int64_t out_rows, int64_t out_cols, const F& f) {
   const Blocks b = cut(s, 1, BAND_BYTES / int64_t(sizeof(T)), s.rows * s.cols);
   const int64_t in_size = s.height * s.width, out_size = p.height * p.width, work = s.rows * ceil_div(s.cols, lanes<T>) * s.taps;
   const bool streamed = (in_size + out_size) * p.count * int64_t(sizeof(T)) > CACHE_BYTES && b.along_c == 1;
@@ -173,7 +175,8 @@ template <class T> static void spread_planes(const PlanesOf<T>& p, const Window&
 
 // acc[p][q] += g[r, u] · x[r·S + p, u·S + q] over R rows of n columns from u on: whole vectors, or one that ends at n.
 template <int K, int S, int P, int R, bool Whole, class T>
-FN void tap_sums(vec<T> (&acc)[P][K], const T* x, int64_t row, int64_t plane, int first, const T* g, int64_t g_row, int64_t u, int64_t n) {
+FN void tap_sums(vec<T> (&acc)[P][K], const T* x, int64_t row, int64_t plane, int first, const T* g, int64_t g_row, int64_t u,
+                 int64_t n) {
   constexpr int L = lanes<T>;
   using I = lane<bits<T>>;
   alignas(VECTOR_BYTES) I ones[L];

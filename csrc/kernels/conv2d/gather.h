@@ -140,7 +140,8 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
         }
         for (int64_t at = 0; at < all; at += columns) {
           const int64_t n = least(columns, all - at);
-          pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
+          pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places,
+                            direct);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
           Walk w = walk(block, at, n);
           for (int64_t column = 0; w.left;) {
@@ -156,7 +157,10 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
             Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV);
             if (straight) {
-              run_tile(k, a + part * a_block, panel, panel_offset, out + m0 * p.out_channel + where[0], p.out_channel, add, bias);
+              T* to = out + m0 * p.out_channel + where[0];
+              for (int64_t r = 0; r < rows && k >= 64; ++r)  // results lie in L3 or memory, and end in a line of their own
+                for (int64_t c = 0; c <= columns; c += L) __builtin_prefetch(to + r * p.out_channel + least(c, columns - 1), 1);
+              run_tile(k, a + part * a_block, panel, panel_offset, to, p.out_channel, add, bias);
               continue;
             }
             run_tile(k, a + part * a_block, panel, panel_offset, results, columns, false, bias);

@@ -11,9 +11,9 @@
 
 namespace fastnn::FN_ISA {
 
-// panel[i, c] = slab[place(i) + offset[c]] for the positions i of a block and `columns` <= NR taps c.
+// Reading stops at `end`.  panel[i, c] = slab[place(i) + offset[c]] for the positions i of a block and `columns` <= NR taps c.
 template <class T>
-static void pack_taps(T* panel, const T* slab, const int64_t* offset, int64_t columns, const Blocks& b, const Block& block) {
+static void pack_taps(T* panel, const T* slab, const T* end, const int64_t* offset, int64_t columns, const Blocks& b, const Block& block) {
   constexpr int W = lanes<T>;
   for (int64_t first = 0; first < columns; first += W, panel += W) {
     const T* tap[W];
@@ -24,8 +24,9 @@ static void pack_taps(T* panel, const T* slab, const int64_t* offset, int64_t co
       const int64_t place = r.image * b.image + r.row * b.width + r.col;
       for (int64_t i = 0; i < r.length; i += W) {
         vec<T> v[W];
+        const bool whole = i + W <= r.length || end - (tap[W - 1] + place + i) >= W;
 #pragma GCC unroll 16
-        for (int c = 0; c < W; ++c) v[c] = load(tap[c] + place + i);
+        for (int c = 0; c < W; ++c) v[c] = whole ? load(tap[c] + place + i) : load_n(tap[c] + place + i, r.length - i);
         transpose<T>(v);
         if (i + W <= r.length) {
 #pragma GCC unroll 16
@@ -41,7 +42,7 @@ static void pack_taps(T* panel, const T* slab, const int64_t* offset, int64_t co
 
 // dw[o, place[k]] += Σ over n positions of g[o, i] · x[k, i]; g dense, rows g_row apart; panel: n·NR elements.
 template <class T>
-static void add_outer(const T* g, int64_t g_row, int64_t m, const T* slab, const int64_t* offset, int64_t k, const Blocks& b,
+static void add_outer(const T* g, int64_t g_row, int64_t m, const T* slab, const T* end, const int64_t* offset, int64_t k, const Blocks& b,
                       const Block& block, T* panel, T* dw, int64_t pitch, const int64_t* place) {
   constexpr int W = lanes<T>;
   const int64_t n = block.images * block.rows * block.cols;
@@ -49,7 +50,7 @@ static void add_outer(const T* g, int64_t g_row, int64_t m, const T* slab, const
   for (int64_t c = 0; c < k; c += NR<T>) {
     const int64_t columns = least(NR<T>, k - c);
     const bool straight = columns == NR<T> && place[c + columns - 1] == place[c] + columns - 1;
-    pack_taps<T>(panel, slab, offset + c, columns, b, block);
+    pack_taps<T>(panel, slab, end, offset + c, columns, b, block);
     for (int64_t o = 0; o < om.parts; ++o) {
       T* to = dw + om.begin(o) * pitch;
       with_constant<MR>(om.size(o), [&](auto rows) __attribute__((always_inline)) {

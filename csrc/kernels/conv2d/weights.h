@@ -6,6 +6,7 @@
 //              summed in order: the result does not depend on the number of threads
 //    a block   x to a slab, g to rows beside it; then dots.h (few filters or taps) or outer.h (many)
 //
+// A 1×1 filter's x is packed from where it lies (16x256x56x56 to 64: 14.4 -> 10.8 ms).
 // Measured, 2.5 GHz Cascade Lake, one core: inner loops 117 (dots) and 130 (outer) GFLOP/s of 150.
 #pragma once
 #include "dots.h"
@@ -64,8 +65,8 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
   const int64_t wave =
       most(1, (int64_t(1) << 28) / most(1, filters * k_full * b.images * b.rows * b.cols));
 
-  // Without borders dots read x and g where they are.
-  const bool direct = !outer && is_slab(s, b), g_direct = !outer && b.cols == s.cols && b.extra[1] == 0;
+  // Without borders x is read where it is, and g by dots.
+  const bool direct = is_slab(s, b), g_direct = !outer && b.cols == s.cols && b.extra[1] == 0;
   if (direct) use_as_slab(b, p.x_image, p.x_channel);
 
   Scratch<T> sums(chunks > 1 ? chunks * size : 0);
@@ -99,7 +100,7 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
           else fill_slab<T>(filled, {x, p.x, p.x_end, p.x_image, p.x_channel}, cb.size(c_block), s, b, block);
           if (outer) {
             fill_gradient<T>(gradient, g_row, n, block.cols, g, p, m, s, block);
-            add_outer<T>(gradient, g_row, m, slab, offset, k, b, block, panel, dw, dw_row, place);
+            add_outer<T>(gradient, g_row, m, slab, direct ? p.x_end : slab + slab_size<T>(b), offset, k, b, block, panel, dw, dw_row, place);
             continue;
           }
           Rows<T> rows = {block.images, n, g + block.n * p.g_image + block.t * s.cols, slab, p.g_channel, p.g_image, b.image,
