@@ -22,6 +22,16 @@ def dropped_ref(x, p):
     return reference.dropout(SEED, 0, x, p)
 
 
+def claimed(x, p):
+    g = generator()
+    ops.claim(65, g)  # two tiles of 16 counters
+    return ops.dropout_claimed(x, ops.claim(x._size, g), p)
+
+
+def claimed_ref(x, p):
+    return reference.dropout(SEED, 32, x, p)
+
+
 def flipped(p):
     return ops.bernoulli(p, generator=generator())
 
@@ -44,5 +54,6 @@ def samples(rng):
         yield Sample(flipped, (np.asarray(rng.random(shape)).astype("float32").astype("float64"),), ref=flipped_ref, grad=False, name="bernoulli")
     for p in (0.0, 0.9999, 1.0):
         yield Sample(dropped, (rng.standard_normal(70), p), ref=dropped_ref, name="dropout")
+    yield Sample(claimed, (rng.standard_normal((3, 50)), 0.3), ref=claimed_ref, name="dropout")
     for n in (0, 1, 5):
         yield Sample(words, (rng.integers(0, 2**32, (n, 4)), rng.integers(0, 2**32, 2)), ref=words_ref, grad=False, name="philox")

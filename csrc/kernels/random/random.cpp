@@ -5,6 +5,7 @@
 //    normal       mean + std z
 //    randint      low + floor(u64 · range / 2^64): bias below range / 2^64
 //    bernoulli    1 where u < p
+//    claim        `saved` receives [seed, offset] of n words that nobody else will draw: a dropout done elsewhere
 //    dropout      x / (1 - p) where word >= p 2^32, else 0; `saved` receives [seed, offset] of the mask, and
 //    dropout_dx   draws the same mask again: linear in g, so it is its own derivative, of every order
 //    permutation  Fisher-Yates, in buckets that fit the cache
@@ -163,18 +164,6 @@ void bernoulli(PackedOut y, State state, PackedIn p) {
 
 // ---- dropout --------------------------------------------------------------------------------------------------------
 
-// One word an element: in 32-bit lanes beside floats, widened beside doubles.
-FN vec<float> keep(vec<float> x, const uint32_t* words, uint32_t threshold) {
-  constexpr int32_t flip = int32_t(0x80000000);  // unsigned order by a signed comparison
-  return (load((const int32_t*)words) ^ flip) >= (int32_t(threshold) ^ flip) ? x : vec<float>{};
-}
-FN vec<double> keep(vec<double> x, const uint32_t* words, uint32_t threshold) {
-  typedef uint32_t Half __attribute__((vector_size(VECTOR_BYTES / 2)));
-  Half w;
-  __builtin_memcpy(&w, words, sizeof w);
-  return __builtin_convertvector(w, vec<int64_t>) >= int64_t(threshold) ? x : vec<double>{};
-}
-
 template <class T> static void drop(T* y, const T* x, int64_t n, const Stream& stream, double p) {
   double t = p * 0x1p32;
   if (t >= 0x1p32) {
@@ -202,11 +191,15 @@ static void drop(const View& y, const View& x, const Stream& stream, double p) {
                         : drop(y.ptr<double>(), x.ptr<double>(), y.numel(), stream, p);
 }
 
-void dropout(PackedOut y, PackedOut saved, State state, PackedIn x, double p) {
-  Stream stream = claim(state, ceil_div(y.numel(), WORDS));
+void claim(PackedOut saved, State state, int64_t n) {
+  Stream stream = claim(state, ceil_div(n, WORDS));
   saved.ptr<int64_t>()[0] = state.ptr<int64_t>()[0];
   saved.ptr<int64_t>()[1] = int64_t(stream.first);
-  drop(y, x, stream, p);
+}
+
+void dropout(PackedOut y, PackedOut saved, State state, PackedIn x, double p) {
+  claim(saved, state, y.numel());
+  drop(y, x, stream_at(saved.ptr<int64_t>()), p);
 }
 
 void dropout_dx(PackedOut dx, PackedIn g, PackedIn saved, double p) {

@@ -59,6 +59,18 @@ FN void tile_words(uint32_t* words, uint64_t first, Key key) {
   }
 }
 
+// Dropout. One word an element: in 32-bit lanes beside floats, widened beside doubles.
+FN vec<float> keep(vec<float> x, const uint32_t* words, uint32_t threshold) {
+  constexpr int32_t flip = int32_t(0x80000000);  // unsigned order by a signed comparison
+  return (load((const int32_t*)words) ^ flip) >= (int32_t(threshold) ^ flip) ? x : vec<float>{};
+}
+FN vec<double> keep(vec<double> x, const uint32_t* words, uint32_t threshold) {
+  typedef uint32_t Half __attribute__((vector_size(VECTOR_BYTES / 2)));
+  Half w;
+  __builtin_memcpy(&w, words, sizeof w);
+  return __builtin_convertvector(w, vec<int64_t>) >= int64_t(threshold) ? x : vec<double>{};
+}
+
 // f(start, count, counter) for every tile of n elements; the last one may be partial.
 template <int PER, class F> FN void for_tiles(int64_t n, const Stream& stream, const F& f) {
   parallel_for(ceil_div(n, PER), 512, [&](int64_t begin, int64_t end) {

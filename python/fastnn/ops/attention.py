@@ -1,22 +1,24 @@
-"""Scaled dot-product attention: softmax(q k' / √E + mask) v, written with products and softmax."""
+"""Scaled dot product attention: softmax(q k' / √E + mask) v. One kernel (csrc/kernels/attention), and what it means in ops."""
 
 from __future__ import annotations
 
 import math
 
+from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, ones
+from ..fused import fused
+from ..tensor import Tensor, empty, ones
 from .elementwise import where
 from .matmul import linear, matmul
-from .random import dropout
+from .random import claim, dropout, dropout_claimed
+from .shape import broadcast_shapes, contiguous, expand, transpose
 from .softmax import softmax
 
 _MINUS_INF = -math.inf
 
 
-def attention_weights(query, key, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, training=True):
-    """softmax(scale q k' + mask) along the keys, dropped out; rows that see no key are 0."""
-    scale = 1 / math.sqrt(query._shape[-1]) if scale is None else scale
+def _undropped(query, key, attn_mask, is_causal, scale):
+    """softmax(scale q k' + mask) along the keys; rows that see no key are 0."""
     scores = matmul(query * scale, key.mT)
     hidden = None
     if is_causal:
@@ -33,7 +35,95 @@ def attention_weights(query, key, attn_mask=None, dropout_p=0.0, is_causal=False
     if hidden is not None or attn_mask is not None:
         nothing = (scores.detach() == _MINUS_INF).all(-1, keepdim=True)
         weights = where(nothing, 0.0, weights)
+    return weights
+
+
+def attention_weights(query, key, attn_mask=None, dropout_p=0.0, training=True):
+    """softmax(q k' / √E + mask) along the keys, dropped out: for those who want to see the weights."""
+    weights = _undropped(query, key, attn_mask, False, _scale(query, None))
     return dropout(weights, dropout_p, training) if dropout_p > 0 else weights
+
+
+def _scale(query, scale):
+    return 1 / math.sqrt(max(query._shape[-1], 1)) if scale is None else float(scale)
+
+
+def _composed(q, k, v, mask, *, dropped, scale, causal, p):
+    if q.ndim > 2 and q._shape[-3] != k._shape[-3]:
+        k, v = (x.repeat_interleave(q._shape[-3] // x._shape[-3], -3) for x in (k, v))
+    weights = _undropped(q, k, mask, causal, scale)
+    return matmul(weights if dropped is None else dropout_claimed(weights, dropped, p), v)
+
+
+def _like(x, width):
+    """Memory for x's shape with `width` columns; the heads of a row side by side where x has them so."""
+    shape = (*x._shape[:-1], width)
+    strides = x.stride()
+    if x.ndim > 2 and strides[-3] < strides[-2]:
+        return transpose(empty((*shape[:-3], shape[-2], shape[-3], width), dtype=x.dtype), -3, -2)
+    return empty(shape, dtype=x.dtype)
+
+
+@fused(_composed)
+def _attention(q, k, v, mask, *, dropped, scale, causal, p):
+    """q (.., G·H, L, E), k (.., H, S, E), v (.., H, S, F), mask (.., G·H, L, S) or None → (.., G·H, L, F), and log Σ exp of each row.
+
+    dropped: the [seed, offset] of `claim`, or None.
+    """
+    y, lse = _like(q, v._shape[-1]), empty(q._shape[:-1], dtype=q.dtype)
+    kernels(q).attention(y, lse, q, k, v, mask, dropped, scale, causal, p)
+    return y, lse
+
+
+def _attention_dx(g, ys, q, k, v, mask, needs, dropped, scale, causal, p):
+    out = [_like(x, x._shape[-1]) if need else empty((0,), dtype=q.dtype) for x, need in zip((q, k, v), needs, strict=False)]
+    out.append(empty(mask._shape if needs[3] else (0,), dtype=q.dtype))
+    kernels(q).attention_dx(*out, g, ys[0], contiguous(ys[1]), q, k, v, mask, dropped, scale, causal, p)
+    return [x if need else None for x, need in zip(out, needs, strict=True)]
+
+
+_attention.joint(_attention_dx)
+
+
+def _arranged(query, key, value, mask, enable_gqa):
+    """The arguments as the kernel takes them: leading axes broadcast (without copying), key heads one for a group of query heads."""
+    q, k, v = query._shape[:-2], key._shape[:-2], value._shape[:-2]
+    if q == k == v and mask is None and (q or not enable_gqa):
+        return query, key, value, None
+    if enable_gqa:
+        if min(len(q), len(k), len(v)) < 1:
+            raise IndexError("scaled_dot_product_attention: enable_gqa needs an axis of heads (-3) in query, key and value")
+        if any(not n or q[-1] % n for n in (k[-1], v[-1])):
+            raise ShapeError(
+                "scaled_dot_product_attention: Number of heads in key and value must divide the number of heads in query, got "
+                f"query {list(query._shape)}, key {list(key._shape)}, value {list(value._shape)}"
+            )
+        if k[-1] != v[-1]:
+            key, value = (x.repeat_interleave(q[-1] // x._shape[-3], -3) for x in (key, value))
+        heads = (key._shape[-3],)
+        k, v = k[:-1], v[:-1]
+        lead = broadcast_shapes(q, (*broadcast_shapes(k, v), 1), () if mask is None else mask._shape[:-2])
+    else:
+        lead = broadcast_shapes(q, k, v, () if mask is None else mask._shape[:-2])
+        heads = (1,) if {k[-1:], v[-1:]} <= {(), (1,)} else lead[-1:]
+    length, keys = query._shape[-2], key._shape[-2]
+    if mask is not None:
+        for size, wanted, axis in zip(mask._shape[-2:], (length, keys)[-mask.ndim :], (-2, -1)[-mask.ndim :], strict=True):
+            if size not in (1, wanted):
+                raise ShapeError(
+                    f"scaled_dot_product_attention: The size of tensor a ({wanted}) must match the size of tensor b ({size}) at "
+                    f"non-singleton dimension {len(lead) + 2 + axis}: scores {[*lead, length, keys]}, attn_mask {list(mask._shape)}"
+                )
+        mask = _expanded(mask, (*lead, length, keys))
+    shared = (*lead[:-1], *heads) if lead else ()
+    return (
+        _expanded(query, (*lead, *query._shape[-2:])), _expanded(key, (*shared, *key._shape[-2:])),
+        _expanded(value, (*shared, *value._shape[-2:])), mask,
+    )  # fmt: skip
+
+
+def _expanded(x, shape):
+    return x if x._shape == shape else expand(x, shape)
 
 
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
@@ -42,6 +132,9 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     query (N, ..., L, E), key (N, ..., S, E), value (N, ..., S, Ev) -> (N, ..., L, Ev). attn_mask, broadcast to (N, ..., L, S):
     True where a key takes part, or numbers that are added. is_causal: query i sees keys up to i. A query that sees no key
     gives zeros. enable_gqa: a group of query heads (axis -3) shares a head of key and value. dropout_p applies always.
+
+    The scores are never held as a whole (Dao et al. 2022): memory is linear in L and S, the mask's gradient and higher
+    derivatives apart. ShapeError, DTypeError and TypeError where the arguments do not fit.
     """
     for name, x in (("query", query), ("key", key), ("value", value)):
         if not isinstance(x, Tensor):
@@ -63,13 +156,15 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
         raise DTypeError(
             f"scaled_dot_product_attention: Expected attn_mask dtype to be bool or {query.dtype.name}, got {attn_mask.dtype.name}"
         )
-    if enable_gqa:
-        heads, shared = query._shape[-3], key._shape[-3]
-        if shared == 0 or heads % shared:
-            raise ShapeError(f"scaled_dot_product_attention: {heads} query heads are no multiple of {shared} key heads")
-        if shared != heads:
-            key, value = (x.repeat_interleave(heads // shared, -3) for x in (key, value))
-    return matmul(attention_weights(query, key, attn_mask, dropout_p, is_causal, scale), value)
+    if not query.dtype.is_floating_point:
+        raise DTypeError(f"scaled_dot_product_attention: expected a floating dtype, got {query.dtype.name}")
+    if not 0 <= dropout_p <= 1:
+        raise ShapeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
+    query, key, value, attn_mask = _arranged(query, key, value, attn_mask, enable_gqa)
+    dropped = claim(query._size // max(query._shape[-1], 1) * key._shape[-2]) if dropout_p > 0 else None
+    return _attention(
+        query, key, value, attn_mask, dropped=dropped, scale=_scale(query, scale), causal=bool(is_causal), p=float(dropout_p)
+    )[0]
 
 
 def _additive(mask, dtype):
@@ -149,7 +244,7 @@ def multi_head_attention_forward(
         mask = padding if mask is None else mask + padding
 
     if need_weights:
-        weights = attention_weights(q, k, mask, dropout_p, training=training)
+        weights = attention_weights(q, k, mask, dropout_p, training)
         out = matmul(weights, v)
     else:
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p if training else 0.0)

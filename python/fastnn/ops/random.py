@@ -337,6 +337,18 @@ random_ = _method(_draw_integers, "random", "Fills the tensor with integers of [
 # -- dropout ----------------------------------------------------------------------------------------------------------------
 
 
+def claim(n, generator=None):
+    """The [seed, offset] of n words of the stream, now taken: enough to drop out n elements."""
+    saved = empty((2,), dtype=dtypes.int64)
+    kernels(saved).claim(saved, _state(generator), n)
+    return saved
+
+
+def dropout_claimed(x, claimed, p):
+    """`dropout` with the numbers of a `claim`: the same elements again, wherever and as often as it is asked for."""
+    return _dropout_dx(x, claimed, p=p)
+
+
 @op(saves="")
 def _dropout(x, *, p, generator=None):
     y, saved = empty(x._shape, dtype=x.dtype), empty((2,), dtype=dtypes.int64)
