@@ -70,6 +70,15 @@ def climbs(family, quick):
 
         flops, size = 8.0 * t * b * h * (i + h), 4.0 * (t * b * (i + h) + 4 * h * (i + h))
         return Climb(f"T{t} B{b} {i}-{h}", lambda: lstm(x, *weights), _gradient(lstm, x, *weights), flops, size, 2)
+    if family == "attention":
+        b, h, t, e = (1, 2, 128, 64) if quick else (4, 8, 512, 64)
+        q, k, v = _arrays((b, h, t, e), (b, h, t, e), (b, h, t, e))
+
+        def attend(q, k, v):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+        flops, size = 2.0 * b * h * t * t * e, 16.0 * b * h * t * e  # two products, of each the half below the diagonal
+        return Climb(f"{b}x{h}x{t}x{e} causal", lambda: attend(q, k, v), _gradient(attend, q, k, v), flops, size, 2.5)
     rows, n = (512, 1024) if quick else (4096, 1024)
     (x,) = _arrays((rows, n))
     if family == "softmax":

@@ -5,15 +5,16 @@ import pytest
 
 import fastnn
 import fastnn.nn.functional as F
-from samples import samples
+from samples import families, samples
 from test_kernels import ISAS, forward_and_gradients
 
-FAMILY = {"matmul": "matmul", "conv2d": "conv2d", "softmax": "softmax", "layer_norm": "norm", "max_pool2d": "pool", "lstm": "rnn"}
+FAMILY = {"layer_norm": "norm", "max_pool2d": "pool", "lstm": "rnn"}  # named otherwise than the ladder
+FAMILY = {family: FAMILY.get(family, family) for family in fastnn.rungs()}
 RUNGS = [(family, name) for family, ladder in fastnn.rungs().items() for name in ladder[:-1]]
 
 
 def test_every_ladder_has_a_family():
-    assert set(FAMILY) == set(fastnn.rungs())
+    assert set(FAMILY.values()) <= set(families())
     assert all(len(ladder) >= 4 for ladder in fastnn.rungs().values())
 
 

@@ -61,6 +61,9 @@ def flops_of(name, shapes):
     if name in ("conv2d", "conv2d_dx", "conv2d_dw"):  # outputs first: y x w, dx g w, dw g x
         g, w = {"conv2d": (0, 2), "conv2d_dx": (1, 2), "conv2d_dw": (1, 0)}[name]
         return 2.0 * math.prod(shapes[g]) * math.prod(shapes[w][1:])
+    if name in ("attention", "attention_dx"):  # y lse q k v; dq dk dv dmask g y lse q k v: two products and five; a causal one's half too
+        q, k, v = shapes[2:5] if name == "attention" else shapes[7:10]
+        return (2.0 if name == "attention" else 5.0) * math.prod(q[:-1]) * k[-2] * (k[-1] + v[-1])
     return None
 
 

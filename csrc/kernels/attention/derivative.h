@@ -85,37 +85,14 @@ template <class T> struct Derivative {
     for (int64_t r = 0; r < height; ++r, p += APART, d += APART) {
       int64_t visible = clamped(c.sees(i + r) - j, 0, n);
       if (mask) mask(p, i + r, j, visible);
-      row(head, i + r, j, visible, padded(seen, W), p, d);
+      int64_t at = head * rows + i + r;
+      row_derivative<T>(c.dropout, at * c.keys + j, visible, padded(seen, W), lse.ptr<T>()[at], delta[i + r], p, d);
       if (given(dmask)) {
         Rows<T> to = c.template rows_of<T>(dmask, head);
         write_row<T>(to.at(i + r) + j * to.column, to.column, d, n, T(1));
       }
     }
     if (depth) tiles<T>(height, {d - height * APART, APART, 1}, rows_as_panels<T>(keys, e), depth, e, sums + i * e, e, true);
-  }
-
-  // s -> P, dP -> dS of one row; zeros from the keys it sees to `end`
-  void row(int64_t head, int64_t r, int64_t j, int64_t n, int64_t end, T* p, T* d) const {
-    const vec<T> l = splat(lse.ptr<T>()[head * rows + r]), D = splat(delta[r]);
-    alignas(64) T dropped[KEYS];
-    int64_t first = (head * rows + r) * c.keys + j, q = 0;
-    if (c.dropout.on) c.dropout(d, d, first, n);
-    for (; q + W <= n; q += W) {
-      vec<T> w = exp(load(p + q) - l);
-      store(p + q, w);
-      store(d + q, w * (load(d + q) - D));
-    }
-    if (q < n) {
-      vec<T> w = exp(load_n(p + q, n - q, MINUS_INF<T>) - l);
-      store(p + q, w);
-      store(d + q, w * (load_n(d + q, n - q) - D));
-      q += W;
-    }
-    for (; q < end; q += W) store(p + q, vec<T>{}), store(d + q, vec<T>{});
-    if (c.dropout.on && n) {
-      c.dropout(dropped, p, first, n);
-      __builtin_memcpy(p, dropped, size_t(n) * sizeof(T));
-    }
   }
 
   // dV += Pᵀ g and dK += dSᵀ q over the rows i .. end of a strip, for the keys that it sees, MR of them at a time

@@ -93,7 +93,7 @@ template <class T> struct Dropout {
     scale = p < 1 ? T(1 / (1 - p)) : T(0);
     threshold = p < 1 ? uint32_t(int64_t(p * 0x1p32)) : ~0u;
   }
-  // to[q] = x[q] dropped out, x being elements `first` .. first + n of the weights; both have room for whole vectors
+  // to[q] = x[q] dropped out (to may be x), x being elements `first` .. first + n of the weights; both have room for whole vectors
   void operator()(T* to, const T* x, int64_t first, int64_t n) const {
     uint32_t words[2 * WORDS];
     for (int64_t q = 0; q < n;) {
@@ -136,6 +136,26 @@ template <class T> FN T row_exp(T* s, int64_t n, int64_t end, T top) {
   }
   for (; q < end; q += W) store(s + q, vec<T>{});
   return sum_lanes<T>(sum);
+}
+
+// s -> P, dropped out, and dP -> dS of the first n keys of a row, zeros up to `end` (both have room for whole vectors).
+template <class T>
+static void row_derivative(const Dropout<T>& dropout, int64_t first, int64_t n, int64_t end, T lse, T delta, T* p, T* d) {
+  constexpr int64_t W = lanes<T>;
+  const vec<T> l = splat(lse), mean = splat(delta);
+  int64_t q = 0;
+  if (dropout.on) dropout(d, d, first, n);
+  for (; q + W <= n; q += W) {
+    vec<T> w = exp(load(p + q) - l);
+    store(p + q, w), store(d + q, w * (load(d + q) - mean));
+  }
+  if (q < n) {
+    vec<T> w = exp(load_n(p + q, n - q, MINUS_INF<T>) - l);
+    store(p + q, w), store(d + q, w * (load_n(d + q, n - q) - mean));
+    q += W;
+  }
+  for (; q < end; q += W) store(p + q, vec<T>{}), store(d + q, vec<T>{});
+  if (dropout.on) dropout(p, p, first, n);
 }
 
 // Everything a kernel is given.
