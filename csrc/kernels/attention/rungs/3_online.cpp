@@ -49,13 +49,13 @@ template <class T> struct Rung {
   }
   static void derivative(Head<T>& h) {
     alignas(64) T p[ROWS * KEYS], d[ROWS * KEYS];
-    for (bool by_keys : {false, true})
-      blocks(h, by_keys, [&](int64_t i, int64_t m, int64_t j, int64_t n) {
+    for (int pass = 0; pass < 2; ++pass)
+      blocks(h, pass, [&](int64_t i, int64_t m, int64_t j, int64_t n) {
         T *q = h.q + i * h.e, *k = h.k + j * h.e, *v = h.v + j * h.f, *g = h.g + i * h.f;
         product<T>(m, n, h.e, {q, h.e, 1}, {k, 1, h.e}, p, KEYS, false);
         product<T>(m, n, h.f, {g, h.f, 1}, {v, 1, h.f}, d, KEYS, false);
         for (int64_t r = 0; r < m; ++r) h.weigh(i + r, j, n, p + r * KEYS, d + r * KEYS);
-        if (!by_keys) return product<T>(m, h.e, n, {d, KEYS, 1}, {k, h.e, 1}, h.dq + i * h.e, h.e, true);
+        if (!pass) return product<T>(m, h.e, n, {d, KEYS, 1}, {k, h.e, 1}, h.dq + i * h.e, h.e, true);
         product<T>(n, h.e, m, {d, 1, KEYS}, {q, h.e, 1}, h.dk + j * h.e, h.e, true);
         product<T>(n, h.f, m, {p, 1, KEYS}, {g, h.f, 1}, h.dv + j * h.f, h.f, true);
       });
