@@ -49,8 +49,9 @@ template <class T> struct Forward {
         copy_rows<T>(values, f, v, j, n, c.values);
       }
       for (int64_t r = 0; r < blocks.count; ++r) {
-        int64_t i = blocks.start(r), height = blocks.rows(r), depth = c.most_seen(from + i, from + i + height) - j;
-        if (depth > 0) step(head, from, i, height, j, depth < n ? depth : n);
+        int64_t i = blocks.start(r), height = blocks.rows(r), depth = clamped(c.most_seen(from + i, from + i + height) - j, 0, n);
+        depth = mask.depth(from + i, height, j, depth);
+        if (depth || !j) step(head, from, i, height, j, depth);  // the first block defines o
       }
     }
     if (!seen) __builtin_memset(o, 0, size_t(rows * f) * sizeof(T));

@@ -35,6 +35,7 @@ template <class T> struct Derivative {
   // Keys from .. to of a head; `sums` gets dQ / scale, rows of e.
   void run(int64_t head, int64_t from, int64_t to, T* sums) {
     gather(head);
+    Mask<T> mask = c.mask_of(head);
     __builtin_memset(sums, 0, size_t(rows * e) * sizeof(T));
     RowBlocks blocks(rows);
     for (int64_t j = from; j < to; j += KEYS) {
@@ -47,9 +48,15 @@ template <class T> struct Derivative {
       __builtin_memset(d_values, 0, size_t(n * f) * sizeof(T));
       for (int64_t r = 0; r < blocks.count; r += 4) {
         int64_t last = r + 4 < blocks.count ? r + 4 : blocks.count, i = blocks.start(r), end = blocks.start(last);
-        int64_t seen = clamped(c.most_seen(i, end) - j, 0, n);
+        int64_t depths[4], seen = 0;
+        for (int64_t b = r; b < last; ++b) {
+          int64_t from = blocks.start(b), height = blocks.rows(b), &depth = depths[b - r];
+          depth = clamped(c.most_seen(from, from + height) - j, 0, n);
+          if (!given(dmask)) depth = mask.depth(from, height, j, depth);
+          seen = seen < depth ? depth : seen;
+        }
         if (!seen) continue;
-        for (int64_t b = r; b < last; ++b) row_block_of(head, blocks.start(b), blocks.rows(b), i, j, n, seen, sums);
+        for (int64_t b = r; b < last; ++b) row_block_of(head, mask, blocks.start(b), blocks.rows(b), i, j, depths[b - r], seen, sums);
         columns(i, end, j, seen);
       }
       write(dk, head, j, n, d_keys, e, c.width);
@@ -73,23 +80,23 @@ template <class T> struct Derivative {
     }
   }
 
-  // P and dS of rows i .. i + height (of the strip that begins at `strip`) and keys j .. j + n, of which the strip sees `seen`
-  void row_block_of(int64_t head, int64_t i, int64_t height, int64_t strip, int64_t j, int64_t n, int64_t seen, T* sums) {
+  // P and dS of rows i .. i + height (of the strip that begins at `strip`) and keys j .. j + depth; the strip sees `seen` of them
+  void row_block_of(int64_t head, const Mask<T>& mask, int64_t i, int64_t height, int64_t strip, int64_t j, int64_t depth, int64_t seen,
+                    T* sums) {
     T *p = weights + (i - strip) * APART, *d = d_scores + (i - strip) * APART;
-    int64_t depth = clamped(c.most_seen(i, i + height) - j, 0, n), whole = padded(depth, W);
+    int64_t whole = padded(depth, W);
     if (depth) {
       tiles<T>(height, {queries + i * e, e, 1}, packed_panels<T>(keys_packed, c.width), c.width, whole, p, APART, false);
       tiles<T>(height, {gradients + i * f, f, 1}, packed_panels<T>(values_packed, c.values), c.values, whole, d, APART, false);
     }
-    Mask<T> mask = c.mask_of(head);
     for (int64_t r = 0; r < height; ++r, p += APART, d += APART) {
-      int64_t visible = clamped(c.sees(i + r) - j, 0, n);
+      int64_t visible = clamped(c.sees(i + r) - j, 0, depth);
       if (mask) mask(p, i + r, j, visible);
       int64_t at = head * rows + i + r;
       row_derivative<T>(c.dropout, at * c.keys + j, visible, padded(seen, W), lse.ptr<T>()[at], delta[i + r], p, d);
       if (given(dmask)) {
         Rows<T> to = c.template rows_of<T>(dmask, head);
-        write_row<T>(to.at(i + r) + j * to.column, to.column, d, n, T(1));
+        write_row<T>(to.at(i + r) + j * to.column, to.column, d, depth, T(1));
       }
     }
     if (depth) tiles<T>(height, {d - height * APART, APART, 1}, rows_as_panels<T>(keys, e), depth, e, sums + i * e, e, true);

@@ -62,6 +62,25 @@ template <class T> struct Mask {  // numbers that are added, or flags: which key
     __builtin_memcpy(&b, m, sizeof b);
     return __builtin_convertvector(b, bits<T>) != 0 ? s : splat(MINUS_INF<T>);
   }
+  // How many of the keys j .. j + n are left when those that none of `rows` rows from r sees are cut off at the end. Padding
+  // and masks that are causal in effect cost no products; a mask that hides little is not read here beyond its last columns.
+  int64_t depth(int64_t r, int64_t rows, int64_t j, int64_t n) const {
+    int64_t most = 0;
+    if (added)
+      for (int64_t i = 0; i < rows && most < n; ++i) most = last(added.at(r + i) + j * added.column, added.column, most, n, MINUS_INF<T>);
+    else if (visible)
+      for (int64_t i = 0; i < rows && most < n; ++i) most = last(visible.at(r + i) + j * visible.column, visible.column, most, n, uint8_t(0));
+    else
+      return n;
+    return most;
+  }
+  template <class U> static int64_t last(const U* m, int64_t stride, int64_t most, int64_t n, U hides) {  // 1 + the last of most .. n that is not `hides`
+    constexpr int64_t W = lanes<U>;
+    if (stride == 1)
+      while (n - W >= most && !any_lane(reinterpret_cast<bits<float>>(load(m + n - W) != hides) != 0)) n -= W;
+    while (n > most && m[(n - 1) * stride] == hides) --n;
+    return n;
+  }
   // of row r: the scores s of keys j .. j + n
   void operator()(T* s, int64_t r, int64_t j, int64_t n) const {
     constexpr int64_t W = lanes<T>;

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..fused import fused
-from ..tensor import Tensor, empty, ones
+from ..tensor import Tensor, empty, ones, zeros
 from .elementwise import where
 from .matmul import linear, matmul
 from .random import claim, dropout, dropout_claimed
@@ -167,11 +169,15 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     )[0]
 
 
-def _additive(mask, dtype):
-    """A mask of MultiheadAttention (True: hidden, or numbers to add) as numbers to add."""
-    if mask is None or mask.dtype.name != "bool":
-        return mask if mask is None or mask.dtype is dtype else mask.to(dtype)
-    return where(mask, _MINUS_INF, ones((), dtype=dtype) * 0.0)
+def _together(masks, dtype):
+    """Masks of MultiheadAttention (True: *hidden*, or numbers to add) as one of scaled_dot_product_attention."""
+    masks = [m for m in masks if m is not None]
+    if all(m.dtype.name == "bool" for m in masks):
+        return ~functools.reduce(operator.or_, masks) if masks else None
+    nothing = zeros((), dtype=dtype)
+    return functools.reduce(
+        operator.add, (where(m, _MINUS_INF, nothing) if m.dtype.name == "bool" else m if m.dtype is dtype else m.to(dtype) for m in masks)
+    )
 
 
 def multi_head_attention_forward(
@@ -210,7 +216,7 @@ def multi_head_attention_forward(
         biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
         q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), in_proj_weight.chunk(3), biases, strict=True))
 
-    mask = _additive(attn_mask, q.dtype)
+    mask, padding = attn_mask, key_padding_mask
     if mask is not None:
         wanted = (length, key._shape[0])
         if mask.ndim == 2 and mask._shape != wanted:
@@ -220,7 +226,6 @@ def multi_head_attention_forward(
         if mask.ndim not in (2, 3):
             raise ShapeError(f"attn_mask's dimension {mask.ndim} is not supported")
         mask = mask.unsqueeze(0) if mask.ndim == 2 else mask.reshape((batch, num_heads, *wanted))
-    padding = _additive(key_padding_mask, q.dtype)
     if padding is not None and padding._shape != (batch, key._shape[0]):
         raise AssertionError(f"expecting key_padding_mask shape of {(batch, key._shape[0])}, but got {tuple(padding._shape)}")
     from .join import cat
@@ -241,7 +246,7 @@ def multi_head_attention_forward(
         padding = None if padding is None else pad(padding, (0, extra))
     if padding is not None:
         padding = padding.reshape((batch, 1, 1, -1))
-        mask = padding if mask is None else mask + padding
+    mask = _together((mask, padding), q.dtype)
 
     if need_weights:
         weights = attention_weights(q, k, mask, dropout_p, training)
