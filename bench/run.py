@@ -24,7 +24,7 @@ ORDER = ("small", "elementwise", "matmul", "conv2d", "pool", "softmax", "norm", 
 def families():
     """Benchmark modules, the best known first."""
     names = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    found = [n for n in names if n not in ("board", "board_cases", "case", "ladder", "machine", "run")]
+    found = [n for n in names if n not in ("board", "board_cases", "board_steps", "case", "ladder", "machine", "rivals", "run")]
     return sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
 
 
@@ -52,30 +52,35 @@ WARM = {"numpy": 0.11, "torch": 0.04, "fastnn": 0.02}
 
 
 def measure(functions, budget):
-    """{name: median seconds}: every function in turn, block by block, so that all meet the same noise.
+    """{name: median seconds} of `samples`."""
+    return {name: statistics.median(s) for name, s in samples(functions, budget).items()}
 
-    A block repeats a call until it takes about 2 ms. Before each block the function runs untimed for WARM seconds, depending
-    on whose block was before it. Measured with sgemm 512, alone 1.4 ms in all three: 40 ms after NumPy fastnn took 2.5 and
+
+def samples(functions, budget):
+    """{name: [seconds of a call]}, 20 or more: every function in turn, block by block, so that all meet the same noise.
+
+    A block is four samples, each of as many calls as take about 2 ms. Before each block the function runs untimed for WARM
+    seconds, depending on whose block was before it. Measured with sgemm 512, alone 1.4 ms in all three: 40 ms after NumPy fastnn took 2.5 and
     torch 1.9 to 3.7; after a mere pause the clock is down (4.3 ms).
     """
     repeats = {}
     for name, f in functions.items():
         f()
         repeats[name] = max(1, min(2000, int(2e-3 / max(once(f, 1), 1e-7))))
-    samples = {name: [] for name in functions}
+    taken = {name: [] for name in functions}
     names = list(functions)
     warm = {name: WARM.get(names[i - 1], 0.04) if len(names) > 1 else 0.0 for i, name in enumerate(names)}
     end = time.perf_counter() + budget * len(functions) + 5 * sum(warm.values())
-    while len(samples[names[0]]) < 5 or (time.perf_counter() < end and len(samples[names[0]]) < 200):
+    while len(taken[names[0]]) < 20 or (time.perf_counter() < end and len(taken[names[0]]) < 400):
         for name, f in functions.items():
             ready = time.perf_counter() + warm[name]
             f()
             while time.perf_counter() < ready:
                 f()
-            samples[name].append(once(f, repeats[name]))
-        if time.perf_counter() > end + 4 * budget:
+            taken[name] += [once(f, repeats[name]) for _ in range(4)]
+        if time.perf_counter() > end + 2 * budget * len(functions):  # calls of many milliseconds: as many as there is time for
             break
-    return {name: statistics.median(s) for name, s in samples.items()}
+    return taken
 
 
 def as_float64(result):
@@ -88,7 +93,10 @@ def as_float64(result):
 
 def error(result, reference):
     """Largest difference relative to the largest value of the float64 reference."""
-    got, want = as_float64(result), np.asarray(reference, dtype=np.float64)
+    return difference(as_float64(result), np.asarray(reference, dtype=np.float64))
+
+
+def difference(got, want):
     if got.shape != want.shape:
         raise AssertionError(f"shape {got.shape}, the reference has {want.shape}")
     if not want.size:

@@ -25,6 +25,24 @@ def test_every_call_is_told(rng):
     assert all(name in str(told) for name in names) and "5 kernel calls" in str(told)
 
 
+def notes(fn):
+    return [" ".join(c.notes) for c in fastnn.explain(fn)]
+
+
+def test_says_which_way_and_why():
+    a, b = fastnn.ones(100, 300), fastnn.ones(300, 77)
+    assert "tiles of" in notes(lambda: a @ b)[0] and "in place" in notes(lambda: a @ b)[0]
+    assert "bound by reading B" in notes(lambda: a[:3] @ b)[0]
+    assert "held in registers" in notes(lambda: F.softmax(b, 1))[0]
+    assert "turned" in notes(lambda: F.softmax(b[:, :3].contiguous(), 1))[-1]
+    assert "row by row" in notes(lambda: F.layer_norm(a, (300,)))[0]
+    assert "offsets" in notes(lambda: F.max_pool2d(fastnn.ones(1, 1, 9, 9), 3))[0]
+    with fastnn.threads(2):
+        assert "2 threads share" in notes(lambda: fastnn.ones(600, 600) @ fastnn.ones(600, 600))[-1]
+    with fastnn.threads(1):
+        assert "threads share" not in notes(lambda: fastnn.ones(600, 600) @ fastnn.ones(600, 600))[-1]
+
+
 def test_flops_of_convolutions():
     x, w = fastnn.ones(2, 3, 8, 8).requires_grad_(), fastnn.ones(4, 3, 3, 3).requires_grad_()
     told = {c.kernel: c for c in fastnn.explain(lambda: F.conv2d(x, w).sum().backward())}

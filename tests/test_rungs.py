@@ -99,8 +99,13 @@ def test_what_does_not_exist():
         fastnn.rung(relu="naive")
     with pytest.raises(ValueError, match="no rung 9"):
         fastnn.rung(softmax=9)
-    with pytest.raises(ValueError, match="is called 'nothing'"):
-        fastnn.source("nothing")
+    for name in ("nothing", "kernels/nothing.h", "/etc/passwd", "../README.md"):
+        with pytest.raises(ValueError, match="no kernel and no file under csrc"):
+            fastnn.source(name)
+    with pytest.raises(ValueError, match="matmul has no rung 'fast'; its rungs are: 1 naive"):
+        fastnn.source("matmul", rung="fast")
+    with pytest.raises(TypeError, match="a kernel's name"):
+        fastnn.source(3)
     assert not any(r[4] for r in fastnn._cpu.rungs())
 
 
@@ -118,23 +123,74 @@ def test_sources():
         assert fastnn.source(name)
 
 
-def test_bad_input_is_the_same(rng):
-    x = fastnn.from_numpy(rng.standard_normal((3, 4)))
-    for ladder in ("matmul", "softmax"):
-        with fastnn.rung(**{ladder: 1}):
-            with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-                x @ x
-            with pytest.raises(IndexError):
-                F.softmax(x, 5)
+def operands(rng, scale=1.0):
+    shapes = {"x": (2, 3, 13, 17), "w": (5, 3, 3, 3), "m": (19, 37), "v": (37,), "s": (4, 3, 5)}
+    return {name: (rng.standard_normal(shape) * scale).astype(np.float32) for name, shape in shapes.items()}
 
 
-def test_all_rungs_on_empty():
-    for family, name in RUNGS:
+def computations(family, arrays):
+    """Results of a family on odd shapes, with strides: transposed, every other row, a first column left out."""
+    x, w, m, v, s = (fastnn.from_numpy(arrays[n]) for n in "xwmvs")
+    if family == "matmul":
+        return [m @ m.T, m[:, ::2] @ m[:, ::2].T, m.T[1:] @ m, F.linear(m, m), m @ v, m[:0] @ m.T, m[:, :0] @ m.T[:0]]
+    if family == "conv2d":
+        cut = x[:, :, ::2, 1:]
+        return [F.conv2d(x, w, padding=1), F.conv2d(x, w, stride=2, dilation=2, padding=3), F.conv2d(cut, w), F.conv2d(x[:0], w)]
+    if family == "softmax":
+        return [F.softmax(m, 1), F.softmax(m, 0), F.softmax(m.T, 1), F.softmax(m[::2, 1:], 1), F.softmax(x, 1), F.softmax(m[:0], 1)]
+    if family == "layer_norm":
+        return [F.layer_norm(m, (37,)), F.layer_norm(m, (37,), v, v), F.layer_norm(m.T, (19,)), F.layer_norm(m[:0], (37,), v, v)]
+    if family == "max_pool2d":
+        return [F.max_pool2d(x, 3, 2, 1), F.max_pool2d(x[:, :, ::2, 1:], 2), F.max_pool2d(x, 2, 1, 0, 2), F.max_pool2d(x[:0], 2)]
+    fastnn.manual_seed(0)
+    return list(fastnn.nn.LSTM(5, 7)(s)) + list(fastnn.nn.LSTM(5, 7)(s[:, ::2]))
+
+
+def flat(results):
+    return [t.detach().numpy() for r in results for t in (r if isinstance(r, tuple) else (r,))]
+
+
+@pytest.mark.parametrize("kind", ["odd", "denormal", "huge", "special"])
+@pytest.mark.parametrize("family, name", RUNGS)
+def test_same_results_on_awkward_input(family, name, kind, rng):
+    """Huge: squares are still finite. Special: infinities and NaNs come out where the production kernel puts them."""
+    arrays = operands(rng, {"denormal": 1e-40, "huge": 1e17}.get(kind, 1.0))
+    if kind == "denormal":
+        arrays["w"] = operands(rng)["w"]  # denormal images, ordinary filters
+    if kind == "special":
+        for a in (arrays["x"], arrays["m"]):
+            a[a > 1.8], a[a < -2.2] = np.inf, np.nan
+    with np.errstate(all="ignore"):
+        want = flat(computations(family, arrays))
         with fastnn.rung(**{family: name}):
-            assert (fastnn.zeros(0, 3) @ fastnn.zeros(3, 0)).shape == (0, 0)
-            assert F.softmax(fastnn.zeros(0, 4), 1).shape == (0, 4)
-            assert F.layer_norm(fastnn.zeros(0, 4), (4,)).shape == (0, 4)
-            assert F.conv2d(fastnn.zeros(0, 2, 5, 5), fastnn.zeros(3, 2, 3, 3)).shape == (0, 3, 3, 3)
+            got = flat(computations(family, arrays))
+    for g, w in zip(got, want, strict=True):
+        scale = np.abs(w[np.isfinite(w)]).max(initial=0.0)
+        np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-5 * scale + 3e-45)
+
+
+def bad(family):
+    """Calls that must fail: shapes that do not fit, axes and windows that do not exist, types that differ."""
+    z = fastnn.zeros
+    return {
+        "matmul": [lambda: z(3, 4) @ z(3, 4), lambda: F.linear(z(3, 4), z(2, 5)), lambda: z(3) @ z(4), lambda: z(2, 2) @ z(2, 2, dtype=fastnn.float64)],
+        "conv2d": [lambda: F.conv2d(z(1, 2, 5, 5), z(3, 3, 3, 3)), lambda: F.conv2d(z(1, 2, 2, 2), z(3, 2, 3, 3)),
+                   lambda: F.conv2d(z(1, 2, 5, 5), z(3, 2, 3, 3), stride=0), lambda: F.conv2d(z(5), z(3, 2, 3, 3))],
+        "softmax": [lambda: F.softmax(z(3, 4), 5), lambda: F.softmax(z(3, 4).long(), 1)],
+        "layer_norm": [lambda: F.layer_norm(z(3, 4), (5,)), lambda: F.layer_norm(z(3, 4), (4,), z(5)), lambda: F.layer_norm(z(3, 4).long(), (4,))],
+        "max_pool2d": [lambda: F.max_pool2d(z(1, 1, 4, 4), 0), lambda: F.max_pool2d(z(1, 1, 4, 4), 2, padding=2), lambda: F.max_pool2d(z(1, 1, 2, 2), 5)],
+        "lstm": [lambda: fastnn.nn.LSTM(5, 7)(z(4, 3, 6)), lambda: fastnn.nn.LSTM(5, 7)(z(4, 3, 5), (z(1, 2, 7), z(1, 3, 7)))],
+    }[family]  # fmt: skip
+
+
+@pytest.mark.parametrize("family, name", RUNGS)
+def test_same_exceptions_on_bad_input(family, name):
+    for call in bad(family):
+        with pytest.raises(Exception) as wanted:
+            call()
+        with fastnn.rung(**{family: name}), pytest.raises(wanted.type) as got:
+            call()
+        assert str(got.value) == str(wanted.value)
 
 
 def test_study_command(capsys, tmp_path):
@@ -156,8 +212,13 @@ def test_board_command(capsys, tmp_path):
     from fastnn.cli import main
 
     path = tmp_path / "board.json"
-    assert main(["board", "--filter", "18e", "--rivals", "numpy", "--json", str(path)]) == 0
-    result = json.loads(path.read_text())
-    assert [row["twin"] for row in result["rows"]] == [False, True]
+    assert main(["board", "--filter", "18e,22a", "--rivals", "numpy", "--json", str(path)]) == 0
+    rows = json.loads(path.read_text())["rows"]
+    named = [(r["case"].split()[0], r["direction"], r["cold"]) for r in rows if not r["twin"]]
+    assert ("22a", "forward", False) in named and ("22a", "derivative", False) in named and ("18e", "step", False) in named
+    assert [r["shape"] for r in rows if r["twin"] and r["case"].startswith("18e")] == ["batch4 (2, 9, 1)"]
+    assert all(r["error"] < 1e-5 for r in rows if r["error"] is not None)
     assert "XOR" in capsys.readouterr().out
     assert main(["board", "--rivals", "nobody"]) == 2
+    assert main(["board", "--filter", "nothing"]) == 2
+    assert "18e XOR" in capsys.readouterr().err

@@ -28,6 +28,7 @@
 
 #include "error.h"
 #include "launch.h"
+#include "note.h"
 #include "memory.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -260,6 +261,7 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
   }
   std::lock_guard<std::mutex> lock(pool->busy, std::adopt_lock);
   int helpers = int(chunks - 1 < threads - 1 ? chunks - 1 : threads - 1), here = this_core();
+  FN_NOTE("%d threads share %lld chunks", helpers + 1, static_cast<long long>(chunks));
   start_workers(helpers);
   uint32_t g = pool->generation.load() + 1;
   pool->ticket = uint64_t(g) << 32 | 0xffffffffu;  // closed while the fields change

@@ -39,10 +39,11 @@ FN void stream_end() {  // streamed stores become visible before the thread says
 }
 
 constexpr int64_t ROW_TILE = 4096;  // elements: 16 or 32 KiB
+FN bool past_cache(int64_t n, int64_t moved) { return moved >= CACHE_BYTES && n <= ROW_TILE; }
 
 // row(y, r) writes row r of `rows` rows of n elements to y; streamed where `moved` bytes in all do not fit the cache.
 template <class T, class F> FN void rows_to(T* y, int64_t begin, int64_t end, int64_t n, int64_t moved, const F& row) {
-  if (moved < CACHE_BYTES || n > ROW_TILE) {
+  if (!past_cache(n, moved)) {
     for (int64_t r = begin; r < end; ++r) row(y + r * n, r);
     return;
   }

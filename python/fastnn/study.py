@@ -85,13 +85,15 @@ def source_path(name: str, rung: str | int | None = None) -> Path:
 
     Also a path below csrc (``"kernels/matmul/tile.h"``). ValueError if there is no such kernel, rung or file.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"source: a kernel's name must be a str, not {type(name).__name__}")
     root = _sources()
     if rung is not None and (chosen := _rung_name(name, rung)) != PRODUCTION:
         kernel = next(k for family, _, r, k, _ in _cpu.rungs() if (family, r) == (name, chosen))
         for path in sorted(root.glob(f"kernels/*/rungs/*_{chosen}.cpp")):
             if re.search(rf"\b{kernel}_{chosen}\(|_RUNG\({chosen},", path.read_text()) and _defines(path.parents[1], name):
                 return path
-    if "/" in name and (path := root / name).is_file():
+    if "/" in name and (path := (root / name).resolve()).is_file() and path.is_relative_to(root.resolve()):
         return path
     kinds = {k: kind for k, _, kind in _cpu.KERNELS}
     if name not in kinds:

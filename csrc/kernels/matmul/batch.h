@@ -67,6 +67,7 @@ template <class T, class One> static void each_product(const View& c, const View
     batch.ndim = n + 1;
   }
   if (count == 1) return one(p);
+  FN_NOTE("%lld products of %lld x %lld x %lld", static_cast<long long>(count), static_cast<long long>(p.m), static_cast<long long>(p.k), static_cast<long long>(p.n));
   auto run = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Problem<T> q = p;

@@ -17,6 +17,7 @@
 // Tried and lost: one packed copy of B (and A) for all threads. Packing less is worth little (an element costs 0.1-0.3 ns),
 // but a line that the other core packed costs 100 ns: 192^3 147 us instead of 68, 32x784.784x512 600 instead of 150.
 #pragma once
+#include "../../core/note.h"
 #include "pack.h"
 
 namespace fastnn::FN_ISA {
@@ -115,6 +116,8 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
   RowBlocks blocks(m);
   Pieces<T> pieces(m, n, k);
   int64_t depth = k == 0 ? 1 : k <= KC<T> ? k : ceil_div(k, ceil_div(k, KC<T>)), panels = ceil_div(n, NR<T>);
+  FN_NOTE("tiles of %d x %d; A %s, B %s; C in %d x %d pieces, k by %d", MR, int(NR<T>), Left::packs ? "packed" : "in place",
+          Right::packs ? "packed" : "in place", int(pieces.rows), int(pieces.columns), int(depth));
   auto edge = [&](int64_t x) __attribute__((always_inline)) {  // where piece x of a row of pieces begins
     int64_t j = x * panels / pieces.columns * NR<T>;
     return j >= n ? n : j > 0 && !Right::packs && n - j < W ? j - W : j;

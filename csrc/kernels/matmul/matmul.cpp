@@ -27,13 +27,16 @@ template <class T> void tidy(Problem<T>& p) {
 
 template <class T> void multiply_floats(Problem<T> p) {
   tidy(p);
-  if ((p.m > SKINNY && p.n <= SKINNY) || (p.m > SKINNY && p.c.cs != 1 && p.c.rs == 1) || (p.m <= SKINNY && p.n < p.m))
+  if ((p.m > SKINNY && p.n <= SKINNY) || (p.m > SKINNY && p.c.cs != 1 && p.c.rs == 1) || (p.m <= SKINNY && p.n < p.m)) {
+    FN_NOTE("exchanged: C' = B'.A'");
     p = exchanged(p);
+  }
   int64_t m = p.m, n = p.n, k = p.k;
   constexpr int64_t IN_PLACE = (1 << 20) / sizeof(T);  // elements of B: L2 holds them
   bool in_place = RowsInPlace<T>::suits(p.a);
   if (m > 1 && k * n <= IN_PLACE / 32 && p.b.cs == 1 && n >= lanes<T> && in_place)
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
+  if (m <= SKINNY) FN_NOTE("%d rows, bound by reading B: %s", int(m), p.b.cs == 1 ? "it streams by" : p.b.rs == 1 ? "dot products along k" : "packed");
   if (m <= SKINNY && p.b.cs == 1) return stream<T>(m, n, k, p.a, p.b, p.c);
   if (m <= SKINNY && p.b.rs == 1 && p.a.cs == 1) return dots<T>(m, n, k, p.a, p.b, p.c);
   if (m <= SKINNY && p.b.rs == 1) {
@@ -46,7 +49,10 @@ template <class T> void multiply_floats(Problem<T> p) {
   // packed tile, packing an element about 0.4.
   // Nor where B is narrower than a vector and there is little to share (32x512.512x10: 3.8 us, packed 4.4).
   bool narrow = n < lanes<T> && 4 * m * n * k < 3 * SPLIT_FLOPS;
-  if (p.a.cs == 1 && p.b.rs == 1 && (narrow || m * (k + 640) < 64 * k)) return dots<T>(m, n, k, p.a, p.b, p.c);
+  if (p.a.cs == 1 && p.b.rs == 1 && (narrow || m * (k + 640) < 64 * k)) {
+    FN_NOTE("dot products along k, contiguous in both: too little work for packing B to pay");
+    return dots<T>(m, n, k, p.a, p.b, p.c);
+  }
   if (in_place && p.b.cs == 1 && n >= lanes<T> && (k * n <= IN_PLACE || m <= 4 * MR))  // few rows: each copy is read too seldom
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (in_place) return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, PackColumns<T>{p.b}, p.c);
@@ -83,6 +89,7 @@ template <class T> void multiply_one(const Problem<T>& p) {
     if (p.k >= 4 * PIECE && p.m * p.n <= 64 * 64 && (p.m * p.n + 4 * (p.m + p.n)) * p.k >= 4'000'000) {
       int64_t pieces = p.k / PIECE < 32 ? p.k / PIECE : 32, depth = ceil_div(p.k, pieces), size = p.m * p.n;
       pieces = ceil_div(p.k, depth);
+      FN_NOTE("k split into %d pieces, added in order: C is small", int(pieces));
       Scratch<T> sums(pieces * size);
       parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
         for (int64_t q = begin; q < end; ++q) {

@@ -10,6 +10,7 @@
 // arithmetic, and gains nothing so. dw and db are summed per chunk of rows, the chunks in order: the same on any number of
 // threads. `period` rows have weights of their own (group norm: the groups); layer norm has period 1.
 #pragma once
+#include "../../core/note.h"
 #include "../../core/parallel.h"
 #include "../../core/stream.h"
 #include "moments.h"
@@ -32,8 +33,10 @@ template <bool CENTRE, class T> FN void row_stats(T& mean, T& r, const T* x, int
 template <bool CENTRE, class T>
 static void normalise_rows(T* y, const T* x, const T* w, const T* b, int64_t rows, int64_t n, int64_t period, double eps) {
   if (n == 0) return;
+  const int64_t moved = 2 * rows * n * int64_t(sizeof(T));
+  FN_NOTE("row by row%s", past_cache(n, moved) ? "; results larger than the cache are written past it" : "");
   parallel_for(rows, rows_grain(n), [&](int64_t begin, int64_t end) {
-    rows_to(y, begin, end, n, 2 * rows * n * int64_t(sizeof(T)), [&](T* yr, int64_t row) {
+    rows_to(y, begin, end, n, moved, [&](T* yr, int64_t row) {
       const T *xr = x + row * n, *wr = w + row % period * n, *br = b + row % period * n;
       T mean, r;
       row_stats<CENTRE>(mean, r, xr, n, eps);

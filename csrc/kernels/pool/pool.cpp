@@ -9,6 +9,7 @@
 //    max_unpool2d, _dx     y[index] = x (or += x), and dx = g[index]
 //
 // All are bound by memory. Read on: rows.h (strides on whole vectors).
+#include "../../core/note.h"
 #include "../declare.h"
 #include "adaptive.h"
 #include "max_dx.h"
@@ -30,6 +31,10 @@ void max_pool2d(PackedOut y, PackedOut offsets, PackedIn x, Pool2d p) {
     using T = decltype(zero);
     bool none = offsets.numel() == 0, bytes = none || offsets.dtype == DType::u8;
     auto* o = none ? nullptr : offsets.ptr<uint8_t>();
+    FN_NOTE("%s; %s", is_whole(in, out, p)                             ? "one window, the whole plane: lanes along it"
+                      : bytes && is_two_by_two(in, out, p, lanes<T>)   ? "2 x 2, stride 2: two rows of x to one of y"
+                                                                       : "each row of x reduced along the window once, then down",
+            none ? "no offsets, as nobody will differentiate" : bytes ? "offsets of a byte" : "offsets of 4 bytes: more than 256 taps");
     if (is_whole(in, out, p)) {
       if (none) max_whole<false>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);
       else if (bytes) max_whole<true>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);

@@ -57,6 +57,7 @@ constexpr int64_t SHARED_WEIGHTS = 512 << 10;   // bytes of W_hh from which on a
 template <class Step> static void each_step(const Times& times, int64_t panels, int64_t flops, int64_t weights, const Step& step) {
   int64_t chunks = times.batch < GROUP ? 1 : ceil_div(ceil_div(times.batch, GROUP), 2) * 2;
   bool share_units = (chunks == 1 || weights > SHARED_WEIGHTS) && panels > 1 && flops * times.batch >= SPLIT_FLOPS;
+  FN_NOTE("%s", share_units ? "threads share the units of a step, and meet after each" : "threads share the sequences, and never meet");
   if (share_units) {
     for (int64_t s = 0; s < times.steps; ++s)
       parallel_for(panels, grain(panels, flops * times.batch / panels),

@@ -18,6 +18,7 @@
 // reduction to win: of 16, held 0.4 ms, turned 0.8 ms. Streamed (Zen 4, 4096x1024): softmax_dx 1.01 -> 0.68 ms; those that
 // take exp are bound by it and lose 5 %.
 #pragma once
+#include "../../core/note.h"
 #include "../../core/parallel.h"
 #include "../../core/stream.h"
 #include "../../core/sweep.h"
@@ -47,6 +48,11 @@ template <class A, class T> static void along_axis(T* y, const T* a, const T* b,
   constexpr int L = lanes<T>, R = ROWS<T>;
   if (s.outer * s.n * s.inner == 0) return;
   const int64_t moved = A::streams ? 3 * s.outer * s.n * s.inner * int64_t(sizeof(T)) : 0;
+  FN_NOTE("%s", s.inner > 1                    ? "numbers of a row lie apart: lanes run across rows"
+                : worth_turning<T>(s, A::turn) ? "rows shorter than a vector or two: turned, so that lanes run across rows"
+                : s.n <= HELD * L              ? "rows of at most 8 vectors: held in registers"
+                : past_cache(s.n, moved)       ? "row by row; results larger than the cache are written past it"
+                                               : "row by row");
   if (s.inner > 1) {
     int64_t tiles = ceil_div(s.inner, 4 * L);
     parallel_for(s.outer * tiles, grain_of(s.n * (s.inner < 4 * L ? s.inner : 4 * L)), [&](int64_t begin, int64_t end) {
