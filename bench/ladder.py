@@ -54,7 +54,7 @@ def climbs(family, quick):
         flops, size = 2.0 * n * o * c * 9 * h * h, 4.0 * (n * (c + o) * h * h + o * c * 9)
         return Climb(f"{n}x{c}x{h}x{h} {o}x3x3", lambda: conv(x, w), _gradient(conv, x, w), flops, size, 2)
     if family == "max_pool2d":
-        n, c, h = (2, 16, 56) if quick else (8, 64, 56)
+        n, c, h = (2, 16, 56) if quick else (16, 64, 112)
         (x,) = _arrays((n, c, h, h))
 
         def pool(x):
@@ -79,7 +79,7 @@ def climbs(family, quick):
 
         flops, size = 2.0 * b * h * t * t * e, 16.0 * b * h * t * e  # two products, of each the half below the diagonal
         return Climb(f"{b}x{h}x{t}x{e} causal", lambda: attend(q, k, v), _gradient(attend, q, k, v), flops, size, 2.5)
-    rows, n = (512, 1024) if quick else (4096, 1024)
+    rows, n = (512, 1024) if quick else (16384, 1024)  # larger than the last cache, as the limit is memory
     (x,) = _arrays((rows, n))
     if family == "softmax":
         return Climb(
@@ -94,7 +94,10 @@ def climbs(family, quick):
 
 
 def ladder(family, *, quick=False, threads=None, derivative=False, seconds=None):
-    """Climbs one ladder: {"machine", "shape", "flops", "bytes", "rungs": [{"rung", "idea", "seconds", "gflops", "roofline"}]}."""
+    """Climbs one ladder: {"machine", "shape", "flops", "bytes", "attainable", "rungs": [{"rung", "idea", "seconds", "gflops", "peak", "roofline"}]}.
+
+    peak: the fraction of the multiply-add rate measured here; roofline: of what this computation's traffic to memory allows.
+    """
     names = rungs(family)  # ValueError for a family without rungs
     if threads:
         fastnn.set_num_threads(threads)
@@ -111,7 +114,7 @@ def ladder(family, *, quick=False, threads=None, derivative=False, seconds=None)
             run()
             t = best(run, seconds or (0.1 if quick else 0.4))
         rate = flops / t * 1e-9
-        rows.append({"rung": name, "idea": idea(family, name), "seconds": t, "gflops": rate, "roofline": rate / attainable})
+        rows.append({"rung": name, "idea": idea(family, name), "seconds": t, "gflops": rate, "peak": rate / roof["gflops"], "roofline": rate / attainable})
     return {"machine": describe() | roof, "family": family, "direction": "derivative" if derivative else "forward",
             "shape": climb.shape, "flops": flops, "bytes": size, "attainable": attainable, "rungs": rows}  # fmt: skip
 
@@ -123,16 +126,16 @@ def study(family, *, plot=None, out=sys.stdout, **options):
     print(
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads; measured here: {machine['gflops']:.0f} GFLOP/s, "
         f"{machine['stream_gbs']:.0f} GB/s\n{family} {result['direction']}, {result['shape']}: "
-        f"{result['flops'] * 1e-6:.0f} MFLOP, {result['bytes'] * 1e-6:.1f} MB, so at most {result['attainable']:.0f} GFLOP/s from memory\n",
+        f"{result['flops'] * 1e-6:.0f} MFLOP, {result['bytes'] * 1e-6:.1f} MB, so at most {result['attainable']:.0f} GFLOP/s, the limit\n",
         file=out,
     )
-    print(f"{'':3}{'rung':12}{'time':>10}{'GFLOP/s':>10}{'of limit':>10}{'step':>8}   idea", file=out)
+    print(f"{'':3}{'rung':12}{'time':>10}{'GFLOP/s':>10}{'of peak':>10}{'of limit':>10}{'step':>8}   idea", file=out)
     before = None
     for i, row in enumerate(result["rungs"], 1):
         step = f"{before / row['seconds']:.1f}x" if before else ""
         before = row["seconds"]
         time = f"{row['seconds'] * 1e3:.3f} ms"
-        print(f"{i:<3}{row['rung']:12}{time:>10}{row['gflops']:10.1f}{row['roofline']:10.1%}{step:>8}   {row['idea']}", file=out)
+        print(f"{i:<3}{row['rung']:12}{time:>10}{row['gflops']:10.1f}{row['peak']:10.1%}{row['roofline']:10.1%}{step:>8}   {row['idea']}", file=out)
     if plot:
         draw(result, plot)
         print(f"\n{plot}", file=out)

@@ -4,7 +4,7 @@
 //
 // Which outputs a tap reaches (j0 <= j < j1) is known before the walk, so the inner loop asks nothing of the borders, and
 // its two selects need no branch. Values and offsets of the row wait in the first-level cache between taps.
-// dx stays a scatter: the window of an output is known, the outputs of an input are not (rung 4 turns that round).
+// dx stays a scatter: the window of an output is known, the outputs of an input are not.
 //
 // cost     kh·kw passes over a row of outputs; strided reads keep it from whole vectors
 // read on  3_threads.cpp

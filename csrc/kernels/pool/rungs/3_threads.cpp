@@ -1,7 +1,7 @@
 // max_pool2d, rung 3, threads: output rows are independent, and so are the planes of dx.
 //
 // cost     still one pass over the outputs for each tap
-// read on  ../max.h: rows split by phases into whole vectors, each input row reduced once, dx gathered
+// read on  ../max.h: rows split by phases into whole vectors, each input row reduced once;  ../max_dx.h: threads own rows of dx
 #include "taps.h"
 
 namespace fastnn::FN_ISA {
