@@ -87,6 +87,13 @@ def _attention_dx(g, ys, q, k, v, mask, needs, dropped, scale, causal, p):
 _attention.joint(_attention_dx)
 
 
+def _lead(*shapes):
+    try:
+        return broadcast_shapes(*shapes)
+    except ShapeError as error:
+        raise ShapeError(f"scaled_dot_product_attention: leading axes of query, key, value and attn_mask: {error}") from None
+
+
 def _arranged(query, key, value, mask, enable_gqa):
     """The arguments as the kernel takes them: leading axes broadcast (without copying), key heads one for a group of query heads."""
     q, k, v = query._shape[:-2], key._shape[:-2], value._shape[:-2]
@@ -104,9 +111,9 @@ def _arranged(query, key, value, mask, enable_gqa):
             key, value = (x.repeat_interleave(q[-1] // x._shape[-3], -3) for x in (key, value))
         heads = (key._shape[-3],)
         k, v = k[:-1], v[:-1]
-        lead = broadcast_shapes(q, (*broadcast_shapes(k, v), 1), () if mask is None else mask._shape[:-2])
+        lead = _lead(q, (*_lead(k, v), 1), () if mask is None else mask._shape[:-2])
     else:
-        lead = broadcast_shapes(q, k, v, () if mask is None else mask._shape[:-2])
+        lead = _lead(q, k, v, () if mask is None else mask._shape[:-2])
         heads = (1,) if {k[-1:], v[-1:]} <= {(), (1,)} else lead[-1:]
     length, keys = query._shape[-2], key._shape[-2]
     if mask is not None:
