@@ -29,7 +29,7 @@ template <class T> struct Gather {
   int64_t w_group, w_m, w_channel;                     // strides; the tap's index is added
 };
 
-constexpr int64_t KC = 256, SLAB_BYTES = 256 << 10;
+constexpr int64_t KC = 384, KC_DIRECT = 256, SLAB_BYTES = 256 << 10;
 
 // A as [group][K block][M block][k][MR], blocks `size` apart (with slack: the last vector of a block hangs over).
 template <class T>
@@ -81,11 +81,12 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   if (s.taps == 0 || p.channels == 0) return fill_bias(p, s);
   const bool wide = p.m <= MR_FLAT;
   const int64_t columns = (wide ? NV_WIDE : NV) * L;
-  const Even mb = evenly(p.m, wide ? MR_FLAT : MR), kb = evenly(p.channels, most(1, KC / s.taps));
+  const Even mb = evenly(p.m, wide ? MR_FLAT : MR), kb = evenly(p.channels, most(1, (s.taps == 1 ? KC_DIRECT : KC) / s.taps));
   const int64_t channels = ceil_div(p.channels, kb.parts), kmax = channels * s.taps;
 
-  // Tasks of 2 MFLOP to 2 GFLOP (Ctrl-C is answered between them), of several panels each so that A is read from L2 often.
-  const int64_t all = s.images * s.rows * s.cols, work = p.m * p.channels * s.taps, busy = 32;
+  // Tasks of 2 MFLOP to 2 GFLOP (Ctrl-C is answered between them), of several panels each so that A is read from L2 often. Four
+  // a thread: parts of M fill and pack the same slabs again (128x28x28 to 256, stride 2: in 32 tasks 9 % slower than in 8).
+  const int64_t all = s.images * s.rows * s.cols, work = p.m * p.channels * s.taps, busy = 4 * num_threads();
   const int64_t tasks = most(1, least(busy, work * p.groups * all >> 20));
   const int64_t positions = least(most(12 * columns, all * p.groups / tasks), most(2 * columns, (int64_t(1) << 30) / work));
   Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
