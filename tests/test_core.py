@@ -493,6 +493,23 @@ def test_unknown_isa():
         pass
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are placed on Linux only")
+def test_workers_may_run_anywhere_afterwards():
+    """Loops that end while workers are still waking: none is left barred from its caller's core."""
+    text = """
+import glob, random, time, fastnn
+fastnn.set_num_threads(2)
+small, large = fastnn.randn(64, 64), fastnn.randn(512, 512)
+for i in range(1200):
+    small @ small, large @ large
+    if i % 3 == 0: time.sleep(random.random() * 0.0008)
+time.sleep(0.01)
+print({line for path in glob.glob("/proc/self/task/*/status") for line in open(path) if line.startswith("Cpus_allowed_list")})
+"""
+    got = run(text, FASTNN_NUM_THREADS="2")
+    assert got.stdout.count("Cpus_allowed_list") == 1, got.stdout + got.stderr
+
+
 def test_thread_count():
     with pytest.raises(ValueError):
         fastnn.set_num_threads(0)

@@ -48,9 +48,10 @@ constexpr int64_t MAX_CHUNKS = 0xfffe;
 constexpr int SPINS = 20000;  // of PAUSE, 200-300 us: bridges the Python between two kernels; waking up costs 30-150 us
 constexpr auto RELAXED = std::memory_order_relaxed;
 
+enum { AWAKE, ASLEEP, HELD };  // HELD: asleep, and the caller is changing where it may run
 struct Worker {
   std::thread::native_handle_type thread;
-  std::atomic<bool> asleep{false};
+  std::atomic<int> state{AWAKE};
 };
 
 struct Pool {  // what different threads write lies in different cache lines
@@ -140,7 +141,8 @@ template <class Check> void take_chunks(uint32_t g, bool from_the_back, const Ch
 
 // A thread that starts or wakes is often put on the core of the one that woke it, and left there, behind a caller that
 // computes (measured with the other core idle: sgemm 512 stays at 2.5 ms, for seconds, instead of 1.4). So the caller bars
-// its own core before it wakes workers, and a worker that finds itself there moves; each may go anywhere afterwards.
+// its own core before it wakes workers, and a worker that finds itself there moves; each may go anywhere afterwards. A worker
+// that is waking waits until the caller is done with it: barred after it has allowed itself every core again, it would stay so.
 #ifdef __linux__
 int this_core() { return sched_getcpu(); }
 struct Anywhere {  // remembers where the calling thread may run, and allows it again at the end of the scope
@@ -180,11 +182,11 @@ void work(int id) {
     for (int i = 0; i < SPINS && pool->generation.load(RELAXED) == seen; ++i) FN_PAUSE();
     if (pool->generation.load() == seen) {
       Anywhere after;
-      pool->worker[id].asleep = true;
+      pool->worker[id].state = ASLEEP;
       pool->sleepers.fetch_add(1);
       pool->generation.wait(seen);
       pool->sleepers.fetch_sub(1);
-      pool->worker[id].asleep = false;
+      for (int s = ASLEEP; !pool->worker[id].state.compare_exchange_weak(s, AWAKE); s = ASLEEP) FN_PAUSE();
     }
     seen = pool->generation.load();
   }
@@ -281,7 +283,10 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
   pool->generation = g;
   if (pool->sleepers.load() > 0) {
     for (int i = 0; i < helpers; ++i)
-      if (pool->worker[i].asleep.load(RELAXED)) bar(pool->worker[i].thread, here);
+      if (int s = ASLEEP; pool->worker[i].state.compare_exchange_strong(s, HELD)) {
+        bar(pool->worker[i].thread, here);
+        pool->worker[i].state = ASLEEP;
+      }
     pool->generation.notify_all();
   }
   inside = true;
