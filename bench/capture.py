@@ -8,7 +8,7 @@ import fastnn
 import fastnn.nn.functional as F
 
 from .board import step_row
-from .board_cases import STEPS
+from .board_steps import STEPS
 from .step import train_step
 
 

@@ -1,5 +1,6 @@
 // bind/array.cpp: the Array type: its life, its attributes, the errors. Views of it are in views.cpp.
 #include "batch.h"
+#include "replay.h"
 
 #include <structmember.h>
 
@@ -194,12 +195,22 @@ static PyObject* py_empty(PyObject*, PyObject* const* args, Py_ssize_t n) {
   });
 }
 
+static PyObject* get_grad(PyObject* o, void*) {
+  touch_gradient(o);
+  return Py_NewRef(reinterpret_cast<PyArray*>(o)->grad);
+}
+static int set_grad(PyObject* o, PyObject* value, void*) {
+  touch_gradient(o);
+  Py_SETREF(reinterpret_cast<PyArray*>(o)->grad, Py_NewRef(value ? value : Py_None));
+  return 0;
+}
+
 static PyMemberDef members[] = {
     {"_node", T_OBJECT_EX, offsetof(PyArray, node), 0, "(op, args, params, epoch, aux, ...) that made this, or None"},
-    {"_grad", T_OBJECT_EX, offsetof(PyArray, grad), 0, "the accumulated gradient, or None"},
     {nullptr, 0, 0, 0, nullptr}};
 #define ATTRIBUTE(python, name, doc) {python, get_##name, nullptr, doc, nullptr}
 static PyGetSetDef getset[] = {
+    {"_grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
     ATTRIBUTE("_shape", shape, nullptr),
     ATTRIBUTE("_strides", strides, nullptr),
     ATTRIBUTE("ndim", ndim, "number of dimensions"),

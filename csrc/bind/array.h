@@ -22,6 +22,7 @@ extern PyTypeObject* tensor_type;   // what kernels return: array_type until fas
 extern PyObject* dtype_objects[6];  // fastnn.float32, ...
 void launch_copy(const View& to, const View& from);  // the kernel `copy` (cpu.cpp)
 const char* kernel_name(const int64_t& count);  // whose launches are counted there (cpu.cpp)
+const char* kernel_kind(const int64_t& count);  // kernel, unary, binary or ternary
 extern int64_t epoch;               // counts in-place changes
 extern thread_local bool grad_mode;
 

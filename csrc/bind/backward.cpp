@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cast.h"
+#include "replay.h"
 
 #include "../kernels/table.h"
 
@@ -248,6 +249,7 @@ void add_to(py::object& sum, py::object g) {
 
 // Into x.grad. Two leaves may be handed the same gradient, or a view of one: each gets memory of its own.
 void accumulate(PyObject* x, py::object g, const Callbacks& call) {
+  touch_gradient(x);
   auto* leaf = reinterpret_cast<PyArray*>(x);
   if (leaf->grad != Py_None || grad_mode || !is_array(g.ptr()) || has_node(g.ptr())) {
     steal(PyObject_CallFunctionObjArgs(call.accumulate, x, g.ptr(), nullptr));

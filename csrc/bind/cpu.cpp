@@ -37,6 +37,7 @@ void launch_copy(const View& to, const View& from) {
   launch<Out, In>(launches[int(Count::copy)], active->copy, Out{to}, In{from});
 }
 const char* kernel_name(const int64_t& count) { return described[&count - launches].name; }
+const char* kernel_kind(const int64_t& count) { return described[&count - launches].kind; }
 namespace {
 
 #define KERNEL(name, params)                                                          \

@@ -3,6 +3,7 @@
 
 #include "array.h"
 #include "batch.h"
+#include "replay.h"
 #include "../core/memory.h"
 #include "../core/program.h"
 
@@ -78,16 +79,20 @@ py::object from_numpy(py::array a) {
   return py::reinterpret_steal<py::object>(wrap(Array(v, b)));
 }
 
-void not_while_recording(const char* what) {
-  if (recording)
-    raise_error(ErrorKind::runtime, "%s reads a value while a step is being recorded (fastnn.capture): replayed, the step could not "
-                "branch on it. Return the tensor and read it outside.", what);
+void not_while_recording(const char* what, const Array& x) {
+  if (!recording) return;
+  note_place();
+  const Step* by = recording->writer(x.view.data);
+  const char* file = strrchr(recording->file, '/');
+  raise_error(ErrorKind::runtime, "%s:%d: %s reads %s%s while a step is being recorded (fastnn.capture): replayed, the step could not branch "
+              "on it. Return the tensor and read it outside.", file ? file + 1 : recording->file, recording->line, what,
+              by ? "the result of " : "a value", by ? kernel_name(by->count) : "");
 }
 
 // numpy(x, writeable) -> ndarray on the same memory, which keeps x alive. A writeable one marks the memory as shared.
 py::object to_numpy(py::object x, bool writeable) {
   if (!is_array(x.ptr())) throw py::type_error("numpy: expected a Tensor");
-  not_while_recording("numpy()");
+  not_while_recording("numpy()", array_of(x.ptr()));
   const Array& a = array_of(x.ptr());
   refuse_batched(a, "numpy()");
   const View& v = a.view;
@@ -180,6 +185,7 @@ template <class M> py::object export_dlpack(const Array& a) {
 }
 py::object to_dlpack(py::object x, bool versioned) {
   const Array& a = array_of(x.ptr());
+  not_while_recording("__dlpack__()", a);
   refuse_batched(a, "__dlpack__()");
   if (!versioned && a.buffer->readonly)
     throw py::buffer_error("__dlpack__: read-only memory needs a consumer that speaks DLPack 1.0");
@@ -244,7 +250,7 @@ void bind_interchange(py::module_& m) {
   m.def("numpy", &to_numpy, "an ndarray on the tensor's memory");
   m.def("item", [](py::object x) {
     if (!is_array(x.ptr())) throw py::type_error("item: expected a Tensor");
-    not_while_recording("item()");
+    not_while_recording("item()", array_of(x.ptr()));
     return item(std::move(x));
   });
   m.def("to_dlpack", &to_dlpack);

@@ -1,6 +1,8 @@
 // bind/listen.h: while somebody listens, every kernel call is kept with its arguments, time and notes (fastnn.explain).
 #pragma once
+#include "../core/program.h"
 #include "array.h"
+#include "replay.h"
 
 namespace fastnn {
 
@@ -14,6 +16,7 @@ struct Listening {  // around a launch
   int64_t started = 0;
   Listening(const char* name, PyObject* const* args, Py_ssize_t n) : name(name), args(args), n(n) {
     if (heard) begin();
+    if (recording) note_place();
   }
   ~Listening() {
     if (heard && started) end();

@@ -1,72 +1,144 @@
-// bind/program.cpp: recording a step and replaying it (core/program.h), for fastnn.capture.
+// bind/program.cpp: recording a step (core/program.h), for fastnn.capture.
 #include <pybind11/stl.h>
 
-#include "cast.h"
 #include "../core/isa.h"
+#include "batch.h"
+#include "cast.h"
+#include "replay.h"
 
 namespace py = pybind11;
 
 namespace fastnn {
+
+thread_local Leaves* leaves = nullptr;
+
+void touch_gradient_of(PyObject* leaf) {
+  PyObject* before = reinterpret_cast<PyArray*>(leaf)->grad;
+  if (leaves->try_emplace(leaf, before).second) Py_INCREF(leaf), Py_INCREF(before);
+}
+
 namespace {
 
 std::unique_ptr<Program> being_recorded;  // `recording` points to it, in the thread that records
+Leaves being_touched;
+std::string package;                      // the folder of fastnn's Python files, with a slash
 
 void begin() {
   if (recording) raise_error(ErrorKind::runtime, "capture: a step is being recorded already");
   if (being_recorded) raise_error(ErrorKind::runtime, "capture: another thread is recording a step");
   being_recorded = std::make_unique<Program>();
   recording = being_recorded.get();
+  leaves = &being_touched;
 }
 
-std::unique_ptr<Program> end() {
+py::tuple end() {  // -> Program, [(leaf, its gradient before the step)]
   if (!recording) raise_error(ErrorKind::runtime, "capture: no step is being recorded in this thread");
   recording = nullptr;
-  return std::move(being_recorded);
-}
-
-void replay(const Program& p) {
-  if (recording) raise_error(ErrorKind::runtime, "capture: a recorded step cannot be replayed while another is recorded");
-  {
-    ReleaseGil gil(p.bytes >= RELEASE_FROM);
-    p.replay();
+  leaves = nullptr;
+  py::list touched;
+  for (auto& [leaf, before] : being_touched) {
+    auto pair = py::make_tuple(py::reinterpret_steal<py::object>(leaf), py::reinterpret_steal<py::object>(before));
+    if (array_of(leaf).buffer->arena != being_recorded->arena) touched.append(pair);  // not made within the step
   }
-  int64_t now = ++epoch;  // what it wrote has changed in place
-  p.each_written([&](Buffer* b) { b->stamp = now; });
+  being_touched.clear();
+  return py::make_tuple(std::move(being_recorded), touched);
 }
 
-py::list calls(const Program& p) {  // (kernel, backward, [(shape, dtype name, address, bytes, written)]) of each
+bool pointwise(const int64_t& count) {
+  const char* kind = kernel_kind(count);
+  return kind[0] != 'k';  // unary, binary, ternary; not "kernel"
+}
+
+std::string names(const Step& step) {
+  std::string text;
+  step.each_name([](void* to, const Step& s) {
+    auto& t = *static_cast<std::string*>(to);
+    if (!t.empty()) t += "+";
+    t += kernel_name(s.count);
+  }, &text);
+  return text;
+}
+
+py::list calls(Program& p) {  // (kernel, backward, "file:line", [(shape, dtype name, address, bytes, written)]) of each
   py::list list;
-  for (const auto& step : p.steps) {
+  for (auto& step : p.steps) {
     py::list views;
-    step->each_view([](void* to, const View& v, bool written) {
-      if (v.ndim < 0) return;
+    step->views([&](View& v, bool written) {
       py::tuple shape{size_t(v.ndim)};
       for (int d = 0; d < v.ndim; ++d) shape[size_t(d)] = v.shape[d];
-      static_cast<py::list*>(to)->append(
-          py::make_tuple(shape, dtype_name(v.dtype), reinterpret_cast<uintptr_t>(v.data), v.bytes(), written));
-    }, &views);
-    list.append(py::make_tuple(kernel_name(step->count), step->backward, views));
+      views.append(py::make_tuple(shape, dtype_name(v.dtype), reinterpret_cast<uintptr_t>(v.data), v.bytes(), written));
+    });
+    list.append(py::make_tuple(names(*step), step->backward, std::string(step->file) + ":" + std::to_string(step->line), views));
   }
   return list;
 }
 
-std::vector<double> seconds(const Program& p, int repeats) {
+std::vector<double> seconds(Program& p, int repeats) {
   if (recording) raise_error(ErrorKind::runtime, "capture: a recorded step cannot be timed while another is recorded");
   if (repeats < 1) raise_error(ErrorKind::value, "capture: repeats must be at least 1, got %d", repeats);
+  std::lock_guard<std::mutex> lock(p.running);
   return p.seconds(repeats);
+}
+
+// The arrays made within the step that are still in use: [(identity of the memory, kernel, file, line)].
+py::list kept(const Program& p) {
+  py::list list;
+  const Lived* log;
+  int64_t n = arena_log(p.arena, &log);
+  for (int64_t i = 0; i < n; ++i) {
+    if (log[i].to >= 0) continue;
+    const Step* by = nullptr;
+    for (const auto& s : p.steps)
+      s->views([&](View& v, bool written) {
+        Span span(v);
+        if (written && span.first >= log[i].block && span.first < log[i].block + log[i].bytes) by = s.get();
+      });
+    list.append(py::make_tuple(reinterpret_cast<uintptr_t>(log[i].block), by ? kernel_name(by->count) : "", by ? by->file : "", by ? by->line : 0));
+  }
+  return list;
+}
+
+const char* kept_text(PyObject* text) {  // file names are few
+  static std::unordered_map<std::string, int> known;
+  const char* s = PyUnicode_AsUTF8(text);
+  if (!s) return PyErr_Clear(), "";
+  return known.try_emplace(s, 0).first->first.c_str();
 }
 
 }  // namespace
 
+void note_place() {
+  PyFrameObject* frame = PyEval_GetFrame();  // borrowed
+  py::object hold = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(frame));
+  while (hold) {
+    auto* f = reinterpret_cast<PyFrameObject*>(hold.ptr());
+    py::object code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
+    py::object name = code.attr("co_filename");
+    const char* file = kept_text(name.ptr());
+    if (strncmp(file, package.c_str(), package.size()) != 0) {
+      recording->file = file;
+      recording->line = PyFrame_GetLineNumber(f);
+      return;
+    }
+    hold = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
+  }
+}
+
 void bind_program(py::module_& m) {
   py::class_<Program>(m, "Program", "A recorded step.")
-      .def("replay", &replay, "makes the recorded calls again")
-      .def("calls", &calls, "(kernel, backward, [(shape, dtype, address, bytes, written), ...]) of every call")
+      .def("plan", [](Program& p) { p.plan(pointwise); }, "joins calls into chains and gives every array its place; once")
+      .def("calls", &calls, "(kernel, backward, place, [(shape, dtype, address, bytes, written), ...]) of every call")
+      .def("kept", &kept, "before `plan`: the arrays made within the step that are still in use")
+      .def("holds", [](const Program& p, py::handle x) { return p.holds(array_of(x.ptr()).buffer); })
       .def("seconds", &seconds, "of every call: the median of so many replays, whose effects are taken back")
-      .def_property_readonly("arena_bytes", [](const Program& p) { return arena_bytes(p.arena); }, "memory of its intermediate results");
+      .def_property_readonly("arena_bytes", [](const Program& p) { return arena_bytes(p.arena); }, "memory of its results, gradients and intermediate values")
+      .def_property_readonly("planned_bytes", [](const Program& p) { return p.planned; }, "memory of its intermediate values");
   m.def("recording", [] { return recording != nullptr; }, "whether this thread's kernel calls are being recorded");
+  m.def("in_vmap", &in_vmap);
   m.def("record_begin", &begin, "from now on, this thread's kernel calls are recorded");
-  m.def("record_end", &end, "-> Program");
+  m.def("record_end", &end, "-> Program, [(leaf whose gradient was looked at or set, its gradient before)]");
+  m.def("set_package", [](std::string folder) { package = std::move(folder); }, "whose files are not named as places of kernel calls");
+  bind_replay(m);
 }
 
 }  // namespace fastnn

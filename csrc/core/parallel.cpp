@@ -27,6 +27,7 @@
 #include <thread>
 
 #include "error.h"
+#include "interrupt.h"
 #include "launch.h"
 #include "note.h"
 #include "memory.h"
@@ -74,7 +75,7 @@ struct Pool {  // what different threads write lies in different cache lines
 
 Pool* pool = new Pool;  // never destroyed: workers may outlive static destructors
 std::atomic<int> thread_count{0};
-thread_local bool inside = false;
+thread_local bool inside = false, shielded = false;
 
 int default_threads() {
   for (const char* name : {"FASTNN_NUM_THREADS", "OMP_NUM_THREADS"})
@@ -225,16 +226,16 @@ bool alone() {
   return since > 50'000;
 }
 
-struct Interrupts {  // asks Python about Ctrl-C at most every 50 ms
-  int64_t next = milliseconds() + 50;
-  void operator()() {
-    if (!interrupt_hook || milliseconds() < next) return;
-    next = milliseconds() + 50;
-    if (interrupt_hook()) throw Interrupted{};
-  }
-};
-
 }  // namespace
+
+Interrupts::Interrupts() : next(milliseconds() + 50) {}
+void Interrupts::check() {
+  if (!interrupt_hook || shielded || milliseconds() < next) return;
+  next = milliseconds() + 50;
+  if (interrupt_hook()) throw Interrupted{};
+}
+Shielded::Shielded() : before(shielded) { shielded = true; }
+Shielded::~Shielded() { shielded = before; }
 
 int num_threads() {
   int n = thread_count.load(std::memory_order_relaxed);
@@ -257,7 +258,7 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
     for (int64_t i = 0; i < chunks; ++i) {
       int64_t begin = i * grain;
       run(context, begin, begin + grain < n ? begin + grain : n);
-      if (!inside) check();
+      if (!inside) check.check();
     }
     return;
   }
@@ -293,7 +294,7 @@ void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool bri
   Interrupts interrupts;
   take_chunks(g, false, [&] {
     try {
-      interrupts();
+      interrupts.check();
     } catch (...) {
       keep_error();
     }

@@ -4,49 +4,51 @@
 
 #include <algorithm>
 
+#include "interrupt.h"
+
 namespace fastnn {
 
 thread_local Program* recording = nullptr;
 
+Span::Span(const View& v) {
+  first = last = static_cast<char*>(v.data);
+  if (v.numel() == 0) return;
+  last += itemsize(v.dtype);
+  for (int d = 0; d < v.ndim; ++d) {
+    int64_t reach = (v.shape[d] - 1) * v.strides[d] * itemsize(v.dtype);
+    (reach < 0 ? first : last) += reach;
+  }
+}
+
 namespace {
 
-// Everything that a program's calls write, kept to be put back: from the first to the last byte of each view.
-class Before {
- public:
-  explicit Before(const Program& p) {
-    for (const auto& step : p.steps)
-      step->each_view([](void* to, const View& v, bool written) {
-        if (!written || v.ndim < 0 || v.numel() == 0) return;
-        char *first = static_cast<char*>(v.data), *last = first + itemsize(v.dtype);
-        for (int d = 0; d < v.ndim; ++d) {
-          int64_t reach = (v.shape[d] - 1) * v.strides[d] * itemsize(v.dtype);
-          (reach < 0 ? first : last) += reach;
-        }
-        static_cast<std::vector<Span>*>(to)->push_back({first, last});
-      }, &spans);
-    std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.first < b.first; });
-    size_t kept = 0;
-    for (const Span& s : spans)  // overlapping ones become one
-      if (kept && s.first <= spans[kept - 1].last) spans[kept - 1].last = std::max(spans[kept - 1].last, s.last);
-      else spans[kept++] = s;
-    spans.resize(kept);
-    for (const Span& s : spans) bytes.insert(bytes.end(), s.first, s.last);
-  }
-  ~Before() {
-    const char* from = bytes.data();
-    for (const Span& s : spans) {
-      memcpy(s.first, from, size_t(s.last - s.first));
-      from += s.last - s.first;
-    }
-  }
+// Overlapping spans become one.
+std::vector<Span> merged(std::vector<Span> spans) {
+  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.first < b.first; });
+  std::vector<Span> kept;
+  for (const Span& s : spans)
+    if (!kept.empty() && s.first <= kept.back().last) kept.back().last = std::max(kept.back().last, s.last);
+    else kept.push_back(s);
+  return kept;
+}
 
- private:
-  struct Span {
-    char *first, *last;
-  };
-  std::vector<Span> spans;
-  std::vector<char> bytes;
-};
+size_t total(const std::vector<Span>& spans) {
+  size_t n = 0;
+  for (const Span& s : spans) n += size_t(s.last - s.first);
+  return n;
+}
+void copy_out(const std::vector<Span>& spans, char* to) {
+  for (const Span& s : spans) {
+    memcpy(to, s.first, size_t(s.last - s.first));
+    to += s.last - s.first;
+  }
+}
+void copy_back(const std::vector<Span>& spans, const char* from) {
+  for (const Span& s : spans) {
+    memcpy(s.first, from, size_t(s.last - s.first));
+    from += s.last - s.first;
+  }
+}
 
 double now() {
   timespec t;
@@ -56,18 +58,110 @@ double now() {
 
 }  // namespace
 
-std::vector<double> Program::seconds(int repeats) const {
-  Before before(*this);
-  std::vector<std::vector<double>> taken(steps.size());
-  for (int r = 0; r < repeats; ++r) {
-    double start = now();
-    for (size_t i = 0; i < steps.size(); ++i) {
-      steps[i]->run();
-      double end = now();
-      taken[i].push_back(end - start);
-      start = end;
-    }
+Program::~Program() {
+  steps.clear();
+  held.clear();
+  arena_release(arena);
+}
+
+void Program::kept() {
+  Step& s = *steps.back();
+  s.backward = walks_back > 0;
+  s.file = file;
+  s.line = line;
+  s.views([&](View& v, bool) { bytes += v.bytes(); });
+  arena_tick(arena);
+}
+
+Step* Program::writer(const void* at) const {
+  for (auto it = steps.rbegin(); it != steps.rend(); ++it) {
+    bool here = false;
+    (*it)->views([&](View& v, bool written) {
+      Span s(v);
+      here |= written && s.first <= at && at < s.last;
+    });
+    if (here) return it->get();
   }
+  return nullptr;
+}
+
+void Program::plan(bool (*pointwise)(const int64_t& count)) {
+  for (auto& s : steps) s->pointwise = pointwise(s->count);
+  place();
+  prepare_undo();
+  for (auto& [buffer, entry] : held)
+    if (entry.second) written.push_back(buffer);
+}
+
+// What a step changes last, its parameters, is not copied every time: from `last_part` on the calls write held memory only
+// and take no indices, the one thing in an array that a kernel can refuse; and Ctrl-C waits for them. Everything held that
+// an earlier call writes (running means, generators, the first of two optimizers) is kept until then.
+void Program::prepare_undo() {
+  auto outside = [&](const View& v) {
+    return std::any_of(held.begin(), held.end(), [&](const auto& h) {
+      auto* first = static_cast<char*>(h.first->data);
+      return static_cast<char*>(v.data) >= first && static_cast<char*>(v.data) < first + h.first->bytes;
+    });
+  };
+  last_part = steps.size();
+  while (last_part > 0) {
+    bool only_held = true, refuses = false;
+    steps[last_part - 1]->views([&](View& v, bool written) {
+      if (written) only_held = only_held && outside(v);
+      else refuses |= v.dtype == DType::i64 || v.dtype == DType::i32;
+    });
+    if (!only_held || refuses) break;
+    --last_part;
+  }
+  for (size_t i = 0; i < last_part; ++i)
+    steps[i]->views([&](View& v, bool written) {
+      if (written && v.numel() && outside(v)) before.push_back(Span(v));
+    });
+  before = merged(std::move(before));
+  undo.resize(total(before));
+}
+
+void Program::replay() {
+  copy_out(before, undo.data());
+  try {
+    Interrupts interrupts;
+    for (size_t i = 0; i < last_part; ++i) {
+      if (i % 32 == 31) interrupts.check();
+      steps[i]->run();
+    }
+  } catch (...) {
+    copy_back(before, undo.data());
+    throw;
+  }
+  Shielded shielded;
+  for (size_t i = last_part; i < steps.size(); ++i) steps[i]->run();
+}
+
+std::vector<double> Program::seconds(int repeats) {
+  std::vector<Span> spans;
+  for (auto& s : steps)
+    s->views([&](View& v, bool written) {
+      if (written && v.numel()) spans.push_back(Span(v));
+    });
+  spans = merged(std::move(spans));
+  std::vector<char> kept(total(spans));
+  copy_out(spans, kept.data());
+  std::vector<std::vector<double>> taken(steps.size());
+  try {
+    for (int r = 0; r < repeats; ++r) {
+      double start = now();
+      for (size_t i = 0; i < steps.size(); ++i) {
+        steps[i]->run();
+        double end = now();
+        taken[i].push_back(end - start);
+        start = end;
+      }
+    }
+  } catch (...) {
+    copy_back(spans, kept.data());
+    throw;
+  }
+  copy_back(spans, kept.data());
   std::vector<double> medians;
   for (auto& t : taken) {
     std::nth_element(t.begin(), t.begin() + int64_t(t.size() / 2), t.end());

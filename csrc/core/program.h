@@ -1,17 +1,20 @@
 // core/program.h: a step as a list of kernel calls, recorded once and replayed without Python (fastnn.capture).
 //
 //    record    launch.h appends each call as plain data: function, views, numbers. Arrays made meanwhile lie in the program's
-//              own arena (memory.h): what one of them gives back, a later one takes, as in the pool. So a replay, which makes
-//              the same calls on the same addresses in the same order, needs no more memory than the step itself did,
-//              allocates nothing, and finds every value where the recorded step left it
-//    hold      arrays from before (parameters, inputs, an optimizer's state) are kept alive by a reference
-//    replay    the calls in order. A kernel that raises ends it: what comes after it, the optimizer, has not run
+//              own arena (memory.h), which remembers from which call to which each of them lived
+//    hold      arrays from before (parameters, an optimizer's state) are kept alive by a reference
+//    plan      calls that work element by element are joined into chains (chain.cpp), and the arrays that die within the step
+//              get places in one block of memory, none two at the same time (plan.cpp)
+//    replay    the calls in order: the same arithmetic on the same layouts, so the same bits. An exception, Ctrl-C included,
+//              puts back what the calls before it have changed outside the arena
 #pragma once
 #include <stdint.h>
 #include <string.h>
 
 #include <memory>
+#include <mutex>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -36,12 +39,20 @@ template <> struct Kept<Ins> : KeptList<Ins> { using KeptList::KeptList; };
 template <> struct Kept<Outs> : KeptList<Outs> { using KeptList::KeptList; };
 
 struct Step {
-  int64_t& count;         // of launches of this kernel
-  bool backward = false;  // made on the way back
+  int64_t& count;          // of launches of this kernel
+  bool backward = false;   // made on the way back
+  bool pointwise = false;  // element by element: every view has the result's shape, and the result may be one of the operands
+  const char* file = "";   // of the line that asked for it
+  int line = 0;
   explicit Step(int64_t& count) : count(count) {}
   virtual ~Step() = default;
   virtual void run() const = 0;
-  virtual void each_view(void (*f)(void*, const View&, bool written), void* context) const = 0;
+  virtual void run_rows(int64_t begin, int64_t n, char* scratch, uint32_t in_scratch) const = 0;  // chain.cpp
+  virtual void each_view(void (*f)(void*, View&, bool written), void* context) = 0;  // not of optional arrays that are absent
+  virtual void each_name(void (*f)(void*, const Step&), void* context) const { f(context, *this); }
+  template <class F> void views(const F& f) {  // f(View&, bool written)
+    each_view([](void* c, View& v, bool written) { (*static_cast<const F*>(c))(v, written); }, const_cast<F*>(&f));
+  }
 };
 
 template <class... P> struct Call final : Step {
@@ -52,55 +63,77 @@ template <class... P> struct Call final : Step {
     ++count;
     std::apply([&](const auto&... a) { kernel(a.get()...); }, args);
   }
-  template <class T> static void visit(void (*f)(void*, const View&, bool), void* context, const T& a) {
+  // Rows [begin, begin + n) of a pointwise call. A view whose bit is set in in_scratch is the place of its first row there.
+  void run_rows(int64_t begin, int64_t n, char* scratch, uint32_t in_scratch) const override {
+    rows(begin, n, scratch, in_scratch, std::index_sequence_for<P...>{});
+  }
+  template <size_t... I> void rows(int64_t begin, int64_t n, char* scratch, uint32_t in_scratch, std::index_sequence<I...>) const {
+    if constexpr ((std::is_base_of_v<View, P> && ...)) {
+      auto part = [&](auto view, size_t i) {
+        if (in_scratch >> i & 1) view.data = scratch + reinterpret_cast<intptr_t>(view.data);
+        else view.data = static_cast<char*>(view.data) + begin * view.strides[0] * itemsize(view.dtype);
+        view.shape[0] = n;
+        return view;
+      };
+      kernel(part(std::get<I>(args).get(), I)...);
+    }
+  }
+  template <class T> static void visit(void (*f)(void*, View&, bool), void* context, T& a) {
     constexpr bool written = std::is_same_v<T, Out> || std::is_same_v<T, PackedOut> || std::is_same_v<T, State> || std::is_same_v<T, Outs>;
-    if constexpr (std::is_base_of_v<View, T>) f(context, a, written);
-    else if constexpr (std::is_base_of_v<Ins, T>)
-      for (int64_t i = 0; i < a.n; ++i) f(context, a[i], written);
+    if constexpr (std::is_base_of_v<View, T>) {
+      if (a.ndim >= 0) f(context, a, written);
+    } else if constexpr (std::is_base_of_v<Ins, T>) {
+      for (int64_t i = 0; i < a.n; ++i)
+        if (a[i].ndim >= 0) f(context, const_cast<View&>(a[i]), written);
+    }
   }
-  void each_view(void (*f)(void*, const View&, bool), void* context) const override {
-    std::apply([&](const auto&... a) { (visit(f, context, a.get()), ...); }, args);
+  void each_view(void (*f)(void*, View&, bool), void* context) override {
+    std::apply([&](auto&... a) { (visit(f, context, const_cast<P&>(a.get())), ...); }, args);
   }
+};
+
+struct Span {  // bytes from the first element of a view to its last
+  char *first, *last;
+  explicit Span(const View& v);
+  Span(char* first, char* last) : first(first), last(last) {}
+  bool meets(const Span& o) const { return first < o.last && o.first < last; }
 };
 
 class Program {
  public:
   std::vector<std::unique_ptr<Step>> steps;
   Arena* arena = arena_new();
-  int64_t bytes = 0;      // that all calls together touch
-  int walks_back = 0;     // backward passes that are under way while recording
+  int64_t bytes = 0;           // that all calls together touch
+  int64_t planned = 0;         // bytes of the block that `plan` made
+  int walks_back = 0;          // backward passes that are under way while recording
+  const char* file = "";       // of the line that is being recorded
+  int line = 0;
+  std::mutex running;          // one replay at a time: they share memory
 
   Program() = default;
-  ~Program() {
-    steps.clear();
-    held.clear();
-    arena_release(arena);
-  }
+  ~Program();
   Program(const Program&) = delete;
 
   template <class... P> void keep(int64_t& count, void (*kernel)(P...), const P&... args) {
     steps.push_back(std::make_unique<Call<P...>>(count, kernel, args...));
-    steps.back()->backward = walks_back > 0;
-    steps.back()->each_view([](void* sum, const View& v, bool) { *static_cast<int64_t*>(sum) += v.ndim < 0 ? 0 : v.bytes(); }, &bytes);
+    kept();
   }
   void hold(const Array& a, bool written) {
     if (!a.buffer || a.buffer->arena == arena) return;
     auto [it, added] = held.try_emplace(a.buffer, a, written);
     if (!added) it->second.second |= written;
   }
+  bool holds(Buffer* b) const { return held.count(b) > 0; }
   void* constant(const char (&number)[8]) {
     constants.push_back(std::make_unique<Number>());
     memcpy(constants.back()->bytes, number, 8);
     return constants.back()->bytes;
   }
-  void replay() const {
-    for (const auto& step : steps) step->run();
-  }
-  std::vector<double> seconds(int repeats) const;  // of each call, the median of so many replays, whose effects are taken back
-  template <class F> void each_written(const F& f) const {
-    for (const auto& [buffer, entry] : held)
-      if (entry.second) f(buffer);
-  }
+  Step* writer(const void* at) const;  // the last call that wrote there, or null
+  void plan(bool (*pointwise)(const int64_t& count));  // after recording, once
+  void replay();
+  std::vector<double> seconds(int repeats);  // of each call, the median of so many replays, whose effects are taken back
+  std::vector<Buffer*> written;  // of those held
 
  private:
   struct Number {
@@ -108,6 +141,13 @@ class Program {
   };
   std::vector<std::unique_ptr<Number>> constants;  // Python numbers among the arguments
   std::unordered_map<Buffer*, std::pair<Array, bool>> held;
+  size_t last_part = 0;        // from this call on nothing can fail: it only writes what it holds
+  std::vector<Span> before;    // what the calls before that change outside the arena
+  std::vector<char> undo;
+
+  void kept();
+  void place();
+  void prepare_undo();
 };
 
 extern thread_local Program* recording;  // program.cpp

@@ -26,6 +26,7 @@ class Call:
     reads: list[tuple] = field(default_factory=list, repr=False)
     writes: list[tuple] = field(default_factory=list, repr=False)
     backward: bool = False
+    place: str = ""  # "file:line" that asked for it
 
 
 class Explanation(list):

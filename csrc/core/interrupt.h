@@ -1,0 +1,18 @@
+// core/interrupt.h: Ctrl-C while C++ computes (parallel.cpp). Kernels meet it in parallel_for only.
+#pragma once
+#include <stdint.h>
+
+namespace fastnn {
+
+struct Interrupts {  // asks Python at most every 50 ms
+  int64_t next;
+  Interrupts();
+  void check();  // throws Interrupted
+};
+struct Shielded {  // while one exists, this thread's loops run to their end
+  bool before;
+  Shielded();
+  ~Shielded();
+};
+
+}  // namespace fastnn
