@@ -48,7 +48,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributions, func, linalg, nn, optim, random, sampling, testing, utils  # noqa: E402
+from . import amp, backends, cuda, datasets, distributions, func, linalg, nn, optim, random, sampling, special, testing, utils  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

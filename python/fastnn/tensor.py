@@ -290,7 +290,8 @@ class Tensor(_cpu.Array):
         return bool((self == value).any())
 
     def __format__(self, spec):
-        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
+        """f"{x}" and f"{x:.3f}" of a 0-d tensor show its number, as in PyTorch."""
+        return format(self.item(), spec) if self.ndim == 0 and type(self) is Tensor else object.__format__(self, spec)
 
     def __deepcopy__(self, memo):
         if self._node is not None:

@@ -1,133 +1,205 @@
-"""Distributions with a density."""
+"""Distributions with a density on the line."""
 
 from __future__ import annotations
 
 import math
 
 from ..autodiff import no_grad
-from ..ops import linalg
-from ..ops.diagonal import diagonal, tril
-from ..ops.elementwise import erf, exp, expm1, log, log1p, sign, where
+from ..ops.draws import vonmises
+from ..ops.elementwise import atan, cos, erf, exp, expm1, log, log1p, sign, tan, where
 from ..ops.random import rand, randn
-from ..ops.reduce import sum as total
-from ..ops.shape import broadcast_shapes, expand
-from .distribution import POSITIVE, REAL, Distribution, parameters, true
+from ..ops.special import erfinv, i0e, i1e
+from . import constraints
+from .distribution import Distribution, ExponentialFamily, broadcast_all
 
-__all__ = ["Exponential", "Gumbel", "HalfNormal", "Laplace", "LogNormal", "MultivariateNormal", "Normal", "Uniform"]
+__all__ = [
+    "Cauchy", "Exponential", "GeneralizedPareto", "Gumbel", "HalfCauchy", "HalfNormal", "Kumaraswamy", "Laplace", "LogNormal", "Normal",
+    "Pareto", "Uniform", "VonMises", "Weibull",
+]  # fmt: skip
 
 _LOG_2PI = math.log(2 * math.pi)
+_EULER = 0.57721566490153286
 
 
-def _uniform(shape, dtype):
+def open_uniform(shape, dtype):
     """On (0, 1): never 0, so that its log is finite."""
     u = rand(shape, dtype=dtype)
     return where(u == 0, 2.0**-25, u)
 
 
-class Normal(Distribution):
-    """Mean loc, standard deviation scale."""
+class _LocScale(Distribution):
+    """loc + scale · a standard draw."""
 
-    arguments = {"loc": REAL, "scale": POSITIVE}
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
     has_rsample = True
 
     def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = parameters(loc, scale)
+        self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(self.loc.shape, (), validate_args)
+
+    def _standardized(self, value):
+        return (self._checked(value) - self.loc) / self.scale
+
+
+class Normal(_LocScale, ExponentialFamily):
+    """Mean loc, standard deviation scale."""
 
     mean = mode = property(lambda self: self.loc)
     stddev = property(lambda self: self.scale)
     variance = property(lambda self: self.scale * self.scale)
 
     def rsample(self, sample_shape=()):
-        return self.loc + randn(self._extended(sample_shape), dtype=self.loc.dtype) * self.scale
+        return self.loc + randn(self._extended_shape(sample_shape), dtype=self.loc.dtype) * self.scale
 
     def log_prob(self, value):
-        z = (self._check(value, *REAL) - self.loc) / self.scale
+        z = self._standardized(value)
         return -0.5 * z * z - log(self.scale) - 0.5 * _LOG_2PI
 
     def cdf(self, value):
-        return 0.5 * (1 + erf((self._check(value, *REAL) - self.loc) / (self.scale * math.sqrt(2))))
+        return 0.5 * (1 + erf(self._standardized(value) / math.sqrt(2)))
+
+    def icdf(self, value):
+        return self.loc + self.scale * erfinv(2 * value - 1) * math.sqrt(2)
 
     def entropy(self):
         return 0.5 + 0.5 * _LOG_2PI + log(self.scale)
 
 
-class LogNormal(Distribution):
+class LogNormal(_LocScale):
     """exp of a Normal(loc, scale)."""
 
-    arguments = {"loc": REAL, "scale": POSITIVE}
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = parameters(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
+    support = constraints.positive
 
     mean = property(lambda self: exp(self.loc + self.scale**2 / 2))
     mode = property(lambda self: exp(self.loc - self.scale**2))
     variance = property(lambda self: expm1(self.scale**2) * exp(2 * self.loc + self.scale**2))
 
+    def _normal(self):
+        return Normal(self.loc, self.scale, False)
+
     def rsample(self, sample_shape=()):
-        return exp(Normal(self.loc, self.scale, False).rsample(sample_shape))
+        return exp(self._normal().rsample(sample_shape))
 
     def log_prob(self, value):
-        x = log(self._check(value, *POSITIVE))
-        return Normal(self.loc, self.scale, False).log_prob(x) - x
+        x = log(self._checked(value))
+        return self._normal().log_prob(x) - x
+
+    def cdf(self, value):
+        return self._normal().cdf(log(self._checked(value)))
+
+    def icdf(self, value):
+        return exp(self._normal().icdf(value))
 
     def entropy(self):
-        return Normal(self.loc, self.scale, False).entropy() + self.loc
+        return self._normal().entropy() + self.loc
 
 
-class HalfNormal(Distribution):
-    """|x| of x from Normal(0, scale)."""
+class _Half(Distribution):
+    """|x| of a symmetric distribution around 0."""
 
-    arguments = {"scale": POSITIVE}
+    arg_constraints = {"scale": constraints.positive}
+    support = constraints.nonnegative
     has_rsample = True
+    whole: type
 
     def __init__(self, scale, validate_args=None):
-        (self.scale,) = parameters(scale)
+        (self.scale,) = broadcast_all(scale)
         super().__init__(self.scale.shape, (), validate_args)
 
-    mean = property(lambda self: self.scale * math.sqrt(2 / math.pi))
     mode = property(lambda self: self.scale * 0)
-    variance = property(lambda self: self.scale**2 * (1 - 2 / math.pi))
+
+    def _whole(self):
+        return self.whole(0.0, self.scale, False)
 
     def rsample(self, sample_shape=()):
-        return abs(randn(self._extended(sample_shape), dtype=self.scale.dtype)) * self.scale
+        return abs(self._whole().rsample(sample_shape))
 
     def log_prob(self, value):
-        z = self._check(value, "GreaterThanEq(lower_bound=0.0)", lambda x: x >= 0) / self.scale
-        return -0.5 * z * z - log(self.scale) + 0.5 * math.log(2 / math.pi)
+        inside = self._whole().log_prob(self._checked(value)) + math.log(2)
+        return where(value >= 0, inside, -math.inf)
+
+    def cdf(self, value):
+        return 2 * self._whole().cdf(self._checked(value)) - 1
+
+    def icdf(self, value):
+        return self._whole().icdf((value + 1) / 2)
 
     def entropy(self):
-        return 0.5 + 0.5 * math.log(math.pi / 2) + log(self.scale)
+        return self._whole().entropy() - math.log(2)
+
+
+class HalfNormal(_Half):
+    """|x| of x from Normal(0, scale)."""
+
+    whole = Normal
+    mean = property(lambda self: self.scale * math.sqrt(2 / math.pi))
+    variance = property(lambda self: self.scale**2 * (1 - 2 / math.pi))
+
+
+class Cauchy(_LocScale):
+    """Density 1 / (π scale (1 + z²)), z = (x - loc) / scale."""
+
+    mean = property(lambda self: self.loc * math.nan)
+    mode = property(lambda self: self.loc)
+    variance = property(lambda self: self.scale * math.inf)
+
+    def rsample(self, sample_shape=()):
+        u = rand(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        return self.loc + self.scale * tan(math.pi * (u - 0.5))
+
+    def log_prob(self, value):
+        z = self._standardized(value)
+        return -math.log(math.pi) - log(self.scale) - log1p(z * z)
+
+    def cdf(self, value):
+        return atan(self._standardized(value)) / math.pi + 0.5
+
+    def icdf(self, value):
+        return tan(math.pi * (value - 0.5)) * self.scale + self.loc
+
+    def entropy(self):
+        return math.log(4 * math.pi) + log(self.scale)
+
+
+class HalfCauchy(_Half):
+    """|x| of x from Cauchy(0, scale)."""
+
+    whole = Cauchy
+    mean = variance = property(lambda self: self.scale * math.inf)
 
 
 class Uniform(Distribution):
     """Uniform on [low, high)."""
 
-    arguments = {"low": REAL, "high": REAL}
+    arg_constraints = {"low": constraints.dependent, "high": constraints.dependent}
     has_rsample = True
 
     def __init__(self, low, high, validate_args=None):
-        self.low, self.high = parameters(low, high)
+        self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.shape, (), validate_args)
-        if self._validate and not true(self.low < self.high):
+        if self._validate_args and not constraints.holds(constraints.less_than(self.high.detach()), self.low.detach()):
             raise ValueError("Uniform is not defined when low>= high")
 
+    @constraints.dependent_property
+    def support(self):
+        return constraints.interval(self.low.detach(), self.high.detach())
+
     mean = property(lambda self: (self.low + self.high) / 2)
+    mode = property(lambda self: self.low * math.nan)
+    stddev = property(lambda self: (self.high - self.low) / 12**0.5)
     variance = property(lambda self: (self.high - self.low) ** 2 / 12)
 
     def rsample(self, sample_shape=()):
-        return self.low + rand(self._extended(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
+        return self.low + rand(self._extended_shape(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
 
     def log_prob(self, value):
-        low, high = self.low.detach(), self.high.detach()
-        self._check(value, "Interval(low, high)", lambda x: (x >= low) & (x <= high))
+        self._checked(value)
         inside = (value >= self.low) & (value < self.high)
         return where(inside, -log(self.high - self.low), -math.inf)
 
     def cdf(self, value):
-        return ((value - self.low) / (self.high - self.low)).clamp(0, 1)
+        return ((self._checked(value) - self.low) / (self.high - self.low)).clamp(0, 1)
 
     def icdf(self, value):
         return self.low + value * (self.high - self.low)
@@ -136,14 +208,15 @@ class Uniform(Distribution):
         return log(self.high - self.low)
 
 
-class Exponential(Distribution):
+class Exponential(ExponentialFamily):
     """Density rate · exp(-rate x) for x >= 0."""
 
-    arguments = {"rate": POSITIVE}
+    arg_constraints = {"rate": constraints.positive}
+    support = constraints.nonnegative
     has_rsample = True
 
     def __init__(self, rate, validate_args=None):
-        (self.rate,) = parameters(rate)
+        (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.shape, (), validate_args)
 
     mean = stddev = property(lambda self: 1 / self.rate)
@@ -151,13 +224,13 @@ class Exponential(Distribution):
     mode = property(lambda self: self.rate * 0)
 
     def rsample(self, sample_shape=()):
-        return -log1p(-rand(self._extended(sample_shape), dtype=self.rate.dtype)) / self.rate
+        return -log1p(-rand(self._extended_shape(sample_shape), dtype=self.rate.dtype)) / self.rate
 
     def log_prob(self, value):
-        return log(self.rate) - self.rate * self._check(value, "GreaterThanEq(lower_bound=0.0)", lambda x: x >= 0)
+        return log(self.rate) - self.rate * self._checked(value)
 
     def cdf(self, value):
-        return -expm1(-self.rate * value)
+        return -expm1(-self.rate * self._checked(value))
 
     def icdf(self, value):
         return -log1p(-value) / self.rate
@@ -166,104 +239,250 @@ class Exponential(Distribution):
         return 1 - log(self.rate)
 
 
-class Laplace(Distribution):
+class Laplace(_LocScale):
     """Density exp(-|x - loc| / scale) / (2 scale)."""
-
-    arguments = {"loc": REAL, "scale": POSITIVE}
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = parameters(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
 
     mean = mode = property(lambda self: self.loc)
     variance = property(lambda self: 2 * self.scale**2)
+    stddev = property(lambda self: 2**0.5 * self.scale)
 
     def rsample(self, sample_shape=()):
-        u = rand(self._extended(sample_shape), dtype=self.loc.dtype) - 0.5
+        u = rand(self._extended_shape(sample_shape), dtype=self.loc.dtype) - 0.5
         return self.loc - self.scale * sign(u) * log1p((-2 * abs(u)).clamp(min=-1 + 2.0**-24))
 
     def log_prob(self, value):
-        return -log(2 * self.scale) - abs(self._check(value, *REAL) - self.loc) / self.scale
+        return -log(2 * self.scale) - abs(self._checked(value) - self.loc) / self.scale
 
     def cdf(self, value):
-        d = value - self.loc
+        d = self._checked(value) - self.loc
         return 0.5 - 0.5 * sign(d) * expm1(-abs(d) / self.scale)
+
+    def icdf(self, value):
+        term = value - 0.5
+        return self.loc - self.scale * sign(term) * log1p(-2 * abs(term))
 
     def entropy(self):
         return 1 + log(2 * self.scale)
 
 
-class Gumbel(Distribution):
+class Gumbel(_LocScale):
     """loc - scale · log(-log u), u uniform."""
 
-    arguments = {"loc": REAL, "scale": POSITIVE}
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = parameters(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-
     mode = property(lambda self: self.loc)
-    mean = property(lambda self: self.loc + self.scale * 0.57721566490153286)
+    mean = property(lambda self: self.loc + self.scale * _EULER)
+    stddev = property(lambda self: math.pi / math.sqrt(6) * self.scale)
     variance = property(lambda self: (math.pi * self.scale) ** 2 / 6)
 
     def rsample(self, sample_shape=()):
         with no_grad():
-            e = -log(-log(_uniform(self._extended(sample_shape), self.loc.dtype)))
+            e = -log(-log(open_uniform(self._extended_shape(sample_shape), self.loc.dtype)))
         return self.loc + self.scale * e
 
     def log_prob(self, value):
-        z = (self.loc - self._check(value, *REAL)) / self.scale
+        z = (self.loc - self._checked(value)) / self.scale
         return z - exp(z) - log(self.scale)
 
+    def cdf(self, value):
+        return exp(-exp((self.loc - self._checked(value)) / self.scale))
+
+    def icdf(self, value):
+        return self.loc - self.scale * log(-log(value))
+
     def entropy(self):
-        return log(self.scale) + 1.57721566490153286
+        return log(self.scale) + 1 + _EULER
 
 
-class MultivariateNormal(Distribution):
-    """Normal vectors of mean loc and a covariance_matrix, precision_matrix, or lower triangular scale_tril with L L' = Σ."""
+class Weibull(Distribution):
+    """scale · e^(1 / concentration), e exponential."""
 
-    arguments = {"loc": REAL}
+    arg_constraints = {"scale": constraints.positive, "concentration": constraints.positive}
+    support = constraints.positive
     has_rsample = True
 
-    def __init__(self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
-        given = [m for m in (covariance_matrix, precision_matrix, scale_tril) if m is not None]
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        if loc.ndim < 1:
-            raise ValueError("loc must be at least one-dimensional.")
-        if given[0].ndim < 2:
-            raise ValueError("the matrix must be at least two-dimensional, with optional leading batch dimensions")
-        n = loc.shape[-1]
-        batch = broadcast_shapes(given[0].shape[:-2], loc.shape[:-1])
-        self.loc = expand(loc, (*batch, n))
-        if scale_tril is not None:
-            self.scale_tril = tril(scale_tril)
-        else:
-            cov = covariance_matrix if covariance_matrix is not None else linalg.inv(precision_matrix)
-            try:
-                self.scale_tril = linalg.cholesky(cov)
-            except linalg.LinAlgError as e:
-                raise ValueError(f"MultivariateNormal: the matrix is not positive definite ({e})") from None
-        super().__init__(batch, (n,), validate_args)
+    def __init__(self, scale, concentration, validate_args=None):
+        self.scale, self.concentration = broadcast_all(scale, concentration)
+        super().__init__(self.scale.shape, (), validate_args)
 
-    mean = mode = property(lambda self: self.loc)
-    covariance_matrix = property(lambda self: self.scale_tril @ self.scale_tril.mT)
-    variance = property(lambda self: expand(total(self.scale_tril**2, -1), self.loc.shape))
+    def _moment(self, n):
+        return self.scale**n * exp((1 + n / self.concentration).lgamma())
 
-    def _half_log_det(self):
-        return total(log(diagonal(self.scale_tril, 0, -2, -1)), -1)
+    mean = property(lambda self: self._moment(1))
+    mode = property(lambda self: self.scale * ((self.concentration - 1) / self.concentration) ** (1 / self.concentration))
+    variance = property(lambda self: self._moment(2) - self._moment(1) ** 2)
 
     def rsample(self, sample_shape=()):
-        e = randn(self._extended(sample_shape), dtype=self.loc.dtype)
-        return self.loc + (self.scale_tril @ e.unsqueeze(-1)).squeeze(-1)
+        e = -log(open_uniform(self._extended_shape(sample_shape), self.scale.dtype))
+        return self.scale * e ** (1 / self.concentration)
 
     def log_prob(self, value):
-        d = (self._check(value, *REAL) - self.loc).unsqueeze(-1)
-        z = (linalg.inv(self.scale_tril) @ d).squeeze(-1)
-        return -0.5 * (total(z * z, -1) + self.event_shape[0] * _LOG_2PI) - self._half_log_det()
+        k, ratio = self.concentration, self._checked(value) / self.scale
+        return log(k / self.scale) + (k - 1) * log(ratio) - ratio**k
+
+    def cdf(self, value):
+        return -expm1(-((self._checked(value) / self.scale) ** self.concentration))
+
+    def icdf(self, value):
+        return self.scale * (-log1p(-value)) ** (1 / self.concentration)
 
     def entropy(self):
-        h = 0.5 * self.event_shape[0] * (1 + _LOG_2PI) + self._half_log_det()
-        return expand(h, self.batch_shape)
+        k = self.concentration
+        return _EULER * (1 - 1 / k) + log(self.scale / k) + 1
+
+
+class Pareto(Distribution):
+    """Density alpha scale^alpha / x^(alpha + 1) for x >= scale."""
+
+    arg_constraints = {"alpha": constraints.positive, "scale": constraints.positive}
+    has_rsample = True
+
+    def __init__(self, scale, alpha, validate_args=None):
+        self.scale, self.alpha = broadcast_all(scale, alpha)
+        super().__init__(self.scale.shape, (), validate_args)
+
+    @constraints.dependent_property
+    def support(self):
+        return constraints.greater_than_eq(self.scale.detach())
+
+    mode = property(lambda self: self.scale)
+
+    @property
+    def mean(self):
+        a = self.alpha.clamp(min=1)
+        return a * self.scale / (a - 1)
+
+    @property
+    def variance(self):
+        a = self.alpha.clamp(min=2)
+        return self.scale**2 * a / ((a - 1) ** 2 * (a - 2))
+
+    def rsample(self, sample_shape=()):
+        e = -log(open_uniform(self._extended_shape(sample_shape), self.scale.dtype))
+        return self.scale * exp(e / self.alpha)
+
+    def log_prob(self, value):
+        return log(self.alpha) + self.alpha * log(self.scale) - (self.alpha + 1) * log(self._checked(value))
+
+    def cdf(self, value):
+        return 1 - (self.scale / self._checked(value)) ** self.alpha
+
+    def icdf(self, value):
+        return self.scale * (1 - value) ** (-1 / self.alpha)
+
+    def entropy(self):
+        return log(self.scale / self.alpha) + 1 + 1 / self.alpha
+
+
+class GeneralizedPareto(Distribution):
+    """loc + scale ((1 - u)^-concentration - 1) / concentration, u uniform: what exceeds a high threshold."""
+
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}
+    has_rsample = True
+
+    def __init__(self, loc, scale, concentration, validate_args=None):
+        self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
+        super().__init__(self.loc.shape, (), validate_args)
+
+    @constraints.dependent_property
+    def support(self):
+        k = self.concentration.detach()
+        upper = where(k < 0, self.loc.detach() - self.scale.detach() / where(k < 0, k, -1.0), math.inf)
+        return constraints.interval(self.loc.detach(), upper)
+
+    mean = property(lambda self: where(self.concentration < 1, self.loc + self.scale / (1 - self.concentration), math.inf))
+    mode = property(lambda self: self.loc)
+
+    @property
+    def variance(self):
+        k = self.concentration
+        return where(k < 0.5, self.scale**2 / ((1 - k) ** 2 * (1 - 2 * k)), math.inf)
+
+    def _safe(self):
+        flat = abs(self.concentration) < 1e-12
+        return flat, where(flat, 1.0, self.concentration)
+
+    def rsample(self, sample_shape=()):
+        return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.loc.dtype))
+
+    def _log_survival(self, value):
+        z = (self._checked(value) - self.loc) / self.scale
+        flat, k = self._safe()
+        return where(flat, -z, -log1p(k * z) / k), z, k, flat
+
+    def log_prob(self, value):
+        log_survival, z, k, flat = self._log_survival(value)
+        return where(flat, -z, log_survival - log1p(k * z)) - log(self.scale)
+
+    def cdf(self, value):
+        return -expm1(self._log_survival(value)[0])
+
+    def icdf(self, value):
+        flat, k = self._safe()
+        t = -log1p(-value)
+        return self.loc + self.scale * where(flat, t, expm1(k * t) / k)
+
+    def entropy(self):
+        return log(self.scale) + self.concentration + 1
+
+
+class Kumaraswamy(Distribution):
+    """(1 - u^(1 / concentration0))^(1 / concentration1), u uniform: near the beta distribution, and simpler."""
+
+    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
+    support = constraints.unit_interval
+    has_rsample = True
+
+    def __init__(self, concentration1, concentration0, validate_args=None):
+        self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
+        super().__init__(self.concentration1.shape, (), validate_args)
+
+    def _moment(self, n):
+        a, b = self.concentration1, self.concentration0
+        x = 1 + n / a
+        return exp(log(b) + x.lgamma() + b.lgamma() - (x + b).lgamma())
+
+    mean = property(lambda self: self._moment(1))
+    variance = property(lambda self: self._moment(2) - self._moment(1) ** 2)
+
+    @property
+    def mode(self):
+        a, b = self.concentration1, self.concentration0
+        value = ((a - 1) / (a * b - 1)) ** (1 / a)
+        return where((a < 1) | (b < 1), math.nan, value)
+
+    def rsample(self, sample_shape=()):
+        u = open_uniform(self._extended_shape(sample_shape), self.concentration1.dtype)
+        tiny = 2.0**-24
+        return ((1 - u ** (1 / self.concentration0)).clamp(tiny, 1 - tiny)) ** (1 / self.concentration1)
+
+    def log_prob(self, value):
+        a, b, x = self.concentration1, self.concentration0, self._checked(value)
+        return log(a * b) + (a - 1) * log(x) + (b - 1) * log1p(-(x**a))
+
+    def cdf(self, value):
+        return 1 - (1 - self._checked(value) ** self.concentration1) ** self.concentration0
+
+    def entropy(self):
+        a, b = self.concentration1, self.concentration0
+        return (1 - 1 / b) + (1 - 1 / a) * ((b + 1).digamma() + _EULER) - log(a) - log(b)
+
+
+class VonMises(Distribution):
+    """Angles around loc: density exp(concentration cos(x - loc)) / (2π I0(concentration))."""
+
+    arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}
+    support = constraints.real
+
+    def __init__(self, loc, concentration, validate_args=None):
+        self.loc, self.concentration = broadcast_all(loc, concentration)
+        super().__init__(self.loc.shape, (), validate_args)
+
+    mean = mode = property(lambda self: self.loc)
+    variance = property(lambda self: 1 - i1e(self.concentration) / i0e(self.concentration))
+
+    def sample(self, sample_shape=()):
+        shape = self._extended_shape(sample_shape)
+        return vonmises(self.loc.detach().expand(shape), self.concentration.detach().expand(shape))
+
+    def log_prob(self, value):
+        k = self.concentration
+        return k * (cos(self._checked(value) - self.loc) - 1) - _LOG_2PI - log(i0e(k))

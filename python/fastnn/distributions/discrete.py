@@ -1,91 +1,97 @@
-"""Distributions over integers and classes. Given by probs, or by logits: their logs, or log-odds, up to what is normalized."""
+"""Distributions over classes. Given by probs, or by logits: their logs, or log-odds, up to what is normalized."""
 
 from __future__ import annotations
 
 from .. import dtypes
 from ..nn import functional as F
 from ..ops.activation import sigmoid
+from ..ops.diagonal import eye
 from ..ops.elementwise import exp, floor, log, log1p, where
 from ..ops.gather import gather
 from ..ops.random import bernoulli, multinomial, rand
+from ..ops.ranges import arange
 from ..ops.reduce import argmax, logsumexp
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand, reshape
-from ..tensor import finfo
-from .distribution import REAL, UNIT, Distribution, parameters, true
+from ..tensor import Size, finfo
+from . import constraints
+from .distribution import Distribution, ExponentialFamily, _shape, broadcast_all
 
-__all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical"]
+__all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-def _one_of(probs, logits):
+def one_of(probs, logits):
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
 
 
-def _clamped(probs):
+def clamp_probs(probs):
     eps = finfo(probs.dtype).eps
     return probs.clamp(eps, 1 - eps)
 
 
-class _Binary(Distribution):
-    """One probability per element."""
+class Binary(Distribution):
+    """One probability per element, given by probs or by logits; the other follows when asked for."""
 
-    arguments = {"_probs": UNIT, "_logits": REAL}
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
 
     def __init__(self, probs=None, logits=None, validate_args=None):
-        _one_of(probs, logits)
-        self._probs = None if probs is None else parameters(probs)[0]
-        self._logits = None if logits is None else parameters(logits)[0]
-        super().__init__((self._probs if logits is None else self._logits).shape, (), validate_args)
+        one_of(probs, logits)
+        (value,) = broadcast_all(probs if logits is None else logits)
+        self.__dict__["probs" if logits is None else "logits"] = value
+        super().__init__(value.shape, (), validate_args)
 
-    @property
-    def probs(self):
-        return sigmoid(self._logits) if self._probs is None else self._probs
+    def __getattr__(self, name):
+        if name == "probs" and "logits" in self.__dict__:
+            return sigmoid(self.__dict__["logits"])
+        if name == "logits" and "probs" in self.__dict__:
+            p = clamp_probs(self.__dict__["probs"])
+            return log(p) - log1p(-p)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    @property
-    def logits(self):
-        if self._logits is not None:
-            return self._logits
-        p = _clamped(self._probs)
-        return log(p) - log1p(-p)
-
-    def __repr__(self):
-        name, value = ("probs", self._probs) if self._logits is None else ("logits", self._logits)
-        return f"{type(self).__name__}({name}: {value if value.numel() == 1 else value.size()})"
+    param_shape = property(lambda self: self._batch_shape)
 
 
-class Bernoulli(_Binary):
+class Bernoulli(Binary, ExponentialFamily):
     """1 with probability probs, else 0."""
 
+    support = constraints.boolean
+    has_enumerate_support = True
     mean = property(lambda self: self.probs)
     variance = property(lambda self: self.probs * (1 - self.probs))
     mode = property(lambda self: where(self.probs == 0.5, float("nan"), (self.probs >= 0.5).to(self.probs.dtype)))
 
     def sample(self, sample_shape=()):
-        return bernoulli(expand(self.probs.detach(), self._extended(sample_shape)))
+        return bernoulli(expand(self.probs.detach(), self._extended_shape(sample_shape)))
 
     def log_prob(self, value):
-        self._check(value, "Boolean()", lambda x: (x == 0) | (x == 1))
+        self._checked(value)
         shape = broadcast_shapes(value.shape, self.batch_shape)
         return -F.binary_cross_entropy_with_logits(expand(self.logits, shape), expand(value, shape), reduction="none")
 
     def entropy(self):
         return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
+    def enumerate_support(self, expand=True):
+        values = arange(2, dtype=self.probs.dtype).reshape((-1,) + (1,) * len(self.batch_shape))
+        return values.expand((-1, *self.batch_shape)) if expand else values
 
-class Geometric(_Binary):
+
+class Geometric(Binary):
     """The number of failures before the first success of probability probs."""
 
+    support = constraints.nonnegative_integer
     mean = property(lambda self: 1 / self.probs - 1)
+    mode = property(lambda self: self.probs * 0)
     variance = property(lambda self: (1 / self.probs - 1) / self.probs)
 
     def sample(self, sample_shape=()):
         p = self.probs.detach()
-        u = rand(self._extended(sample_shape), dtype=p.dtype)
+        u = rand(self._extended_shape(sample_shape), dtype=p.dtype)
         return floor(log1p(-u) / log1p(-p))
 
     def log_prob(self, value):
-        self._check(value, "IntegerGreaterThan(lower_bound=0)", lambda x: (x >= 0) & (x == floor(x)))
+        self._checked(value)
         p = self.probs
         return value * where((p == 1) & (value == 0), 0.0, log1p(-p)) + log(p)
 
@@ -93,21 +99,17 @@ class Geometric(_Binary):
         return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
 
 
-class _Classes(Distribution):
+class Classes(Distribution):
     """Rows of probabilities over the last axis, normalized here."""
 
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    has_enumerate_support = True
+
     def __init__(self, probs=None, logits=None, validate_args=None):
-        _one_of(probs, logits)
+        one_of(probs, logits)
         given = probs if logits is None else logits
         if given.ndim < 1:
             raise ValueError("`probs` or `logits` parameter must be at least one-dimensional.")
-        if validate_args is not False and self._validate:
-            x = given.detach()
-            if not (true(x == x) if probs is None else true(x >= 0) and true(total(x, -1) > 0)):
-                raise ValueError(
-                    f"Expected parameter {'probs' if logits is None else 'logits'} of distribution {type(self).__name__} to be "
-                    f"{'non-negative, with a positive sum' if logits is None else 'real'}, but found invalid values"
-                )
         if logits is None:
             self.probs = probs / total(probs, -1, True)
         else:
@@ -120,20 +122,21 @@ class _Classes(Distribution):
         return ()
 
     def __getattr__(self, name):
-        if name == "probs":
-            self.probs = exp(self.logits)
-        elif name == "logits":
-            self.logits = log(_clamped(self.probs))
-        else:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        return self.__dict__[name]
+        if name == "probs" and "logits" in self.__dict__:
+            return exp(self.__dict__["logits"])
+        if name == "logits" and "probs" in self.__dict__:
+            return log(clamp_probs(self.__dict__["probs"]))
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    def expand(self, batch_shape):
-        value = expand(getattr(self, self._given), (*batch_shape, self._num_events))
-        return type(self)(**{self._given: value}, validate_args=False)
+    param_shape = property(lambda self: self.__dict__[self._given].size())
+
+    def expand(self, batch_shape, _instance=None):
+        new = super().expand(batch_shape, _instance)
+        new._batch_shape = Size(batch_shape)
+        return new
 
     def _indices(self, sample_shape):
-        shape = (*((sample_shape,) if isinstance(sample_shape, int) else sample_shape),)
+        shape = _shape(sample_shape)
         rows = reshape(self.probs.detach(), (-1, self._num_events))
         count = 1
         for s in shape:
@@ -146,58 +149,61 @@ class _Classes(Distribution):
         low = finfo(self.logits.dtype).min
         return -total(self.probs * self.logits.clamp(min=low), -1)
 
-    def __repr__(self):
-        value = getattr(self, self._given)
-        return f"{type(self).__name__}({self._given}: {value if value.numel() == 1 else value.size()})"
 
-
-class Categorical(_Classes):
+class Categorical(Classes):
     """The index of a class, drawn with probabilities in the last axis of probs (need not sum to 1) or of logits."""
+
+    @constraints.dependent_property(is_discrete=True)
+    def support(self):
+        return constraints.integer_interval(0, self._num_events - 1)
 
     def sample(self, sample_shape=()):
         return self._indices(sample_shape)
 
-    @property
-    def param_shape(self):
-        return getattr(self, self._given).size()
-
-    @property
-    def mode(self):
-        return argmax(self.probs, -1)
-
-    @property
-    def mean(self):
-        return self.probs.new_full(self.batch_shape, float("nan"))
-
-    variance = mean
+    mode = property(lambda self: argmax(self.probs, -1))
+    mean = variance = property(lambda self: self.probs.new_full(self.batch_shape, float("nan")))
 
     def log_prob(self, value):
-        n = self._num_events
-        self._check(value, f"IntegerInterval(lower_bound=0, upper_bound={n - 1})", lambda x: (x >= 0) & (x < n) & (x == floor(x)))
+        self._checked(value)
         value = value.to(dtypes.int64)
         shape = broadcast_shapes(value.shape, self.batch_shape)
-        logits = expand(self.logits, (*shape, n))
+        logits = expand(self.logits, (*shape, self._num_events))
         return gather(logits, -1, expand(value, shape).unsqueeze(-1)).squeeze(-1)
 
     def enumerate_support(self, expand=True):
-        from ..ops.ranges import arange
-
         values = arange(self._num_events).reshape((-1,) + (1,) * len(self.batch_shape))
         return values.expand((-1, *self.batch_shape)) if expand else values
 
 
-class OneHotCategorical(_Classes):
+class OneHotCategorical(Classes):
     """`Categorical` as vectors with a single 1."""
+
+    support = constraints.one_hot
 
     def _event(self):
         return (self._num_events,)
 
     mean = property(lambda self: self.probs)
+    mode = property(lambda self: F.one_hot(argmax(self.probs, -1), self._num_events).to(self.probs.dtype))
     variance = property(lambda self: self.probs * (1 - self.probs))
 
     def sample(self, sample_shape=()):
         return F.one_hot(self._indices(sample_shape), self._num_events).to(self.probs.dtype)
 
     def log_prob(self, value):
-        self._check(value, "OneHot()", lambda x: ((x == 0) | (x == 1)) & (total(x, -1, True) == 1))
+        self._checked(value)
         return total(self.logits * value, -1)
+
+    def enumerate_support(self, expand=True):
+        n = self._num_events
+        values = eye(n, dtype=self.probs.dtype).reshape((n,) + (1,) * len(self.batch_shape) + (n,))
+        return values.expand((n, *self.batch_shape, n)) if expand else values
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """`OneHotCategorical` whose draws pass gradients to probs as if they were probs (Bengio et al. 2013)."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape=()):
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())

@@ -2,47 +2,68 @@
 
 from __future__ import annotations
 
-from .. import _cpu, dtypes
+import copy
+
+from .. import dtypes
 from ..autodiff import no_grad
 from ..ops.elementwise import exp
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand
 from ..tensor import Size, Tensor, tensor
-
-
-def true(condition):
-    """Whether it holds everywhere; taken on trust while a step is recorded (fastnn.capture), which cannot read values."""
-    return _cpu.recording() or bool(condition.all().item())
+from . import constraints
+from .constraints import holds
 
 
 class Distribution:
-    """Base class. A subclass says `arguments` (name: (what it must satisfy, test)), `support` (the same for values), and how
-    to sample and what log_prob is.
+    """Base class. A subclass says `arg_constraints` (name: constraint), `support`, how to sample, and what log_prob is.
 
     ValueError for parameters, or values given to log_prob, that do not satisfy them (unless validate_args=False).
     """
 
-    arguments: dict = {}
+    arg_constraints: dict = {}
     has_rsample = False
-    _validate = True
+    has_enumerate_support = False
+    _validate_args = True
+
+    @staticmethod
+    def set_default_validate_args(value):
+        """Whether distributions check their arguments unless told otherwise."""
+        if value not in (True, False):
+            raise ValueError
+        Distribution._validate_args = value
 
     def __init__(self, batch_shape=(), event_shape=(), validate_args=None):
-        self.batch_shape, self.event_shape = Size(batch_shape), Size(event_shape)
+        self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
-            self._validate = validate_args
-        if self._validate:
-            for name, (what, holds) in self.arguments.items():
-                value = self.__dict__.get(name)
-                if value is not None and not true(holds(value.detach())):
-                    raise ValueError(
-                        f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
-                        f"{type(self).__name__} to satisfy the constraint {what}, but found invalid values"
-                    )
+            self._validate_args = validate_args
+        if not self._validate_args:
+            return
+        for name, constraint in self.arg_constraints.items():
+            value = self.__dict__.get(name)
+            if value is None or constraints.is_dependent(constraint):
+                continue
+            value = value.detach()
+            if not holds(constraint, value):
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
+                    f"to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                )
+
+    batch_shape = property(lambda self: self._batch_shape)
+    event_shape = property(lambda self: self._event_shape)
+
+    @property
+    def support(self):
+        """The constraint that values satisfy."""
+        raise NotImplementedError
 
     def sample(self, sample_shape=()):
         """Draws without gradient, of shape sample_shape + batch_shape + event_shape."""
         with no_grad():
             return self.rsample(sample_shape)
+
+    def sample_n(self, n):
+        return self.sample((n,))
 
     def rsample(self, sample_shape=()):
         """Draws through which gradients reach the parameters; NotImplementedError where there are none."""
@@ -56,9 +77,17 @@ class Distribution:
         """-E log p, of shape batch_shape."""
         raise NotImplementedError
 
+    def enumerate_support(self, expand=True):
+        """All values, along a new first axis."""
+        raise NotImplementedError
+
     @property
     def mean(self):
         raise NotImplementedError
+
+    @property
+    def mode(self):
+        raise NotImplementedError(f"{type(self)} does not implement mode")
 
     @property
     def variance(self):
@@ -79,60 +108,64 @@ class Distribution:
     def perplexity(self):
         return exp(self.entropy())
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape, _instance=None):
         """The same distribution with its parameters expanded to a larger batch_shape."""
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        new.batch_shape = Size(batch_shape)
-        for name in self.arguments:
-            value = self.__dict__.get(name)
-            if value is not None:
-                inner = value.shape[len(self.batch_shape) :]
+        new = copy.copy(self) if _instance is None else _instance
+        old, new._batch_shape = self._batch_shape, Size(batch_shape)
+        for name, value in self.__dict__.items():
+            if isinstance(value, Tensor) and not name.startswith("__"):
+                inner = value._shape[len(old) :]
                 new.__dict__[name] = expand(value, (*batch_shape, *inner))
+            elif isinstance(value, Distribution):
+                new.__dict__[name] = value.expand((*batch_shape, *value._batch_shape[len(old) :]))
         return new
 
-    def _extended(self, sample_shape):
-        return (*_shape(sample_shape), *self.batch_shape, *self.event_shape)
+    def _extended_shape(self, sample_shape=()):
+        return Size((*_shape(sample_shape), *self._batch_shape, *self._event_shape))
 
-    def _check(self, value, what, holds):
+    def _validate_sample(self, value):
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
-        n = len(self.event_shape)
-        if n and tuple(value.shape[value.ndim - n :]) != tuple(self.event_shape):
+        n = len(self._event_shape)
+        if n and tuple(value._shape[value.ndim - n :]) != tuple(self._event_shape):
             raise ValueError(
-                f"The right-most size of value must match event_shape: {list(value.shape)} vs {list(self.event_shape)}."
+                f"The right-most size of value must match event_shape: {value.shape} vs {self._event_shape}."
             )
-        if self._validate:
-            broadcast_shapes(value.shape[: value.ndim - n], self.batch_shape)
-            if not true(holds(value.detach())):
-                raise ValueError(
-                    f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the support ({what}) of the "
-                    f"distribution {self!r}, but found invalid values"
-                )
+        broadcast_shapes(value._shape[: value.ndim - n], self._batch_shape)
+        support = self.support
+        if support is not None and not holds(support, value.detach()):
+            raise ValueError(
+                f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the support "
+                f"({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"
+            )
+
+    def _checked(self, value):
+        """value, after the check that log_prob makes of it."""
+        if self._validate_args:
+            self._validate_sample(value)
         return value
 
     def __repr__(self):
-        shown = {n: self.__dict__[n] for n in self.arguments if self.__dict__.get(n) is not None}
+        shown = {n: self.__dict__[n] for n in self.arg_constraints if self.__dict__.get(n) is not None}
         inside = ", ".join(f"{n}: {v if v.numel() == 1 else v.size()}" for n, v in shown.items())
         return f"{type(self).__name__}({inside})"
+
+
+class ExponentialFamily(Distribution):
+    """PyTorch's base of those with natural parameters; their formulas are written out here."""
 
 
 def _shape(sample_shape):
     return (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
 
 
-def parameters(*values):
+def broadcast_all(*values):
     """Numbers and tensors as tensors of one shape."""
     like = next((v for v in values if isinstance(v, Tensor)), None)
     dtype = dtypes.get_default_dtype() if like is None or not like.dtype.is_floating_point else like.dtype
     values = [v if isinstance(v, Tensor) else tensor(float(v), dtype=dtype) for v in values]
-    shape = broadcast_shapes(*(v.shape for v in values))
-    return [v if tuple(v.shape) == tuple(shape) else expand(v, shape) for v in values]
-
-
-REAL = "Real()", lambda x: x == x
-POSITIVE = "GreaterThan(lower_bound=0.0)", lambda x: x > 0
-UNIT = "Interval(lower_bound=0.0, upper_bound=1.0)", lambda x: (x >= 0) & (x <= 1)
+    shape = broadcast_shapes(*(v._shape for v in values))
+    return [v if tuple(v._shape) == tuple(shape) else expand(v, shape) for v in values]
 
 
 class Independent(Distribution):
@@ -145,12 +178,22 @@ class Independent(Distribution):
                 f"Expected reinterpreted_batch_ndims <= len(base_distribution.batch_shape), actual {n} vs {len(batch)}"
             )
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, n
-        self.has_rsample = base_distribution.has_rsample
         split = len(batch) - n
         super().__init__(batch[:split], (*batch[split:], *base_distribution.event_shape), validate_args)
 
+    has_rsample = property(lambda self: self.base_dist.has_rsample)
     mean = property(lambda self: self.base_dist.mean)
+    mode = property(lambda self: self.base_dist.mode)
     variance = property(lambda self: self.base_dist.variance)
+
+    @property
+    def support(self):
+        base = self.base_dist.support
+        return constraints.independent(base, self.reinterpreted_batch_ndims) if self.reinterpreted_batch_ndims else base
+
+    def expand(self, batch_shape, _instance=None):
+        inner = self.event_shape[: self.reinterpreted_batch_ndims]
+        return Independent(self.base_dist.expand((*batch_shape, *inner)), self.reinterpreted_batch_ndims, False)
 
     def sample(self, sample_shape=()):
         return self.base_dist.sample(sample_shape)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from ..nn import functional as F
 from ..ops import linalg
-from ..ops.elementwise import exp, log, where, xlogy
+from ..ops.elementwise import erf, exp, log, where, xlogy
 from ..ops.reduce import sum as total
-from .continuous import Exponential, Laplace, MultivariateNormal, Normal, Uniform
+from ..ops.special import digamma, lgamma
+from .continuous import Cauchy, Exponential, Gumbel, HalfNormal, Laplace, LogNormal, Normal, Pareto, Uniform
+from .counts import Binomial, Poisson
 from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical
 from .distribution import Independent
+from .gamma import Beta, Dirichlet, Gamma
+from .multivariate import LowRankMultivariateNormal, MultivariateNormal
+from .transformed import TransformedDistribution
 
 _TABLE = {}
 
@@ -77,8 +82,8 @@ def _classes(p, q):
 
 @register_kl(MultivariateNormal, MultivariateNormal)
 def _multivariate_normal(p, q):
-    inverse = linalg.inv(q.scale_tril)
-    spread = total((inverse @ p.scale_tril) ** 2, (-2, -1))
+    inverse = linalg.inv(q._unbroadcasted_scale_tril)
+    spread = total((inverse @ p._unbroadcasted_scale_tril) ** 2, (-2, -1))
     z = (inverse @ (q.loc - p.loc).unsqueeze(-1)).squeeze(-1)
     return q._half_log_det() - p._half_log_det() + 0.5 * (spread + total(z * z, -1) - p.event_shape[0])
 
@@ -88,3 +93,92 @@ def _independent(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("KL of Independent distributions needs the same number of event axes")
     return p._inner(kl_divergence(p.base_dist, q.base_dist))
+
+
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+def _low_rank(p, q):
+    return _multivariate_normal(*(d._full() if isinstance(d, LowRankMultivariateNormal) else d for d in (p, q)))
+
+
+@register_kl(LogNormal, LogNormal)
+def _log_normal(p, q):
+    return _normal(p, q)
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _half_normal(p, q):
+    return _normal(p._whole(), q._whole())
+
+
+@register_kl(Gamma, Gamma)
+def _gamma(p, q):
+    a, b = p.concentration, q.concentration
+    return b * log(p.rate / q.rate) + lgamma(b) - lgamma(a) + (a - b) * digamma(a) + (q.rate - p.rate) * (a / p.rate)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlet(p, q):
+    a, b = p.concentration, q.concentration
+    whole = total(a, -1)
+    norms = lgamma(whole) - lgamma(total(b, -1)) - total(lgamma(a) - lgamma(b), -1)
+    return norms + total((a - b) * (digamma(a) - digamma(whole).unsqueeze(-1)), -1)
+
+
+@register_kl(Beta, Beta)
+def _beta(p, q):
+    return _dirichlet(p._dirichlet, q._dirichlet)
+
+
+@register_kl(Poisson, Poisson)
+def _poisson(p, q):
+    return p.rate * (log(p.rate) - log(q.rate)) - (p.rate - q.rate)
+
+
+@register_kl(Binomial, Binomial)
+def _binomial(p, q):
+    each = p.total_count * (p.probs * (p.logits - q.logits) + log(1 - p.probs) - log(1 - q.probs))
+    return where(p.total_count > q.total_count, float("inf"), each)
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbel(p, q):
+    ratio, d = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    return -log(ratio) - d + exp(d + lgamma(1 + ratio)) - 1 + (ratio - 1) * 0.57721566490153286
+
+
+@register_kl(Cauchy, Cauchy)
+def _cauchy(p, q):
+    return log((p.scale + q.scale) ** 2 + (p.loc - q.loc) ** 2) - log(4 * p.scale * q.scale)
+
+
+@register_kl(Pareto, Pareto)
+def _pareto(p, q):
+    ratio, alpha = p.scale / q.scale, q.alpha / p.alpha
+    result = q.alpha * log(ratio) - log(alpha) + alpha - 1
+    return where(p.scale < q.scale, float("inf"), result)
+
+
+@register_kl(Normal, Laplace)
+def _normal_laplace(p, q):
+    d = p.loc - q.loc
+    ratio = d / p.scale
+    spread = (2 / 3.141592653589793) ** 0.5 * p.scale * exp(-0.5 * ratio**2) + d * erf(ratio / 2**0.5)
+    return -p.entropy() + log(2 * q.scale) + spread / q.scale
+
+
+@register_kl(Uniform, Normal)
+def _uniform_normal(p, q):
+    width = p.high - p.low
+    middle = (p.high + p.low - 2 * q.loc) / 2
+    return log((6.283185307179586**0.5) * q.scale / width) + 0.5 * (width**2 / 12 + middle**2) / q.scale**2
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed(p, q):
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError("KL of TransformedDistributions needs the same transforms")
+    kl = kl_divergence(p.base_dist, q.base_dist)
+    n = len(p.event_shape) - len(p.base_dist.event_shape)
+    return total(kl, tuple(range(-n, 0))) if n > 0 else kl

@@ -3,6 +3,7 @@
 
 from . import functional, init
 from .activation import *
+from .adaptive import *
 from .container import *
 from .conv import *
 from .distance import *
@@ -12,6 +13,7 @@ from .linear import *
 from .loss import *
 from .module import Module
 from .norm import *
+from .parallel import *
 from .parameter import Buffer, Parameter
 from .pool import *
 from .positions import *

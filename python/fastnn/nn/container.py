@@ -112,6 +112,19 @@ class ModuleList(_Numbered):
     def __add__(self, other):
         return ModuleList([*self, *other])
 
+    def __repr__(self):
+        """Equal neighbours are one line: (0-5): 6 x Layer(...)."""
+        if not len(self):
+            return f"{self._get_name()}()"
+        runs = []
+        for i, text in enumerate(map(repr, self)):
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = i
+            else:
+                runs.append([i, i, text])
+        lines = [f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}" for a, b, text in runs]
+        return f"{self._get_name()}(\n  " + "\n".join(lines).replace("\n", "\n  ") + "\n)"
+
 
 class _Keyed:
     """The dictionary part of ModuleDict and ParameterDict, over self._entries."""

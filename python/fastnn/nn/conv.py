@@ -10,7 +10,7 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
 def per_axis(value, axes, what):
@@ -123,6 +123,13 @@ class Conv2d(_Forward):
     _convolve = staticmethod(lambda *args: F.conv2d(*args))
 
 
+class Conv3d(_Forward):
+    """x (N, C, D, H, W) or (C, D, H, W) → (N, O, D', H', W');  weight (O, C / groups, P, Q, R)."""
+
+    axes = 3
+    _convolve = staticmethod(lambda *args: F.conv3d(*args))
+
+
 class _Transposed(_Conv):
     transposed = True
 
@@ -175,3 +182,10 @@ class ConvTranspose2d(_Transposed):
 
     axes = 2
     _convolve = staticmethod(lambda *args: F.conv_transpose2d(*args))
+
+
+class ConvTranspose3d(_Transposed):
+    """The derivative of Conv3d with respect to its input:  x (N, C, D, H, W) → (N, O, D', H', W');  weight (C, O / groups, P, Q, R)."""
+
+    axes = 3
+    _convolve = staticmethod(lambda *args: F.conv_transpose3d(*args))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..autodiff import no_grad
 from ..dtypes import float64
+from ..ops.special import erfinv
 from ..tensor import as_tensor, empty
 
 __all__ = [
@@ -79,16 +80,6 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     with no_grad():
         share = uniform_(empty(*tensor.shape, dtype=float64), low, high, generator)
         return tensor.copy_((erfinv(share) * (std * math.sqrt(2)) + mean).clamp(a, b))
-
-
-def erfinv(y):
-    """The inverse of erf: Winitzki's approximation (2 digits), then Newton's method, which doubles the digits."""
-    log = (1 - y * y).clamp(min=1e-300).log()
-    half = 2 / (math.pi * 0.147) + log / 2
-    x = (((half * half - log / 0.147).sqrt() - half).sqrt()).copysign(y)
-    for _ in range(4):
-        x = x - (x.erf() - y) * (math.sqrt(math.pi) / 2) * (x * x).exp()
-    return x
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ..tensor import Tensor, empty
-from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
-from .norm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
+from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .parameter import Parameter
 
 __all__ = [
-    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d", "LazyConvTranspose2d",
-    "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyLinear", "UninitializedParameter",
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d",
+    "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
+    "UninitializedParameter",
 ]  # fmt: skip
 
 
@@ -82,3 +83,5 @@ LazyConv1d, LazyConv2d = _lazy(Conv1d, 2), _lazy(Conv2d, 3)
 LazyConvTranspose1d, LazyConvTranspose2d = _lazy(ConvTranspose1d, 2), _lazy(ConvTranspose2d, 3)
 LazyBatchNorm1d, LazyBatchNorm2d = _lazy(BatchNorm1d, 1), _lazy(BatchNorm2d, 3)
 LazyInstanceNorm1d, LazyInstanceNorm2d = _lazy(InstanceNorm1d, 2), _lazy(InstanceNorm2d, 3)
+LazyConv3d, LazyConvTranspose3d = _lazy(Conv3d, 4), _lazy(ConvTranspose3d, 4)
+LazyBatchNorm3d, LazyInstanceNorm3d = _lazy(BatchNorm3d, 4), _lazy(InstanceNorm3d, 4)

@@ -10,8 +10,8 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
-           "LocalResponseNorm", "RMSNorm"]  # fmt: skip
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
+           "LayerNorm", "LocalResponseNorm", "RMSNorm"]  # fmt: skip
 
 
 def _reset(module):
@@ -91,6 +91,12 @@ class BatchNorm2d(_BatchNorm):
     ranks = (4,)
 
 
+class BatchNorm3d(_BatchNorm):
+    """Over batch, depth, height and width, for each channel: x (N, C, D, H, W)"""
+
+    ranks = (5,)
+
+
 class _InstanceNorm(_ChannelNorm):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None,
                  dtype=None, *, bias=True):  # fmt: skip
@@ -122,6 +128,12 @@ class InstanceNorm2d(_InstanceNorm):
     """Over height and width, for each sample and channel: x (N, C, H, W) or (C, H, W)"""
 
     ranks = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Over depth, height and width, for each sample and channel: x (N, C, D, H, W) or (C, D, H, W)"""
+
+    ranks = (4, 5)
 
 
 def as_shape(value):

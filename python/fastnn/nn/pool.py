@@ -7,8 +7,9 @@ from .module import Module
 from .stateless import REQUIRED, Stateless
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
-    "LPPool1d", "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool1d", "MaxUnpool2d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d",
+    "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d",
+    "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
 
@@ -41,6 +42,12 @@ class MaxPool2d(_MaxPool):
     function = "max_pool2d"
 
 
+class MaxPool3d(_MaxPool):
+    """The largest of each window: x (N, C, D, H, W) → (N, C, D', H', W')"""
+
+    function = "max_pool3d"
+
+
 class AvgPool1d(_Pool):
     """The mean of each window: x (N, C, L) → (N, C, L')"""
 
@@ -67,6 +74,18 @@ class AvgPool2d(_Pool):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
+class AvgPool3d(_Pool):
+    """The mean of each window: x (N, C, D, H, W) → (N, C, D', H', W')"""
+
+    function = "avg_pool3d"
+    options = dict(
+        kernel_size=REQUIRED, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    )
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
 class _LPPool(Stateless):
     options = dict(norm_type=REQUIRED, kernel_size=REQUIRED, stride=None, ceil_mode=False)
 
@@ -81,6 +100,12 @@ class LPPool2d(_LPPool):
     """(Σ x^norm_type)^(1 / norm_type) of each window"""
 
     function = "lp_pool2d"
+
+
+class LPPool3d(_LPPool):
+    """(Σ x^norm_type)^(1 / norm_type) of each window"""
+
+    function = "lp_pool3d"
 
 
 class _Adaptive(Stateless):
@@ -102,6 +127,12 @@ class AdaptiveAvgPool2d(_Adaptive):
     function = "adaptive_avg_pool2d"
 
 
+class AdaptiveAvgPool3d(_Adaptive):
+    """The mean of output_size nearly equal windows; None keeps an axis"""
+
+    function = "adaptive_avg_pool3d"
+
+
 class _AdaptiveMax(_Adaptive):
     options = dict(output_size=REQUIRED, return_indices=False)
 
@@ -116,6 +147,12 @@ class AdaptiveMaxPool2d(_AdaptiveMax):
     """The largest of output_size nearly equal windows; None keeps an axis"""
 
     function = "adaptive_max_pool2d"
+
+
+class AdaptiveMaxPool3d(_AdaptiveMax):
+    """The largest of output_size nearly equal windows; None keeps an axis"""
+
+    function = "adaptive_max_pool3d"
 
 
 class _MaxUnpool(Module):
@@ -150,3 +187,12 @@ class MaxUnpool2d(_MaxUnpool):
 
     def forward(self, input, indices, output_size=None):
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Each value back where MaxPool3d(return_indices=True) found it, zeros elsewhere"""
+
+    axes = 3
+
+    def forward(self, input, indices, output_size=None):
+        return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)

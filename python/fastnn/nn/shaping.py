@@ -9,9 +9,10 @@ from .module import Module
 from .stateless import REQUIRED, Stateless
 
 __all__ = [
-    "ChannelShuffle", "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "Flatten", "Fold", "PixelShuffle",
-    "PixelUnshuffle", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "Unflatten", "Unfold",
-    "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
+    "ChannelShuffle", "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "Flatten",
+    "Fold", "PixelShuffle", "PixelUnshuffle", "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d",
+    "ReplicationPad2d", "ReplicationPad3d", "Unflatten", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
+    "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
 
 
@@ -104,6 +105,12 @@ class ConstantPad2d(_ConstantPad):
     axes = 2
 
 
+class ConstantPad3d(_ConstantPad):
+    """value around the last three axes"""
+
+    axes = 3
+
+
 class ZeroPad1d(ConstantPad1d):
     """zeros around the last axis"""
 
@@ -115,6 +122,15 @@ class ZeroPad1d(ConstantPad1d):
 
 class ZeroPad2d(ConstantPad2d):
     """zeros around the last two axes"""
+
+    def __init__(self, padding):
+        super().__init__(padding, 0.0)
+
+    extra_repr = _Pad.extra_repr
+
+
+class ZeroPad3d(ConstantPad3d):
+    """zeros around the last three axes"""
 
     def __init__(self, padding):
         super().__init__(padding, 0.0)
@@ -134,6 +150,12 @@ class ReflectionPad2d(_Pad):
     axes, mode = 2, "reflect"
 
 
+class ReflectionPad3d(_Pad):
+    """mirrored at the edges, which are not repeated"""
+
+    axes, mode = 3, "reflect"
+
+
 class ReplicationPad1d(_Pad):
     """the edge repeated: 0 0 | 0 1 2"""
 
@@ -146,6 +168,12 @@ class ReplicationPad2d(_Pad):
     axes, mode = 2, "replicate"
 
 
+class ReplicationPad3d(_Pad):
+    """the edges repeated"""
+
+    axes, mode = 3, "replicate"
+
+
 class CircularPad1d(_Pad):
     """the other end: 1 2 | 0 1 2"""
 
@@ -156,6 +184,12 @@ class CircularPad2d(_Pad):
     """the other end, on the last two axes"""
 
     axes, mode = 2, "circular"
+
+
+class CircularPad3d(_Pad):
+    """the other end, on the last three axes"""
+
+    axes, mode = 3, "circular"
 
 
 class Unfold(Stateless):

@@ -10,7 +10,7 @@ from . import functional as F
 from . import init
 from .container import ModuleList
 from .dropout import Dropout
-from .linear import Linear
+from .linear import Linear, NonDynamicallyQuantizableLinear
 from .module import Module
 from .norm import LayerNorm
 from .parameter import Parameter
@@ -46,7 +46,7 @@ class MultiheadAttention(Module):
             self.register_parameter(name, None if self._qkv_same_embed_dim else Parameter(empty(embed_dim, wide, **options)))
         self.register_parameter("in_proj_weight", Parameter(empty(3 * embed_dim, embed_dim, **options)) if self._qkv_same_embed_dim else None)
         self.register_parameter("in_proj_bias", Parameter(empty(3 * embed_dim, **options)) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias, **options)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, **options)
         for name in ("bias_k", "bias_v"):
             self.register_parameter(name, Parameter(empty(1, 1, embed_dim, **options)) if add_bias_kv else None)
         self._reset_parameters()

@@ -1,0 +1,111 @@
+"""Special functions against PyTorch over their whole range, at their edges, and under vmap; the random numbers that stand on them."""
+
+import math
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import special
+
+POSITIVE = ["digamma", "lgamma", "i0", "erfinv"]
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("name", ["gammaln", "digamma", "erfinv", "ndtri", "ndtr", "log_ndtr", "erfcx", "i0", "i0e", "i1", "i1e", "entr"])
+def test_equals_torch(name, rng):
+    torch = pytest.importorskip("torch")
+    x = np.concatenate([rng.uniform(-30, 30, 500), 10 ** rng.uniform(-6, 6, 200), [0.5, 1, 2, 0.0, -0.0, NAN]])
+    if name in ("erfinv", "ndtri"):
+        x = np.concatenate([rng.uniform(-1, 1, 500), 1 - 10 ** rng.uniform(-15, -1, 200), 10 ** rng.uniform(-20, -1, 100), [0, 1, -1, 2, NAN]])
+    if name == "erfcx":
+        x = x.clip(min=-20)
+    mine, theirs = (getattr(lib.special, name)(lib.from_numpy(x)).numpy() for lib in (fastnn, torch))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-13 if name != "gammaln" else 1e-12)
+    single = x.astype(np.float32)
+    mine, theirs = (getattr(lib.special, name)(lib.from_numpy(single)).numpy() for lib in (fastnn, torch))
+    ordinary = np.abs(single) < 20
+    assert mine.dtype == np.float32
+    np.testing.assert_allclose(mine[ordinary], theirs[ordinary], rtol=2e-5, atol=1e-5)
+
+
+def test_values_at_edges():
+    def of(f, *values):
+        return f(fastnn.tensor(values, dtype=fastnn.float64)).tolist()
+
+    assert of(fastnn.lgamma, 1.0, 2.0, 0.0, -1.0, INF, -INF) == [0, 0, INF, INF, INF, INF]
+    digamma = of(fastnn.digamma, 0.0, -0.0, -1.0, INF)
+    assert digamma[:2] == [-INF, INF] and math.isnan(digamma[2]) and digamma[3] == INF
+    assert of(fastnn.erfinv, -1.0, 1.0, 0.0)[:3] == [-INF, INF, 0] and math.isnan(of(fastnn.erfinv, 1.5)[0])
+    assert of(special.ndtri, 0.0, 1.0, 0.5) == [-INF, INF, 0]
+    zeta = of(lambda q: special.zeta(fastnn.full_like(q, 2.0), q), 1.0, 0.0, -1.0)
+    np.testing.assert_allclose(zeta[0], math.pi**2 / 6, rtol=1e-14)
+    assert zeta[1:] == [INF, INF]
+    p = fastnn.igamma(fastnn.tensor([0.0, 1.0, 2.0, -1.0]), fastnn.tensor([1.0, 0.0, INF, 1.0])).tolist()
+    assert p[:3] == [1, 0, 1] and math.isnan(p[3])
+    assert fastnn.lgamma(fastnn.tensor([3, 5])).dtype is fastnn.float32
+    with pytest.raises(RuntimeError, match="does not support negative n"):
+        fastnn.polygamma(-1, fastnn.ones(1))
+    with pytest.raises(TypeError, match="digamma"):
+        fastnn.digamma(1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_polygamma_and_zeta_equal_torch(n, rng):
+    torch = pytest.importorskip("torch")
+    x = np.concatenate([rng.uniform(0.01, 40, 300), -rng.uniform(0.05, 20, 100) if n == 1 else []])
+    mine, theirs = (lib.polygamma(n, lib.from_numpy(x)).numpy() for lib in (fastnn, torch))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-8)  # its trigamma is exact to 5e-10
+    s = rng.uniform(1.01, 20, 300)
+    mine, theirs = (lib.special.zeta(lib.from_numpy(s), lib.from_numpy(np.abs(x[:300]))).numpy() for lib in (fastnn, torch))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+def test_vmap_and_jvp(rng):
+    a, x = (fastnn.from_numpy(rng.uniform(0.5, 4, (3, 5))) for _ in range(2))
+    for f in (fastnn.lgamma, fastnn.erfinv, special.i1e):
+        np.testing.assert_array_equal(fastnn.vmap(f)(x / 5).numpy(), f(x / 5).numpy())
+    np.testing.assert_array_equal(fastnn.vmap(fastnn.igamma)(a, x).numpy(), fastnn.igamma(a, x).numpy())
+    y, change = fastnn.func.jvp(fastnn.lgamma, (x,), (fastnn.ones_like(x),))
+    np.testing.assert_allclose(change.numpy(), fastnn.digamma(x).numpy())
+
+
+@pytest.mark.parametrize("draw, mean, variance", [
+    (lambda t: t.exponential_(2.0), 0.5, 0.25), (lambda t: t.geometric_(0.25), 4, 12), (lambda t: t.log_normal_(0.0, 0.5), math.exp(0.125), math.exp(0.25) * (math.exp(0.25) - 1)),
+    (lambda t: t.copy_(fastnn.poisson(fastnn.full_like(t, 3.0))), 3, 3), (lambda t: t.copy_(fastnn.binomial(fastnn.full_like(t, 10.0), fastnn.full_like(t, 0.3))), 3, 2.1),
+])  # fmt: skip
+def test_moments_of_draws(draw, mean, variance):
+    fastnn.manual_seed(0)
+    t = fastnn.empty(40000, dtype=fastnn.float64)
+    assert draw(t) is t
+    assert abs(t.mean().item() - mean) < 5 * math.sqrt(variance / 40000)
+    assert abs(t.var().item() / variance - 1) < 0.1
+    fastnn.manual_seed(0)
+    np.testing.assert_array_equal(draw(fastnn.empty(40000, dtype=fastnn.float64)).numpy(), t.numpy())
+
+
+def test_cauchy_has_its_quartiles():
+    fastnn.manual_seed(0)
+    t = fastnn.empty(40000, dtype=fastnn.float64).cauchy_(1.0, 2.0)
+    np.testing.assert_allclose(np.quantile(t.numpy(), [0.25, 0.5, 0.75]), [-1, 1, 3], atol=0.1)
+
+
+def test_gamma_draws_follow_their_quantile():
+    """dy/da at a fixed quantile, against finite differences of the quantile found by bisection on igamma."""
+    fastnn.manual_seed(0)
+    a = np.array([0.05, 0.4, 1.0, 3.0, 20.0, 300.0])
+    alpha = fastnn.tensor(a, requires_grad=True)
+    y = fastnn.ops.draws.standard_gamma(alpha)
+    (slope,) = fastnn.autograd.grad(y.sum(), alpha)
+    share = fastnn.igamma(alpha.detach(), y.detach())
+
+    def quantile(a):
+        low, high = np.zeros_like(a), a * 20 + 50
+        for _ in range(200):
+            middle = (low + high) / 2
+            below = fastnn.igamma(fastnn.tensor(a), fastnn.tensor(middle)).numpy() < share.numpy()
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return low
+
+    numeric = (quantile(a * (1 + 1e-5)) - quantile(a * (1 - 1e-5))) / (2e-5 * a)
+    np.testing.assert_allclose(slope.numpy(), numeric, rtol=1e-4)
