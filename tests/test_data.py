@@ -91,7 +91,7 @@ def test_samples_one_by_one(workers):
     batches = list(DataLoader(Squares(10, delay=0.001), batch_size=3, num_workers=workers))
     assert [b[1].tolist() for b in batches] == [[0, 1, 4], [9, 16, 25], [36, 49, 64], [81]]
     singles = list(DataLoader(Squares(3), batch_size=None, num_workers=workers))
-    assert singles == [(0, 0), (1, 1), (2, 4)]
+    assert singles == [[0, 0], [1, 1], [2, 4]]  # lists, as default_convert makes them
     kept = list(DataLoader(Squares(4), batch_size=2, collate_fn=lambda samples: samples, num_workers=workers))
     assert kept == [[(0, 0), (1, 1)], [(2, 4), (3, 9)]]
 

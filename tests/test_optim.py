@@ -25,6 +25,9 @@ CASES = [
     ("Adagrad", {}), ("Adagrad", dict(lr_decay=0.1, initial_accumulator_value=0.5, weight_decay=0.1)),
     ("Adadelta", {}), ("Adadelta", dict(weight_decay=0.1, rho=0.8)), ("Adamax", {}), ("Adamax", dict(weight_decay=0.1)),
     ("NAdam", {}), ("NAdam", dict(weight_decay=0.1, decoupled_weight_decay=True)),
+    ("RAdam", {}), ("RAdam", dict(weight_decay=0.1, maximize=True)), ("RAdam", dict(weight_decay=0.1, decoupled_weight_decay=True)),
+    ("ASGD", {}), ("ASGD", dict(weight_decay=0.1, t0=5, lr=0.1)), ("Rprop", {}), ("Rprop", dict(etas=(0.4, 1.3), maximize=True)),
+    ("Adafactor", {}), ("Adafactor", dict(weight_decay=0.1, beta2_decay=-0.5)),
 ]  # fmt: skip
 
 
@@ -385,3 +388,75 @@ def test_bad_schedules():
     with pytest.raises(ValueError, match="total steps"):
         for _ in range(5):
             s.step()
+
+
+def test_muon_steps_are_orthogonal(rng):
+    p = fastnn.tensor(rng.standard_normal((6, 4)), requires_grad=True)
+    before, optimizer = p.detach().clone(), optim.Muon([p], lr=0.1, weight_decay=0.0)
+    (p * fastnn.tensor(rng.standard_normal((6, 4)))).sum().backward()
+    optimizer.step()
+    step = (before - p.detach()) / (0.1 * math.sqrt(6 / 4))
+    values = fastnn.linalg.svdvals(step)
+    assert 0.6 < values.min().item() and values.max().item() < 1.3  # five steps of Newton and Schulz come that near to 1
+    theirs = torch.tensor(before.numpy(), requires_grad=True)
+    theirs.grad = torch.tensor(p.grad.numpy())
+    torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0).step()  # in bfloat16
+    np.testing.assert_allclose(p.detach().numpy(), theirs.detach().numpy(), atol=0.02)
+    with pytest.raises(ValueError, match="only supports 2D parameters"):
+        optim.Muon([fastnn.ones(3, requires_grad=True)])
+
+
+def test_averaged_models_and_their_statistics(rng):
+    from fastnn import nn
+    from fastnn.optim.swa_utils import AveragedModel, get_ema_avg_fn, update_bn
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    mean, ema = AveragedModel(model), AveragedModel(model, avg_fn=get_ema_avg_fn(0.5))
+    seen = []
+    for _ in range(3):
+        with fastnn.no_grad():
+            model[0].weight.add_(1.0)
+        seen.append(model[0].weight.detach().numpy().copy())
+        mean.update_parameters(model)
+        ema.update_parameters(model)
+    np.testing.assert_allclose(mean.module[0].weight.detach().numpy(), np.mean(seen, 0), rtol=1e-6)
+    np.testing.assert_allclose(ema.module[0].weight.detach().numpy(), 0.5 * (0.5 * seen[0] + 0.5 * seen[1]) + 0.5 * seen[2], rtol=1e-6)
+    batches = [fastnn.randn(8, 3) for _ in range(4)]
+    update_bn([(b, None) for b in batches], mean)
+    outputs = np.concatenate([mean.module[0](b).detach().numpy() for b in batches])
+    np.testing.assert_allclose(mean.module[1].running_mean.numpy(), outputs.mean(0), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="Invalid decay value"):
+        get_ema_avg_fn(1.5)
+
+
+def test_schedule_of_the_users_own():
+    class Warm(schedules._LRScheduler):
+        def get_lr(self):
+            return [base * min(1.0, (self.last_epoch + 1) / 4) for base in self.base_lrs]
+
+    optimizer = optim.SGD([fastnn.ones(1, requires_grad=True)], lr=0.4)
+    schedule, rates = Warm(optimizer), []
+    for _ in range(5):
+        rates.append(round(optimizer.param_groups[0]["lr"], 6))
+        optimizer.step()
+        schedule.step()
+    assert rates == [0.1, 0.2, 0.3, 0.4, 0.4]
+
+
+def test_optimizer_of_the_users_own():
+    class Plain(optim.Optimizer):
+        def __init__(self, params, rate=0.5):
+            super().__init__(params, dict(rate=rate))
+
+        @fastnn.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    self.state[p]["calls"] = self.state[p].get("calls", 0) + 1
+                    p.add_(p.grad, alpha=-group["rate"])
+
+    p = fastnn.ones(2, requires_grad=True)
+    optimizer = Plain([p])
+    (p * p).sum().backward()
+    optimizer.step()
+    assert p.tolist() == [0, 0] and optimizer.state[p]["calls"] == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from .version import __version__
 
 from . import _cpu, autodiff, autograd, dtypes, ops, tensor as _tensor  # noqa: F401
 from .autodiff import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
@@ -48,7 +48,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributions, func, linalg, nn, optim, random, sampling, special, testing, utils  # noqa: E402
+from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, random, sampling, special, testing, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

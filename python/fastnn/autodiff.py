@@ -113,7 +113,12 @@ def use_hooks():
     _hooked = True
 
 
+_reached = None  # during backward: the leaves with post_accumulate_grad hooks whose gradient has been added
+
+
 def _run_hooks(t, g, retain):
+    if _reached is not None and t._node is None and "_post_hooks" in t.__dict__:
+        _reached.append(t)
     for hook in list(t.__dict__.get("_hooks", {}).values()):
         new = hook(g)
         g = g if new is None else new
@@ -240,7 +245,16 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         retain_graph = create_graph
     grads = _as_grads(tensors, grad_tensors)
     if inputs is None:
-        _propagate(tensors, grads, None, retain_graph, create_graph)
+        global _reached
+        before, _reached = _reached, [] if _hooked else None
+        try:
+            _propagate(tensors, grads, None, retain_graph, create_graph)
+            reached = _reached
+        finally:
+            _reached = before
+        for t in reached or ():
+            for hook in list(t.__dict__["_post_hooks"].values()):
+                hook(t)
         return
     inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
     if not inputs:

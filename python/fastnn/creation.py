@@ -186,7 +186,8 @@ def _fill(t, value):
     if isinstance(value, _cpu.Array):
         source = value.detach()
     else:
-        source = _cpu.from_numpy(np.array(value, dtype=t.dtype.numpy if not (isinstance(value, int) and abs(value) > 2**62) else np.int64))
+        large = isinstance(value, int) and abs(value) > 2**62
+        source = _cpu.from_numpy(np.array(value, np.int64) if large else np.array(value).astype(t.dtype.numpy))  # wraps around: -1 is 255 in uint8
     _cpu.copy(t, source._expand(t._shape))
 
 

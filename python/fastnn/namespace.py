@@ -9,7 +9,8 @@ from .device import device as _device
 from .errors import named
 from .func import vmap
 from .nn import functional as F
-from .tensor import tensor
+from .ops.lu import OLDER as _OLDER
+from .tensor import Tensor, tensor
 
 # Of torch.nn.functional, those that torch itself has under the same name and meaning.
 _SAME = (
@@ -18,6 +19,36 @@ _SAME = (
     "triplet_margin_loss"
 ).split()
 globals().update({name: getattr(F, name) for name in _SAME})
+globals().update({name: named(f) for name, f in _OLDER.items()})
+
+
+# The methods that change their tensor, as functions: torch.relu_(x) is x.relu_().
+_IN_PLACE = (
+    "abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh deg2rad "
+    "detach erf erfc exp exp2 expm1 fill floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal round "
+    "rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"
+).split()
+globals().update({name + "_": getattr(Tensor, name + "_") for name in _IN_PLACE if hasattr(Tensor, name + "_")})
+
+
+def fill(input, value):
+    """A tensor like input with one value."""
+    return input.clone().fill_(value)
+
+
+def detach(input):
+    """input without its history."""
+    return input.detach()
+
+
+def is_signed(input):
+    """Whether the dtype has negative numbers."""
+    return input.is_signed()
+
+
+def is_same_size(input, other):
+    """Whether the shapes are equal."""
+    return input.shape == other.shape
 
 
 @named
@@ -73,7 +104,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 
 
 __all__ = [
-    *_SAME, "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    *_SAME, *_OLDER, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "detach", "fill", "is_same_size", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

@@ -42,7 +42,7 @@ def text(t):
     if t.dtype not in plain:
         parts.append(f"dtype={t.dtype}")
     if t._node is not None:
-        parts.append(f"grad_fn=<{_grad_name(t._node[0].name)}>")
+        parts.append(f"grad_fn=<{grad_name(t._node[0])}>")
     elif t.requires_grad:
         parts.append("requires_grad=True")
     out = prefix + body
@@ -57,8 +57,15 @@ def text(t):
     return out + ")"
 
 
-def _grad_name(name):
-    return "".join(word[:1].upper() + word[1:] for word in name.split("_")) + "Backward0"
+_PYTORCHS = {"cross_entropy": "NllLoss"}  # where its last step has another name than the op
+
+
+def grad_name(op):
+    """AddBackward0 for the op add, as PyTorch prints it; ExpBackward for a Function named Exp."""
+    if hasattr(op, "cls"):
+        return op.name + "Backward"
+    name = _PYTORCHS.get(op.name) or "".join(word[:1].upper() + word[1:] for word in op.name.split("_"))
+    return name + "Backward0"
 
 
 def _summary(a):

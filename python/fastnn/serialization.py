@@ -135,7 +135,7 @@ def load(path, map_location=None, *, weights_only=True, mmap=None):
 
 
 def _take_apart(obj, path, tensors, depth):
-    """obj with every tensor replaced by {"tensor": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}"""
+    """obj with every tensor replaced by {"tensor": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
     if depth > DEEPEST:
         raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
     if isinstance(obj, (Tensor, np.ndarray)):
@@ -153,7 +153,8 @@ def _take_apart(obj, path, tensors, depth):
         for key in obj:
             if not isinstance(key, (str, int)) or isinstance(key, bool):
                 raise TypeError(f"save: keys must be strings or ints, got {type(key).__name__} at {path or 'the top'}")
-        return {"dict": [[k, _take_apart(v, f"{inside}{k}", tensors, depth + 1)] for k, v in obj.items()]}
+        kind = "ordered" if isinstance(obj, OrderedDict) else "dict"
+        return {kind: [[k, _take_apart(v, f"{inside}{k}", tensors, depth + 1)] for k, v in obj.items()]}
     if isinstance(obj, (list, tuple)):
         items = [_take_apart(v, f"{inside}{i}", tensors, depth + 1) for i, v in enumerate(obj)]
         return items if isinstance(obj, list) else {"tuple": items}
@@ -177,8 +178,8 @@ def _put_together(node, tensors, used, depth):
         raise ValueError(f"{kind!r} must hold a list")
     if kind == "tuple":
         return tuple(_put_together(v, tensors, used, depth + 1) for v in value)
-    if kind == "dict":
-        out = {}
+    if kind in ("dict", "ordered"):
+        out = OrderedDict() if kind == "ordered" else {}
         for key, item in value:
             if not isinstance(key, (str, int)) or isinstance(key, bool) or key in out:
                 raise ValueError(f"bad key {key!r}")

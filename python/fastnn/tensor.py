@@ -59,7 +59,9 @@ class Tensor(_cpu.Array):
     __array_priority__ = 1000
     __array_ufunc__ = None  # NumPy leaves `ndarray + Tensor` to Tensor
     __hash__ = object.__hash__
-    is_cuda = False
+    is_cuda = is_quantized = is_meta = is_mps = is_xpu = is_nested = False
+    names = property(lambda self: (None,) * self.ndim)
+    output_nr = 0
     is_sparse = False
     layout = "strided"
 
@@ -167,8 +169,12 @@ class Tensor(_cpu.Array):
 
     @property
     def grad_fn(self):
-        """The op that made this tensor, or None."""
-        return None if self._node is None else self._node[0]
+        """The node of the op that made this tensor (graph_nodes.Node), or None."""
+        if self._node is None:
+            return None
+        from .graph_nodes import node
+
+        return node(self)
 
     @property
     def data(self):
@@ -208,8 +214,19 @@ class Tensor(_cpu.Array):
         """Calls hook(gradient) when this tensor's gradient is known; what it returns (if not None) replaces the gradient."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return self._hook("_hooks", hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Calls hook(tensor) after `backward` has added to the `.grad` of this leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return self._hook("_post_hooks", hook)
+
+    def _hook(self, kind, hook):
         use_hooks()
-        hooks = self.__dict__.setdefault("_hooks", {})
+        hooks = self.__dict__.setdefault(kind, {})
         handle = _Handle(hooks)
         hooks[id(handle)] = hook
         return handle

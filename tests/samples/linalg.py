@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import fastnn
 from fastnn import linalg
 
 from . import Sample
@@ -41,3 +42,15 @@ def samples(rng):
         if shape[-2] >= shape[-1]:
             for part in (0, 1):
                 yield Sample(vectors(linalg.qr, part), (a,), ref=vectors(np.linalg.qr, part), name=f"qr {part}")
+    for shape in ((3, 3), (2, 4, 4), (5, 3), (3, 4)):
+        a = rng.standard_normal(shape)
+        yield Sample(lambda a: linalg.lu(a)[1], (a,), name="lu L")
+        yield Sample(lambda a: linalg.lu(a)[2], (a,), name="lu U")
+        yield Sample(lambda a: linalg.lu(a).P @ linalg.lu(a).L @ linalg.lu(a).U, (a,), ref=lambda a: a, name="P L U")
+        if shape[-1] == shape[-2]:
+            b = rng.standard_normal((*shape[:-1], 2))
+            yield Sample(lambda a, b: linalg.lu_solve(*linalg.lu_factor(a), b), (a, b), ref=np.linalg.solve, name="lu_solve", rtol=1e-4)
+            yield Sample(lambda a, b: linalg.lu_solve(*linalg.lu_factor(a), b, adjoint=True), (a, b), name="lu_solve adjoint", rtol=1e-4,
+                         ref=lambda a, b: np.linalg.solve(np.swapaxes(a, -1, -2), b))  # fmt: skip
+            yield Sample(lambda a, b: fastnn.cholesky_solve(b, linalg.cholesky(positive(a))), (a, b), name="cholesky_solve", rtol=1e-3,
+                         ref=lambda a, b: np.linalg.solve(a @ np.swapaxes(a, -1, -2) + 1, b))  # fmt: skip

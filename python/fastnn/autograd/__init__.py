@@ -145,7 +145,15 @@ class Function:
 
     forward runs unrecorded; what backward needs goes through ctx.save_for_backward or attributes of ctx. backward returns
     one gradient per argument of forward (None where there is none). Written with ops, it is differentiable itself.
+    In the other form forward(*args) sees no ctx, and `setup_context(ctx, inputs, output)` is called after it.
     """
+
+    generate_vmap_rule = True  # every op has one
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """What forward would have left in ctx."""
+        raise NotImplementedError
 
     @staticmethod
     def forward(ctx, *args):
@@ -164,7 +172,11 @@ class Function:
     def apply(cls, *args):
         ctx = Context(args)
         with no_grad():
-            y = cls.forward(ctx, *args)
+            if cls.setup_context is Function.setup_context:
+                y = cls.forward(ctx, *args)
+            else:
+                y = cls.forward(*args)
+                cls.setup_context(ctx, args, y)
         if isinstance(y, tuple):
             return cls._apply_to_several(ctx, y, args)
         if any(y is a for a in args):  # an argument handed through keeps its own history
@@ -204,6 +216,12 @@ class Context:
         """No gradient flows through these outputs."""
         self.no_derivative.update(id(t) for t in tensors)
         self._kept = tensors
+
+    def mark_dirty(self, *tensors):
+        """Accepted: forward returns the tensors that it changed, and what it returns has this function's derivative."""
+
+    def save_for_forward(self, *tensors):
+        """Accepted: `jvp` finds what it needs in attributes of ctx."""
 
     def set_materialize_grads(self, value):
         """Accepted: a gradient that reaches backward is never None."""

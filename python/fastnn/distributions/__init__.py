@@ -3,7 +3,18 @@
 import re
 import sys
 
-from . import constraint_registry, constraints, continuous, counts, discrete, gamma, kl, multivariate, transformed, transforms
+from . import (
+    constraint_registry,
+    constraints,
+    continuous,
+    counts,
+    discrete,
+    gamma,
+    kl,
+    multivariate,
+    transformed,
+    transforms,
+)
 from .constraint_registry import biject_to, transform_to
 from .distribution import Distribution, ExponentialFamily, Independent
 from .kl import kl_divergence, register_kl
@@ -24,6 +35,6 @@ for _name, _family in (("one_hot_categorical", discrete), ("studentT", gamma), (
 sys.modules.setdefault(f"{__name__}.independent", sys.modules[f"{__name__}.distribution"])
 
 __all__ = [
-    "Distribution", "ExponentialFamily", "Independent", "biject_to", "constraint_registry", "constraints", "kl_divergence", "register_kl",
+    "Distribution", "ExponentialFamily", "Independent", "biject_to", "constraint_registry", "constraints", "kl", "kl_divergence", "register_kl",
     "transform_to", "transforms", *(n for f in (*_FAMILIES, transforms) for n in f.__all__ if n != "LogitRelaxedBernoulli"),
 ]  # fmt: skip

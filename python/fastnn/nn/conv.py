@@ -22,7 +22,7 @@ def per_axis(value, axes, what):
     return (int(value),) * axes
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     axes: int
     transposed = False
 
@@ -95,7 +95,7 @@ class _Conv(Module):
         return ", ".join(parts)
 
 
-class _Forward(_Conv):
+class _Forward(_ConvNd):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
                  padding_mode="zeros", device=None, dtype=None):  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias,
@@ -130,7 +130,7 @@ class Conv3d(_Forward):
     _convolve = staticmethod(lambda *args: F.conv3d(*args))
 
 
-class _Transposed(_Conv):
+class _ConvTransposeNd(_ConvNd):
     transposed = True
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
@@ -170,21 +170,21 @@ class _Transposed(_Conv):
         return self._convolve(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
 
-class ConvTranspose1d(_Transposed):
+class ConvTranspose1d(_ConvTransposeNd):
     """The derivative of Conv1d with respect to its input:  x (N, C, L) → (N, O, L');  weight (C, O / groups, P)."""
 
     axes = 1
     _convolve = staticmethod(lambda *args: F.conv_transpose1d(*args))
 
 
-class ConvTranspose2d(_Transposed):
+class ConvTranspose2d(_ConvTransposeNd):
     """The derivative of Conv2d with respect to its input:  x (N, C, H, W) → (N, O, H', W');  weight (C, O / groups, P, Q)."""
 
     axes = 2
     _convolve = staticmethod(lambda *args: F.conv_transpose2d(*args))
 
 
-class ConvTranspose3d(_Transposed):
+class ConvTranspose3d(_ConvTransposeNd):
     """The derivative of Conv3d with respect to its input:  x (N, C, D, H, W) → (N, O, D', H', W');  weight (C, O / groups, P, Q, R)."""
 
     axes = 3

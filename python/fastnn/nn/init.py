@@ -42,6 +42,9 @@ def fans(tensor):
     return tensor.shape[1] * kernel, tensor.shape[0] * kernel
 
 
+_calculate_fan_in_and_fan_out = fans  # PyTorch's name
+
+
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Uniform on [a, b)."""
     with no_grad():

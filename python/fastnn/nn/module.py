@@ -6,28 +6,22 @@ The names of a state dict equal PyTorch's, so weights load from one to the other
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 
 from .. import dtypes
 from ..autodiff import no_grad
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor
 from .hooks import BackwardWatch, BeforeBackward, Handle
 from .parameter import Buffer, Parameter
+from .state import StateDict
 
 __all__ = ["Module"]
-
-IncompatibleKeys = namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])
-IncompatibleKeys.__repr__ = lambda self: (
-    "<All keys matched successfully>"
-    if not self.missing_keys and not self.unexpected_keys
-    else f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-)
 
 
 _called: list | None = None  # modules called while a step is recorded (capture.py)
 
 
-class Module:
+class Module(StateDict):
     """Base of all layers and networks. Subclasses call super().__init__(), assign parameters and submodules as
     attributes, and define forward()."""
 
@@ -230,6 +224,18 @@ class Module:
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
 
+    def set_submodule(self, target, module, strict=False):
+        """Puts module in the place that target ("a.b.c") names."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and name not in parent._modules:
+            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        setattr(parent, name, module)
+
     def _get_entry(self, target, kind, what):
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -253,8 +259,9 @@ class Module:
     def train(self, mode=True):
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        for module in self.modules():
-            object.__setattr__(module, "training", mode)
+        object.__setattr__(self, "training", mode)
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self):
@@ -312,6 +319,21 @@ class Module:
     def double(self):
         return self.to(dtypes.float64)
 
+    def type(self, dst_type):
+        """The same module in another floating dtype."""
+        return self.to(dst_type)
+
+    def to_empty(self, *, device, recurse=True):
+        """The module itself: there is memory behind every parameter."""
+        return self.to(device)
+
+    def share_memory(self):
+        """The module itself: workers are threads of this process."""
+        return self
+
+    def compile(self, *args, **kwargs):
+        """Kernels are compiled already. See `fastnn.capture` for what makes steps faster."""
+
     def cpu(self):
         return self.to("cpu")
 
@@ -333,6 +355,8 @@ class Module:
         (if not None) replaces them. Tuples with a place for every positional argument and output, None for what has none."""
         return self._register_hook(self._backward_hooks, hook, prepend)
 
+    register_backward_hook = register_full_backward_hook
+
     def register_full_backward_pre_hook(self, hook, prepend=False):
         """hook(module, grad_output) runs when the gradients of the module's outputs are known, and may replace them."""
         return self._register_hook(self._backward_hooks, BeforeBackward(hook), prepend)
@@ -343,55 +367,6 @@ class Module:
         if prepend:
             hooks.move_to_end(handle.id, last=False)
         return handle
-
-    # ---- state dict -------------------------------------------------------------------------------------------------
-
-    def state_dict(self, *, prefix="", keep_vars=False):
-        """All parameters and persistent buffers by name, sharing memory with the module."""
-        state = OrderedDict()
-        for path, module in self.named_modules(prefix=prefix.rstrip("."), remove_duplicate=False):
-            for name, entry in module._saved_entries():
-                state[f"{path}.{name}" if path else name] = entry if keep_vars else entry.detach()
-        return state
-
-    def _saved_entries(self):
-        for name, p in self._parameters.items():
-            if p is not None:
-                yield name, p
-        for name, b in self._buffers.items():
-            if b is not None and name not in self._non_persistent:
-                yield name, b
-
-    def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Copy a state dict (of tensors or arrays) into the module; nothing is changed if any shape differs."""
-        if not hasattr(state_dict, "keys"):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        own = self.state_dict(keep_vars=True)
-        missing = [k for k in own if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in own]
-        problems, found = [], {}
-        if strict and unexpected:
-            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}. ".replace("'", '"'))
-        if strict and missing:
-            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}. ".replace("'", '"'))
-        for key, mine in own.items():
-            if key in state_dict:
-                found[key] = theirs = as_tensor(state_dict[key])
-                if tuple(theirs.shape) != tuple(mine.shape):
-                    problems.append(
-                        f"size mismatch for {key}: copying a param with shape {theirs.shape} from checkpoint, "
-                        f"the shape in current model is {mine.shape}."
-                    )
-        if problems:
-            text = "\n\t".join(problems)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}")
-        with no_grad():
-            for key, theirs in found.items():
-                if assign:
-                    own[key].data = theirs.detach()
-                else:
-                    own[key].copy_(theirs)
-        return IncompatibleKeys(missing, unexpected)
 
     # ---- text -------------------------------------------------------------------------------------------------------
 

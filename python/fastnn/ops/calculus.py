@@ -66,6 +66,47 @@ def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     return movedim((heights * width).cumsum(-1) / 2.0, -1, dim)
 
 
+def _slope(x, coordinates, step, dim, edge_order):
+    """The derivative along dim by second-order differences, at places that lie step apart or at these coordinates."""
+    n = x._shape[dim]
+    if n < edge_order + 1:
+        raise ShapeError(f"torch.gradient expected each dimension size to be at least edge_order+1, got {n} along dimension {dim}")
+    x = movedim(x, dim, -1)
+    h = None if coordinates is None else diff(coordinates)
+    rise = narrow(x, -1, 1, n - 1) - narrow(x, -1, 0, n - 1)
+    slopes = rise / (step if h is None else h)
+    left, right = narrow(slopes, -1, 0, n - 2), narrow(slopes, -1, 1, n - 2)
+    if h is None:
+        inner = (left + right) / 2
+    else:
+        a, b = narrow(h, 0, 0, n - 2), narrow(h, 0, 1, n - 2)
+        inner = (left * b + right * a) / (a + b)
+    first, last = narrow(slopes, -1, 0, 1), narrow(slopes, -1, n - 2, 1)
+    if edge_order == 2:  # the parabola through three points
+        near, far = narrow(slopes, -1, 1, 1), narrow(slopes, -1, n - 3, 1)
+        one = 1.0
+        share = (one / 2, one / 2) if h is None else (h[0] / (h[0] + h[1]), h[n - 2] / (h[n - 2] + h[n - 3]))
+        first, last = first - (near - first) * share[0], last - (far - last) * share[1]
+    return movedim(cat([first, inner, last], -1), -1, dim)
+
+
+def gradient(input, *, spacing=1, dim=None, edge_order=1):
+    """The derivatives of samples along each axis (of dim), as a tuple: central differences, one-sided at the ends.
+
+    spacing: the distance of samples, or one for each axis, or their coordinates. edge_order 1 or 2: of the ends.
+    """
+    if edge_order not in (1, 2):
+        raise ShapeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
+    dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = [normalize_dim(d, input.ndim) for d in dims]
+    each = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
+    if len(each) != len(dims):
+        raise ShapeError(f"torch.gradient expected spacing to be unspecified, a scalar or it's length to be equal to {len(dims)}, but got {len(each)}")
+    x = input if input._floating else input.to("float32")
+    given = [(s, 1) if isinstance(s, Array) and s.ndim else (None, s) for s in each]
+    return tuple(_slope(x, c, s, d, edge_order) for (c, s), d in zip(given, dims, strict=True))
+
+
 def logcumsumexp(input, dim):
     """The logarithm of the running sum of exp(input) along dim, without overflow."""
     if not input._floating:
@@ -237,5 +278,5 @@ blackman_window = _window(
 bartlett_window = _window("bartlett_window", lambda a: 1 - np.abs(a / np.pi - 1), "Bartlett's window: a triangle.")
 
 METHODS = "addbmm addr corrcoef cov diff gcd heaviside lcm ldexp logaddexp2 logcumsumexp sgn sinc".split()
-__all__ = (*METHODS, "bartlett_window", "blackman_window", "cumulative_trapezoid", "hamming_window", "hann_window", "trapezoid",
+__all__ = (*METHODS, "bartlett_window", "blackman_window", "cumulative_trapezoid", "gradient", "hamming_window", "hann_window", "trapezoid",
            "trapz", "vander")  # fmt: skip

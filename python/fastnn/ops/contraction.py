@@ -89,6 +89,8 @@ def einsum(equation, *operands):
     for i, (x, right) in enumerate(terms[1:], 1):
         keep = {n for _, later in terms[i + 1 :] for n in later} | set(output)
         result, names = _contract(result, names, *_sum_out(x, right, keep | set(names), sizes), keep, sizes)
+    if len(terms) == 1 and not result._floating and set(labels[0]) != set(output):
+        result = result.to("int64")  # a sum, which integers take in int64
     result = permute(result, [names.index(n) for n in output])
     return expand(result, [sizes[n] for n in output])
 

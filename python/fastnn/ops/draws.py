@@ -12,11 +12,12 @@ import math
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import op
+from ..autodiff import is_grad_enabled, op
 from ..errors import ShapeError
 from ..tensor import empty, finfo, from_numpy
-from .elementwise import ceil, exp, log1p, tan
+from .elementwise import exp, log1p, where
 from .random import _draw_normal, _floating, _method, rand, randint
+from .ranges import arange
 from .reduce import sum as total
 from .special import digamma, gamma_tail, lgamma
 
@@ -35,14 +36,14 @@ def _draw_exponential(y, lambd=1.0, *, generator=None):
 def _draw_geometric(y, p, *, generator=None):
     if not 0 < p < 1:
         raise ShapeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
-    _cpu.copy(y, ceil(log1p(-_uniform(y, generator)) / math.log1p(-p)).clamp(min=1))
+    _cpu.copy(y, (log1p(-_uniform(y, generator)) / math.log1p(-p)).ceil().clamp(min=1))
 
 
 def _draw_cauchy(y, median=0.0, sigma=1.0, *, generator=None):
     _floating(y, "cauchy_")
     if not sigma > 0:
         raise ShapeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
-    _cpu.copy(y, median + sigma * tan(math.pi * (_uniform(y, generator) - 0.5)))
+    _cpu.copy(y, median + sigma * (math.pi * (_uniform(y, generator) - 0.5)).tan())
 
 
 def _draw_log_normal(y, mean=1.0, std=2.0, *, generator=None):
@@ -94,32 +95,56 @@ def vonmises(loc, concentration):
 
 
 @op(saves="ya")
-def _gamma(a, *, generator):
-    values = numpy_stream(generator).standard_gamma(a.detach().numpy().astype(np.float64))
+def _gamma(a, *, share=None, generator=None):
+    """Drawn, or (share given) the number below which that share of the distribution lies, found by bisection."""
+    shape = a.detach().numpy().astype(np.float64)
+    if share is None:
+        values = numpy_stream(generator).standard_gamma(shape)
+    else:
+        low, values = np.zeros_like(shape), shape * 20 + 50
+        for _ in range(100):
+            middle = (low + values) / 2
+            below = gamma_tail(shape, middle)[0] < share
+            low, values = np.where(below, middle, low), np.where(below, values, middle)
     return from_numpy(np.maximum(values, np.finfo(a.dtype.numpy).tiny).astype(a.dtype.numpy).reshape(a._shape))
 
 
-def _gamma_da(g, y, a, generator):
-    """Implicit reparameterization (Figurnov et al., NeurIPS 2018): at a fixed quantile dy/da = -(dP/da) / p, p the density at y."""
-    shape, x = a.detach().numpy().astype(np.float64), y.detach().numpy().astype(np.float64)
-    log_density = (shape - 1) * np.log(x) - x - lgamma(a.detach().to(dtypes.float64)).numpy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        slope = -gamma_tail(shape, x)[1] / np.exp(log_density)
-    small = x < 1e-8  # there P = x^a / gamma(a + 1), so log y = (log P + lgamma(a + 1)) / a
-    slope = np.where(small | ~np.isfinite(slope), x / shape * (digamma(a.detach().to(dtypes.float64) + 1).numpy() - np.log(x)), slope)
-    return g * from_numpy(np.asarray(slope, a.dtype.numpy).reshape(a._shape))
+def _gamma_da(g, y, a, **_):
+    """Implicit reparameterization (Figurnov et al., NeurIPS 2018): at a fixed quantile dy/da = -(dP/da) / p, p the density at y.
+
+    Near 0 P = y^a / gamma(a + 1), so log y = (log P + lgamma(a + 1)) / a. dP/da is the series of `gamma_tail`: as ops where a graph
+    of the gradient is asked for.
+    """
+    wide, x = a.to(dtypes.float64), y.to(dtypes.float64)
+    small = x.detach() < 1e-8
+    near = x / wide * (digamma(wide + 1) - x.log())
+    x = where(small, 1.0, x)
+    if is_grad_enabled():
+        gap = (x.detach() - wide.detach()).clamp(min=0) + 10 * x.detach().sqrt()
+        n = arange(int(gap.max()) + 60 if gap._size else 0, dtype=dtypes.float64) + (wide.unsqueeze(-1) + 1)
+        logs = x.log().unsqueeze(-1)
+        change = total(exp((n - 1) * logs - x.unsqueeze(-1) - lgamma(n)) * (logs - digamma(n)), -1)
+    else:
+        change = from_numpy(gamma_tail(wide.detach().numpy(), x.detach().numpy())[1].reshape(a._shape))
+    far = -change * exp(x + lgamma(wide) - (wide - 1) * x.log())
+    return g * where(small, near, far).to(a.dtype)
 
 
 _gamma.partials(_gamma_da).pointwise()
 
 
 def standard_gamma(concentration, generator=None):
-    """Numbers of the gamma distribution of rate 1, differentiable (once) in its concentration."""
+    """Numbers of the gamma distribution of rate 1, differentiable in its concentration."""
     return _gamma(_floating(concentration, "standard_gamma"), generator=generator)
 
 
+def gamma_quantile(concentration, share):
+    """The numbers below which `share` (an array or a number) of the gamma distribution of rate 1 lies."""
+    return _gamma(_floating(concentration, "gamma_quantile"), share=share)
+
+
 def dirichlet(concentration):
-    """Points of the simplex with these concentrations in the last axis, differentiable once."""
+    """Points of the simplex with these concentrations in the last axis, differentiable."""
     x = standard_gamma(concentration)
     return x / total(x, -1, True)
 

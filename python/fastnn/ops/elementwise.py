@@ -82,7 +82,15 @@ fmod = binary(
 
 neg = unary("neg", "-input.", "", lambda g, y, x: -g)
 _square_dx = linear("square_dx", "gx", lambda h, y, g, x: _square_dx(h, g))
-square = unary("square", "input ** 2.", "x", lambda g, y, x: _square_dx(g, x))
+_square = unary("square", "", "x", lambda g, y, x: _square_dx(g, x))
+
+
+def square(input):
+    """input ** 2; of bools in int64."""
+    return _square(input.to(dtypes.int64) if input.dtype is dtypes.bool else input)
+
+
+square.op = _square.op
 
 
 def positive(input):

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .. import _cpu
+from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
@@ -129,6 +129,9 @@ def interpolate(
             raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+    if input.dtype is dtypes.uint8:  # images as they are stored
+        y = interpolate(input.to(dtypes.float32), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+        return y.round().clamp(0, 255).to(dtypes.uint8)
     if not input._floating:
         raise DTypeError(f"interpolate: expected float32 or float64, got {input.dtype.name}")
     if size is not None and scale_factor is not None:

@@ -249,7 +249,7 @@ def instance_norm(
         return _batch_norm_eval(input, running_mean, running_var, weight, bias, eps=float(eps))
     places = math.prod(input._shape[2:])
     if places == 1:
-        raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input._shape)}")
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
     if running_mean is not None and input._size:
         with no_grad():
             flat = input.detach().reshape((input._shape[0], input._shape[1], places))
@@ -358,7 +358,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         return _batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
     count = input._size // input._shape[1] if input._size else 0
     if count == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input._shape)}")
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     y, mean, var = _batch_norm(input, weight, bias, eps=eps)
     if running_mean is not None and running_var is not None and count:
         _update(running_mean, running_var, mean, var, momentum, count)

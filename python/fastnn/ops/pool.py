@@ -12,6 +12,7 @@ from ..errors import DTypeError, ShapeError
 from ..tensor import empty
 from .reduce import mean
 from .shape import contiguous, squeeze, unsqueeze
+from .sort import unique
 
 # -- arguments --------------------------------------------------------------------------------------------------------------
 
@@ -111,6 +112,11 @@ _max_pool_at.partials(lambda h, y, x, offsets, geometry: _max_pool_dx(h, offsets
 
 
 def _max(input, n, name, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    if isinstance(input, _cpu.Array) and input.dtype in (dtypes.int64, dtypes.int32, dtypes.uint8):  # their ranks are floats, exactly
+        values, rank = unique(input, return_inverse=True)
+        y = _max(rank.to(dtypes.float64), n, name, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        largest = values[(y[0] if return_indices else y).to(dtypes.int64)]
+        return (largest, y[1]) if return_indices else largest
     _expect(input, n, name)
     geometry, shape = _geometry(input, n, name, kernel_size, stride, padding, dilation, ceil_mode)
     y, offsets = _max_pool(input, geometry=geometry, shape=shape, indices=return_indices)
@@ -336,20 +342,22 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool(input, indices, 2, "max_unpool2d", kernel_size, stride, padding, output_size)
 
 
-def _lp(input, norm_type, count, mean):
+def _lp(name, input, norm_type, count, mean):
+    if not norm_type:
+        raise ZeroDivisionError(f"{name}: norm_type must not be 0")
     return (mean(input**norm_type) * count) ** (1.0 / norm_type)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """(Σ x^p)^(1/p) of each window of (C, L) or (N, C, L)."""
     k = _tuple(kernel_size, 1, "lp_pool1d", "kernel_size")
-    return _lp(input, norm_type, k[0], lambda x: avg_pool1d(x, k, stride, 0, ceil_mode))
+    return _lp("lp_pool1d", input, norm_type, k[0], lambda x: avg_pool1d(x, k, stride, 0, ceil_mode))
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """(Σ x^p)^(1/p) of each window of (C, H, W) or (N, C, H, W)."""
     k = _tuple(kernel_size, 2, "lp_pool2d", "kernel_size")
-    return _lp(input, norm_type, k[0] * k[1], lambda x: avg_pool2d(x, k, stride, 0, ceil_mode))
+    return _lp("lp_pool2d", input, norm_type, k[0] * k[1], lambda x: avg_pool2d(x, k, stride, 0, ceil_mode))
 
 
 __all__ = ("adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool2d")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
 
 import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array
+from ..dtypes import get_default_dtype
 from ..errors import ShapeError
 from ..tensor import from_numpy
 from .join import stack
@@ -85,7 +87,7 @@ def meshgrid(*tensors, indexing=None):
         if t.dtype is not tensors[0].dtype:
             raise ShapeError("torch.meshgrid expects all tensors to have the same dtype")
     n = len(tensors)
-    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    order = [1, 0, *builtins.range(2, n)] if indexing == "xy" and n > 1 else list(builtins.range(n))
     shape = [0] * n
     for t, d in zip(tensors, order, strict=True):
         shape[d] = t._size
@@ -115,9 +117,25 @@ def combinations(input, r=2, with_replacement=False):
     if r == 0:
         return input[:0]
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    table = np.array(list(pick(range(input._shape[0]), r)), np.int64).reshape(-1, r)
+    table = np.array(list(pick(builtins.range(input._shape[0]), r)), np.int64).reshape(-1, r)
     return input[from_numpy(table)]
 
 
-__all__ = ("arange", "cartesian_prod", "combinations", "linspace", "logspace", "meshgrid")
+def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
+    """start, start + step, ... up to and including end. Deprecated in PyTorch in favour of `arange`, which stops before end."""
+    start, end = (0, start) if end is None else (start, end)
+    count = int((end - start) / step) + 1
+    if step == 0 or count < 0:
+        raise ShapeError(f"range: no step of {step} leads from {start} to {end}")
+    y = from_numpy(start + step * np.arange(count, dtype=np.float64)).to(get_default_dtype() if dtype is None else dtype)
+    return y.requires_grad_() if requires_grad else y
+
+
+def unravel_index(indices, shape):
+    """Flat positions in an array of this shape as one tensor of positions for each axis."""
+    shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    return tuple(from_numpy(np.ascontiguousarray(a)) for a in map(np.asarray, np.unravel_index(indices.numpy(), shape)))
+
+
+__all__ = ("arange", "cartesian_prod", "combinations", "linspace", "logspace", "meshgrid", "range", "unravel_index")
 METHODS = ()

@@ -124,7 +124,8 @@ _mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / (x._size or 1
 def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """The sum over dim; 0 where there are no elements. float32 is summed in blocks: the error does not grow with length."""
     if dtype is not None:
-        input = input.to(dtype)
+        y = sum(input.to(dtype), dim, keepdim, axis=axis, keepdims=keepdims)
+        return y if y.dtype is dtype else y.to(dtype)  # integers are summed in int64
     if dim is None and axis is None and not (keepdim or keepdims):
         return _sum(input, dims=_ALL[input.ndim], shape=())
     dims = _dims(input, dim if axis is None else axis)

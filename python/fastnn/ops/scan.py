@@ -133,7 +133,8 @@ _shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not rev
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over dim; 1 where there are no elements. Its derivatives are right with zeros among the factors."""
     if dtype is not None:
-        input = input.to(dtype)
+        y = prod(input.to(dtype), dim, keepdim)
+        return y if y.dtype is dtype else y.to(dtype)  # integers are multiplied in int64
     dims = _dims(input, dim)
     return _prod(input, dims=dims, shape=_shape(input, dims, keepdim))
 

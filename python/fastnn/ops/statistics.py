@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autodiff import Array
 from ..errors import DTypeError, ShapeError
+from ..results import result_type
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, zeros
 from .gather import gather, scatter_add
 from .shape import expand, movedim, reshape, squeeze, to, unsqueeze
@@ -172,6 +173,21 @@ def histc(input, bins=100, min=0, max=0):
     return from_numpy(np.bincount(place, minlength=bins).astype(input.dtype.numpy))
 
 
+histogram_result = result_type("histogram", "hist bin_edges")
+
+
+def histogram(input, bins, *, range=None, weight=None, density=False):
+    """(hist, bin_edges) of numpy.histogram: bins a number of equal intervals, or their edges."""
+    x = input.detach().numpy().ravel()
+    if isinstance(bins, Array):
+        bins = bins.numpy()
+    elif range is None:
+        range = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
+    w = None if weight is None else weight.detach().numpy().ravel()
+    hist, edges = np.histogram(x.astype(np.float64), bins, range, density, w)
+    return histogram_result(*(from_numpy(v.astype(input.dtype.numpy)) for v in (hist, edges)))
+
+
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Each run of equal elements (of equal slices along dim) once; with return_inverse, return_counts as `unique`."""
     x = input.detach().numpy()
@@ -205,6 +221,6 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
 
 
 __all__ = (
-    "bincount cummax cummin histc isin mode nanmedian nanquantile quantile unique_consecutive"
+    "bincount cummax cummin histc histogram isin mode nanmedian nanquantile quantile unique_consecutive"
 ).split()
-METHODS = ("bincount", "cummax", "cummin", "histc", "isin", "mode", "nanmedian", "nanquantile", "quantile", "unique_consecutive")
+METHODS = ("bincount", "cummax", "cummin", "histc", "histogram", "isin", "mode", "nanmedian", "nanquantile", "quantile", "unique_consecutive")

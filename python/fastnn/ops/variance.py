@@ -6,7 +6,9 @@ import builtins
 
 from ..autodiff import no_grad, op
 from ..device import kernels
-from ..errors import DTypeError
+from ..errors import DTypeError, ShapeError
+from ..tensor import normalize_dim
+from .elementwise import where
 from .reduce import (
     _dims,
     _kept,
@@ -184,6 +186,19 @@ def dist(input, other, p=2):
     return norm(input - other, p)
 
 
-__all__ = ("dist", "norm", "std", "std_mean", "var", "var_mean")
+def renorm(input, p, dim, maxnorm):
+    """input with the slices along dim whose p-norm is above maxnorm scaled down to it."""
+    dim = normalize_dim(dim, input.ndim)
+    if not p > 0:
+        raise ShapeError(f"renorm: non-positive norm not supported, got {p}")
+    if input.ndim < 2:
+        raise ShapeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if maxnorm < 0:
+        raise ShapeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    size = norm(input, p, tuple([d for d in range(input.ndim) if d != dim]), True)
+    return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+
+
+__all__ = ("dist", "norm", "renorm", "std", "std_mean", "var", "var_mean")
 METHODS = __all__
 FUNCTIONAL = ()

@@ -210,7 +210,7 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """(Σ x^p)^(1/p) of each window of (C, D, H, W) or (N, C, D, H, W)."""
     k = _three(kernel_size, "lp_pool3d", "kernel_size")
-    return pool._lp(input, norm_type, k[0] * k[1] * k[2], lambda x: avg_pool3d(x, k, stride, 0, ceil_mode))
+    return pool._lp("lp_pool3d", input, norm_type, k[0] * k[1] * k[2], lambda x: avg_pool3d(x, k, stride, 0, ceil_mode))
 
 
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):

@@ -27,6 +27,7 @@ class Adam(_AdamLike):
     """
 
     decoupled = False
+    accepted = {"capturable": False, "differentiable": False, "foreach": None, "fused": None}
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False,
                  decoupled_weight_decay=None, proximal_l1=0.0, **ignored):  # fmt: skip
@@ -36,9 +37,9 @@ class Adam(_AdamLike):
         super().__init__(params, defaults, ignored)
 
     def update(self, group, params, grads):
-        means, squares = self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
+        steps, means, squares = self.counts(params), self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
         largest = self.slots(params, "max_exp_avg_sq") if group["amsgrad"] else []
-        rules.adam(params, means, squares, largest, self.counts(params), grads, group.rate,
+        rules.adam(params, means, squares, largest, steps, grads, group.rate,
                    decoupled=group["decoupled_weight_decay"], **self._options(group))  # fmt: skip
 
 
@@ -54,6 +55,8 @@ class AdamW(Adam):
 class NAdam(_AdamLike):
     """Adam that looks ahead as Nesterov momentum does (Dozat 2016)."""
 
+    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
                  decoupled_weight_decay=False, *, maximize=False, proximal_l1=0.0, **ignored):  # fmt: skip
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
@@ -61,15 +64,17 @@ class NAdam(_AdamLike):
         super().__init__(params, defaults, ignored)
 
     def update(self, group, params, grads):
+        steps, products = self.counts(params), self.counts(params, "mu_product", start=1.0)
         means, squares = self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
-        products = self.counts(params, "mu_product", start=1.0)
-        rules.nadam(params, means, squares, products, self.counts(params), grads, group.rate,
+        rules.nadam(params, means, squares, products, steps, grads, group.rate,
                     momentum_decay=group["momentum_decay"], decoupled=group["decoupled_weight_decay"],
                     **self._options(group))  # fmt: skip
 
 
 class Adamax(_AdamLike):
     """Adam with the largest decayed |g| in place of √v (Kingma & Ba 2015, section 7)."""
+
+    accepted = {"capturable": False, "differentiable": False, "foreach": None}
 
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, *, maximize=False,
                  proximal_l1=0.0, **ignored):  # fmt: skip
@@ -78,8 +83,8 @@ class Adamax(_AdamLike):
         super().__init__(params, defaults, ignored)
 
     def update(self, group, params, grads):
-        means, norms = self.slots(params, "exp_avg"), self.slots(params, "exp_inf")
-        rules.adamax(params, means, norms, self.counts(params), grads, group.rate, **self._options(group))
+        steps, means, norms = self.counts(params), self.slots(params, "exp_avg"), self.slots(params, "exp_inf")
+        rules.adamax(params, means, norms, steps, grads, group.rate, **self._options(group))
 
 
 class SparseAdam(_AdamLike):

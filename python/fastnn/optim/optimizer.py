@@ -25,8 +25,8 @@ class Group(dict):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.rate = tensor(float(self["lr"]), dtype=dtypes.float64)
-        self._written = float(self["lr"])
+        self._written = float(self.get("lr", 0.0))  # an optimizer of the user's need not have one
+        self.rate = tensor(self._written, dtype=dtypes.float64)
 
     def __setitem__(self, key, value):
         super().__setitem__(key, value)
@@ -34,7 +34,7 @@ class Group(dict):
             self.write_rate()
 
     def write_rate(self):
-        lr = float(self["lr"])
+        lr = float(self.get("lr", 0.0))
         if lr != self._written:
             rules.write_rate(self.rate, lr)
             self._written = lr
@@ -70,16 +70,17 @@ class Optimizer:
     lr · proximal_l1 and stops there, which makes exact zeros (ISTA for SGD).
     """
 
-    state_names: tuple = ()  # the tensors in state[p], as in PyTorch
+    accepted: dict = {}  # options by which PyTorch chooses an implementation; they change nothing here
 
     def __init__(self, params, defaults, ignored=()):
         self._check_ignored(ignored)
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                + type(params).__name__
+                + params.type()
             )
-        self.defaults = {**defaults, "proximal_l1": defaults.get("proximal_l1", 0.0)}
+        options = {**defaults, **self.accepted, **dict(ignored)}
+        self.defaults = {**{k: v for k, v in options.items() if k != "proximal_l1"}, "proximal_l1": defaults.get("proximal_l1", 0.0)}
         self.state = defaultdict(dict)
         self.param_groups = []
         self._step_hooks = OrderedDict()
@@ -93,7 +94,7 @@ class Optimizer:
 
     def _check_ignored(self, options):
         for name, value in dict(options).items():
-            if name not in ("foreach", "fused", "capturable", "differentiable"):
+            if name not in self.accepted:
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
             if name == "differentiable" and value:
                 raise ValueError(f"{type(self).__name__}: differentiable steps are not supported")
@@ -252,7 +253,7 @@ class Optimizer:
         """A saved value in the form the kernels want: counts as 0-d float64, tensors like the parameter."""
         if value is None or not (hasattr(value, "shape") or isinstance(value, (int, float))):
             return value
-        if name in ("step", "mu_product"):
+        if name in ("step", "mu_product", "eta", "mu"):
             return tensor(float(value), dtype=dtypes.float64)
         value = as_tensor(value)
         if value.shape != param.shape:
@@ -262,8 +263,8 @@ class Optimizer:
         return value.detach().to(dtype=param.dtype).clone()
 
     def __repr__(self):
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            text += f"\nParameter Group {i}\n"
+            text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params" and (k != "proximal_l1" or group[k]))
+        return text + ")"

@@ -11,29 +11,34 @@ __all__ = ["RMSprop", "Adagrad", "Adadelta"]
 class RMSprop(Optimizer):
     """v ← running mean of g²;  p ← p - lr g / (√v + eps). centered: the variance in place of v (Tieleman & Hinton 2012)."""
 
+    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+
     def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False,
                  capturable=False, foreach=None, maximize=False, differentiable=False, *, proximal_l1=0.0):  # fmt: skip
         defaults = dict(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered,
                         maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, dict(differentiable=differentiable))
+        super().__init__(params, defaults, dict(capturable=capturable, foreach=foreach, differentiable=differentiable))
 
     def check(self, group):
         super().check(group)
         at_least_0(group, eps="epsilon value", momentum="momentum value", alpha="alpha value")
 
     def update(self, group, params, grads):
+        steps, squares = self.counts(params), self.slots(params, "square_avg")
         means = self.slots(params, "grad_avg") if group["centered"] else []
         buffers = self.slots(params, "momentum_buffer") if group["momentum"] > 0 else []
         options = {k: group[k] for k in ("alpha", "eps", "weight_decay", "momentum", "maximize")}
-        squares, steps = self.slots(params, "square_avg"), self.counts(params)
         rules.rmsprop(params, squares, means, buffers, steps, grads, group.rate, **options)
 
 
 class Adagrad(Optimizer):
     """p ← p - lr g / (√Σg² + eps), the sum over all steps; lr shrinks as 1 / (1 + step · lr_decay) (Duchi et al. 2011)."""
 
+    accepted = {"foreach": None, "differentiable": False, "fused": None}
+
     def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None,
                  *, maximize=False, proximal_l1=0.0, **ignored):  # fmt: skip
+        ignored["foreach"] = foreach
         defaults = dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
                         initial_accumulator_value=initial_accumulator_value, maximize=maximize,
                         proximal_l1=proximal_l1)  # fmt: skip
@@ -72,8 +77,11 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """The step is g · RMS(past steps) / RMS(gradients), which needs no learning rate (Zeiler 2012)."""
 
+    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+
     def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, maximize=False,
                  proximal_l1=0.0, **ignored):  # fmt: skip
+        ignored["foreach"] = foreach
         defaults = dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, proximal_l1=proximal_l1)
         super().__init__(params, defaults, ignored)
 
@@ -84,6 +92,6 @@ class Adadelta(Optimizer):
             raise ValueError(f"Invalid rho value: {group['rho']}")
 
     def update(self, group, params, grads):
-        squares, deltas = self.slots(params, "square_avg"), self.slots(params, "acc_delta")
+        steps, squares, deltas = self.counts(params), self.slots(params, "square_avg"), self.slots(params, "acc_delta")
         options = {k: group[k] for k in ("rho", "eps", "weight_decay", "maximize")}
-        rules.adadelta(params, squares, deltas, self.counts(params), grads, group.rate, **options)
+        rules.adadelta(params, squares, deltas, steps, grads, group.rate, **options)

@@ -15,6 +15,8 @@ class SGD(Optimizer):
     for an l1 penalty (Daubechies et al. 2004), whose solutions have exact zeros.
     """
 
+    accepted = {"foreach": None, "differentiable": False, "fused": None}
+
     def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False,
                  proximal_l1=0.0, **ignored):  # fmt: skip
         defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,

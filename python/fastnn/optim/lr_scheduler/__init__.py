@@ -16,6 +16,8 @@ from .decay import (
 )
 from .plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # its name before PyTorch 2.0
+
 __all__ = [
     "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",

@@ -52,12 +52,13 @@ class LRScheduler:
     def _go(self, epoch=None):
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         jump = epoch is not None and self.closed is not None
-        groups = self.optimizer.param_groups
-        rates = [
-            self.closed(base, self.last_epoch, i) if jump else self.follow(float(group["lr"]), base, i)
-            for i, (group, base) in enumerate(zip(groups, self.base_lrs, strict=True))
-        ]
-        self._write(rates)
+        self._step_count = self.__dict__.get("_step_count", 0) + 1
+        self._write([self.closed(base, self.last_epoch, i) for i, base in enumerate(self.base_lrs)] if jump else self.get_lr())
+
+    def get_lr(self):
+        """The learning rate of each group at self.last_epoch; a schedule of the user's own may define this in place of `follow`."""
+        groups = zip(self.optimizer.param_groups, self.base_lrs, strict=True)
+        return [self.follow(float(group["lr"]), base, i) for i, (group, base) in enumerate(groups)]
 
     def _write(self, rates):
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):

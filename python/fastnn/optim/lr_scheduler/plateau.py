@@ -27,7 +27,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.min_lrs = per_group(optimizer, "min_lr", min_lr)
         self.mode, self.factor, self.patience, self.cooldown, self.eps = mode, factor, patience, cooldown, eps
         self.threshold, self.threshold_mode = threshold, threshold_mode
-        self.best = math.inf if mode == "min" else -math.inf
+        self.default_min_lr, self.mode_worse = min_lr, math.inf if mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._last_lr = [float(g["lr"]) for g in optimizer.param_groups]
 

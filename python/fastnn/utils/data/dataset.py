@@ -12,7 +12,7 @@ from ... import ops
 from ...tensor import as_tensor, from_numpy
 
 __all__ = [
-    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split",
+    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "StackDataset", "Subset", "TensorDataset", "random_split",
 ]  # fmt: skip
 
 
@@ -71,6 +71,27 @@ class TensorDataset(Dataset):
     def batch(self, indices):
         index = from_numpy(np.asarray(indices, dtype=np.int64))
         return [ops.rows.index_select(t, 0, index) for t in self.tensors]
+
+
+class StackDataset(Dataset):
+    """Samples of several datasets of equal length side by side: a tuple of them, or with keywords a dict."""
+
+    def __init__(self, *args, **kwargs):
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: give datasets either by place (samples are tuples) or by name (samples are dicts)")
+        self.datasets = args or kwargs
+        parts = list(kwargs.values()) if kwargs else list(args)
+        if any(len(part) != len(parts[0]) for part in parts):
+            raise ValueError("Size mismatch between datasets")
+        self._length = len(parts[0])
+
+    def __getitem__(self, index):
+        if isinstance(self.datasets, dict):
+            return {name: part[index] for name, part in self.datasets.items()}
+        return tuple(part[index] for part in self.datasets)
+
+    def __len__(self):
+        return self._length
 
 
 class Subset(Dataset):

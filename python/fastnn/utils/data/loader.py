@@ -17,7 +17,7 @@ from ...tensor import Tensor, from_numpy, tensor
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
-__all__ = ["DataLoader", "default_collate"]
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 
 def default_collate(batch):
@@ -48,6 +48,24 @@ def default_collate(batch):
     raise TypeError(
         f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}"
     )
+
+
+def default_convert(data):
+    """One sample with its arrays as tensors, containers inside; anything else stays."""
+    if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "fiub":
+        return from_numpy(np.array(data))
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(default_convert(value) for value in data))
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return [default_convert(value) for value in data]
+    return data
+
+
+def get_worker_info():
+    """None: a stream is read by one thread, so that no worker has to find its share."""
+    return None
 
 
 class DataLoader:
@@ -99,7 +117,7 @@ class DataLoader:
         self.batch_size, self.sampler, self.batch_sampler = batch_size, sampler, batch_sampler
         self._whole = collate_fn is None and batch_sampler is not None and hasattr(dataset, "batch")
         single = batch_size is None and batch_sampler is None
-        self.collate_fn = collate_fn or ((lambda sample: sample) if single else default_collate)
+        self.collate_fn = collate_fn or (default_convert if single else default_collate)
 
     def __len__(self):
         if self.streaming:

@@ -1,0 +1,58 @@
+"""PyTorch's names for the files that layers live in: `from fastnn.nn.modules.batchnorm import _BatchNorm`."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+from . import (
+    activation,
+    adaptive,
+    container,
+    conv,
+    distance,
+    dropout,
+    lazy,
+    linear,
+    loss,
+    module,
+    norm,
+    pool,
+    rnn,
+    shaping,
+    sparse,
+    transformer,
+)  # fmt: skip
+from .module import Module  # noqa: F401
+
+
+def _ntuple(n, name="parse"):
+    def parse(x):
+        return tuple(x) if hasattr(x, "__iter__") else (x,) * n
+
+    parse.__name__ = name
+    return parse
+
+
+utils = types.ModuleType(f"{__name__}.utils", "An int for every axis.")
+utils._ntuple = _ntuple
+utils._single, utils._pair, utils._triple, utils._quadruple = (_ntuple(n) for n in (1, 2, 3, 4))
+
+_HOMES = {
+    "activation": activation, "adaptive": adaptive, "batchnorm": norm, "channelshuffle": shaping, "container": container, "conv": conv,
+    "distance": distance, "dropout": dropout, "flatten": shaping, "fold": shaping, "instancenorm": norm, "lazy": lazy, "linear": linear,
+    "loss": loss, "module": module, "normalization": norm, "padding": shaping, "pixelshuffle": shaping, "pooling": pool, "rnn": rnn,
+    "sparse": sparse, "transformer": transformer, "upsampling": shaping, "utils": utils,
+}  # fmt: skip
+__path__ = []  # a package, to the import statement
+for _name, _home in _HOMES.items():
+    sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _home
+
+
+def __getattr__(name):
+    """The layers themselves are here too."""
+    from .. import nn
+
+    if name.startswith("__") or name not in nn.__dict__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return nn.__dict__[name]

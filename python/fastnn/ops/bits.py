@@ -1,0 +1,82 @@
+"""Parts of floating numbers, and the functions of complex numbers that have a meaning for real ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..autodiff import op
+from ..errors import DTypeError
+from ..results import result_type
+from ..tensor import Tensor, as_tensor, from_numpy, ones_like, zeros_like
+from .elementwise import where
+
+
+def nextafter(input, other):
+    """The next number of the dtype after input towards other. No derivative."""
+    a, b = (as_tensor(t).detach().numpy() for t in (input, other))
+    return from_numpy(np.asarray(np.nextafter(a, b)))
+
+
+@op(saves="exponent")
+def _mantissa(x, exponent):
+    return from_numpy(np.asarray(np.ldexp(x.detach().numpy(), -exponent.numpy())))
+
+
+_mantissa.partials(lambda g, y, x, exponent: g * (2.0 ** (-exponent.to(g.dtype))), None).linear(0)
+frexp_result = result_type("frexp", "mantissa exponent")
+
+
+def frexp(input):
+    """(mantissa in [1/2, 1), exponent, int32) with input = mantissa · 2^exponent."""
+    if not input._floating:
+        raise DTypeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype.name}")
+    exponent = from_numpy(np.asarray(np.frexp(input.detach().numpy())[1], np.int32))
+    return frexp_result(_mantissa(input, exponent), exponent)
+
+
+def real(input):
+    """input: all numbers are real here."""
+    return input
+
+
+def conj(input):
+    """input: all numbers are real here."""
+    return input
+
+
+def isreal(input):
+    """True everywhere: all numbers are real here."""
+    return ones_like(input.detach(), dtype="bool")
+
+
+def is_conj(input):
+    """False: nothing waits to be conjugated."""
+    return False
+
+
+def imag(input):
+    """RuntimeError, as in PyTorch for real numbers."""
+    raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+
+def angle(input):
+    """pi where input is negative, else 0; NaN of NaN."""
+    x = input if input._floating else input.to("float32")
+    return where(x != x, x, where(x < 0, math.pi, zeros_like(x)))
+
+
+def adjoint(input):
+    """The last two axes exchanged."""
+    return input.mT
+
+
+conj_physical, resolve_conj, resolve_neg = conj, conj, conj
+is_neg = is_conj
+_NAMES = "adjoint angle conj conj_physical frexp is_conj is_neg isreal nextafter resolve_conj resolve_neg".split()
+__all__ = [*_NAMES, "imag", "real"]
+METHODS = _NAMES
+FUNCTIONAL = ()
+Tensor.real, Tensor.imag = property(real, doc="The tensor itself."), property(imag, doc="RuntimeError: all numbers are real here.")
+Tensor.H = Tensor.mH = property(adjoint, doc="The last two axes exchanged.")
