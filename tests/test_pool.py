@@ -150,7 +150,7 @@ ones = fastnn.ones(2, 3, 8, 8)
         (lambda: F.max_pool1d(ones, 2), RuntimeError, "Expected 2D or 3D"),
         (lambda: F.max_pool2d(ones, (2, 2, 2)), RuntimeError, "tuple of two ints"),
         (lambda: F.max_pool2d(ones, 2.5), TypeError, "tuple of two ints"),
-        (lambda: F.max_pool2d(ones.long(), 2), RuntimeError, "float32 or float64"),
+        (lambda: F.max_pool2d(ones.bool(), 2), RuntimeError, "float32 or float64"),
         (lambda: F.max_pool2d(np.ones((1, 2, 2)), 2), TypeError, "Tensor"),
         (lambda: F.avg_pool2d(ones, 2, divisor_override=0), RuntimeError, "divisor must be not zero"),
         (lambda: F.adaptive_avg_pool2d(ones, (1, 2, 3)), RuntimeError, "output_size must be 2"),
@@ -166,3 +166,15 @@ ones = fastnn.ones(2, 3, 8, 8)
 def test_errors_name_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_largest_integers_are_exact(dtype, rng):
+    x = rng.integers(0, 200, (2, 3, 7, 6)).astype(dtype)
+    if dtype == "int64":
+        x += 2**60  # beyond what float64 tells apart
+    y, at = F.max_pool2d(fastnn.from_numpy(x), 2, return_indices=True)
+    windows = x[:, :, :6].reshape(2, 3, 3, 2, 3, 2).transpose(0, 1, 2, 4, 3, 5).reshape(2, 3, 3, 3, 4)
+    np.testing.assert_array_equal(y.numpy(), windows.max(-1))
+    np.testing.assert_array_equal(np.take_along_axis(x.reshape(2, 3, -1), at.numpy().reshape(2, 3, -1), 2).reshape(y.shape), y.numpy())
+    assert y.dtype.name == dtype
