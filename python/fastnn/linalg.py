@@ -11,6 +11,7 @@ globals().update({name: named(getattr(module, name)) for module in (_linalg, _lu
 matmul = named(_matmul)
 
 
+@named
 def vander(x, *, N=None):
     """The powers of x, from 0 upwards, as columns."""
     return _vander(x, N, True)

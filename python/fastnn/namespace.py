@@ -31,21 +31,25 @@ _IN_PLACE = (
 globals().update({name + "_": getattr(Tensor, name + "_") for name in _IN_PLACE if hasattr(Tensor, name + "_")})
 
 
+@named
 def fill(input, value):
     """A tensor like input with one value."""
     return input.clone().fill_(value)
 
 
+@named
 def detach(input):
     """input without its history."""
     return input.detach()
 
 
+@named
 def is_signed(input):
     """Whether the dtype has negative numbers."""
     return input.is_signed()
 
 
+@named
 def is_same_size(input, other):
     """Whether the shapes are equal."""
     return input.shape == other.shape

@@ -343,8 +343,8 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def _lp(name, input, norm_type, count, mean):
-    if not norm_type:
-        raise ZeroDivisionError(f"{name}: norm_type must not be 0")
+    if norm_type == 0:
+        raise ShapeError(f"{name}: norm_type must not be 0")
     return (mean(input**norm_type) * count) ** (1.0 / norm_type)
 
 

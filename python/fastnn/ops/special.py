@@ -123,8 +123,10 @@ def _polygamma(x, *, n):
         left = x < 0.5
         y = _zeta_of(2.0, where(left, 1 - x, x))
         return where(left, square(math.pi / sin(math.pi * (x - floor(x)))) - y, y)
-    y = (-1.0) ** (n + 1) * math.factorial(n) * _zeta_of(float(n + 1), x)
-    return where(x > 0, y, where(x == 0, (-1.0) ** (n + 1) * _INF, _NAN))
+    y = _zeta_of(float(n + 1), x)
+    y = y * math.factorial(n) if n <= 170 else exp(math.lgamma(n + 1.0) + log(y))
+    y = -y if n % 2 == 0 else y
+    return where(x > 0, y, where(x == 0, _INF if n % 2 else -_INF, _NAN))
 
 
 @op(saves="sq")
