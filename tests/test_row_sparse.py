@@ -115,3 +115,56 @@ def test_other_optimizers_say_so(make, words):
     dense(fastnn.ones(1, 2)).sum().backward()
     with pytest.raises(RuntimeError, match="does not support dense gradients"):
         optim.SparseAdam(dense.parameters()).step()
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding_idx", [None, 2])
+@pytest.mark.parametrize("by_frequency", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_bags_equal_torch(mode, padding_idx, by_frequency, sparse, rng):
+    table, ids = rng.standard_normal((9, 4)), rng.integers(0, 9, 14)
+    weights = rng.standard_normal(14) if mode == "sum" and not by_frequency else None
+    for offsets, last in (([0, 3, 3, 9], False), ([0, 3, 3, 9, 14], True)):
+        results = []
+        for lib in (fastnn, torch):
+            rows = sparse and (lib is fastnn or not by_frequency)  # PyTorch has not both
+            layer = lib.nn.EmbeddingBag(9, 4, mode=mode, padding_idx=padding_idx, scale_grad_by_freq=by_frequency, sparse=rows, include_last_offset=last, dtype=lib.float64)
+            with lib.no_grad():
+                layer.weight.copy_(lib.from_numpy(table))
+            p = None if weights is None else lib.from_numpy(weights).requires_grad_(lib is fastnn or not rows)
+            y = layer(lib.from_numpy(ids), lib.tensor(offsets), p)
+            (y**2).sum().backward()
+            g = layer.weight.grad
+            assert g.is_sparse == rows
+            results.append((y.detach().numpy(), (g.to_dense() if rows else g).numpy()))
+        np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-12)
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-12)
+
+
+def test_bags_train_and_have_second_derivatives(rng):
+    results = []
+    for lib in (fastnn, torch):
+        layer = lib.nn.EmbeddingBag(9, 4, mode="sum", sparse=True, dtype=lib.float64)
+        with lib.no_grad():
+            layer.weight.copy_(lib.from_numpy(np.arange(36.0).reshape(9, 4) / 10))
+        optimizer = lib.optim.SparseAdam(layer.parameters(), lr=0.1)
+        for ids in ([[1, 2], [2, 2]], [[3, 1], [0, 4]]):
+            optimizer.zero_grad()
+            (layer(lib.tensor(ids)) ** 2).sum().backward()
+            optimizer.step()
+        results.append(layer.weight.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-12)
+    w, p = (fastnn.from_numpy(rng.standard_normal(s)).requires_grad_() for s in ((5, 3), (4,)))
+    ids, offsets = fastnn.tensor([1, 0, 1, 4]), fastnn.tensor([0, 1])
+
+    def bags(w, p, sparse=True, **options):
+        return F.embedding_bag(ids, w, offsets, mode="sum", per_sample_weights=p, sparse=sparse, **options).sin()
+
+    grads = [fastnn.autograd.grad(bags(w, p, sparse).sum(), (w, p), create_graph=True) for sparse in (True, False)]
+    again = [fastnn.autograd.grad((a**2).sum() + (b**2).sum(), (w, p)) for a, b in grads]
+    for mine, theirs in zip(again[0], again[1], strict=True):
+        mine = mine.to_dense() if isinstance(mine, RowSparse) else mine
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-12)
+    for options, words in ((dict(sparse=True), "sparse weights"), (dict(scale_grad_by_freq=True), "by the frequency")):
+        with pytest.raises(ValueError, match=words):
+            F.embedding_bag(ids, w, offsets, mode="max", **options)

@@ -14,6 +14,11 @@ def embedding_bag(w, p, index, *, offsets, mode, skip=None):
     return ops.embedding_bag(index, w, at, mode=mode, per_sample_weights=p, include_last_offset=True, padding_idx=skip)
 
 
+def rows_only(w, p, index, *, offsets, mode):
+    at = fastnn.tensor(offsets)  # w * 1: below a node, a gradient of rows becomes a tensor
+    return ops.embedding_bag(index, w * 1, at, mode=mode, per_sample_weights=p, include_last_offset=True, sparse=True)
+
+
 def fixed(w, index, *, mode):
     return ops.embedding_bag(index, w, mode=mode)
 
@@ -33,6 +38,8 @@ def samples(rng):
         index = rng.integers(0, 300, 5000)
         options = {"offsets": tuple(range(0, 5001, 20)), "mode": mode}
         yield Sample(embedding_bag, (rng.standard_normal((300, 33)), None, index), options, ref=ref.embedding_bag, name="embedding_bag")
+    w, p, index = rng.standard_normal((5, 3)), rng.standard_normal(6), rng.integers(0, 5, 6)
+    yield Sample(rows_only, (w, p, index), {"offsets": (0, 2, 6), "mode": "sum"}, ref=ref.embedding_bag, name="embedding_bag sparse")
     for skip in (None, 2):
         args = (rng.standard_normal((4, 19)), rng.standard_normal(6), rng.integers(0, 4, 6))
         yield Sample(embedding_bag, args, {"offsets": (0, 2, 6), "mode": "sum", "skip": skip}, ref=ref.embedding_bag, name="embedding_bag weighted")

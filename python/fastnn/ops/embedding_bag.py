@@ -6,14 +6,15 @@ import functools
 
 import numpy as np
 
-from ..autodiff import Array, op
+from ..autodiff import Array, is_grad_enabled, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
+from ..row_sparse import RowSparse
 from ..tensor import empty, from_numpy
 from .elementwise import where
 from .gather import gather
 from .index import INDEX_TYPES
-from .rows import _shorten
+from .rows import _scale_gradient, _shorten
 from .shape import contiguous
 
 NOTHING = -1  # no index is this one
@@ -76,6 +77,59 @@ _embedding_bag_dp.partials(
 ).multilinear(0, 1)
 
 
+# The same with a gradient of rows (row_sparse.py): of each index its bag's gradient, times its weight, divided as the bag is.
+
+
+@op(saves="wpio")
+def _bags_of_rows(w, p, i, o, *, bags, skip, mean, often):
+    return _embedding_bag.forward(w, p, i, o, bags=bags, skip=skip, mean=mean)
+
+
+def _rows_of(g, y, w, p, index, offsets, bags, skip, mean, often):
+    if is_grad_enabled() or any(t is not None and t._levels is not None for t in (g, p, index)):
+        dw = _embedding_bag_dw(g, p, index, offsets, rows=w._shape[0], skip=skip, mean=mean)
+        return dw if often is None else dw * _shares(index, w)
+    ends = offsets.numpy()[: bags + 1]
+    ends = np.append(ends, index._size)[: bags + 1] if len(ends) <= bags else ends
+    kept = np.ones(ends[-1], bool) if skip == NOTHING else index.numpy()[: ends[-1]] != skip
+    bag = np.repeat(np.arange(bags), np.diff(ends))
+    scale = None
+    if mean:
+        scale = 1.0 / np.maximum(np.bincount(bag[kept], minlength=bags), 1)[bag]
+    if often is not None:
+        scale = often[: ends[-1]] if scale is None else scale * often[: ends[-1]]
+    rows = index[: int(ends[-1])]
+    values = g[from_numpy(bag)]
+    if p is not None:
+        values = values * p[: int(ends[-1])].unsqueeze(-1)
+    if scale is not None:
+        values = values * from_numpy(scale.astype(g.dtype.numpy)).unsqueeze(-1)
+    if not kept.all():
+        kept = from_numpy(kept)
+        rows, values = rows[kept], values[kept]
+    return RowSparse(rows, values, w._shape)
+
+
+_bags_of_rows.partials(
+    _rows_of,
+    lambda g, y, w, p, i, o, bags, skip, mean, often: _embedding_bag_dp(g, w, i, o, skip=skip, mean=mean),
+    None,
+    None,
+).multilinear(0, 1)
+
+
+def _often(index):
+    """1 / how often it occurs, for each index."""
+    flat = index.numpy()
+    return 1.0 / np.bincount(flat, minlength=1)[flat] if flat.size else np.ones(0)
+
+
+def _shares(index, w):
+    """1 / how often it is looked up, for each row of w, as (V, 1); 1 for those that are not."""
+    counts = np.bincount(index.numpy(), minlength=w._shape[0])
+    return from_numpy((1.0 / np.maximum(counts, 1)).astype(w.dtype.numpy)).unsqueeze(-1)
+
+
 def _largest(w, index, offsets, bags, skip):
     at = empty((bags, w._shape[1]), dtype="int64")
     kernels(w).embedding_bag_max(at, contiguous(w.detach()), contiguous(index), contiguous(offsets), skip)
@@ -115,7 +169,8 @@ def embedding_bag(
 
     input (bags, n), or (n) with offsets, where each bag begins; include_last_offset: and where the last ends. per_sample_weights,
     shaped as input, multiply rows (mode "sum" only). padding_idx takes no part. max_norm: rows used are first shortened, in place.
-    IndexError for an index outside 0 .. V - 1. `sparse` is accepted; gradients are dense.
+    scale_grad_by_freq: a row's gradient is divided by how often it is looked up. sparse: the gradient has the rows looked up only
+    (row_sparse.RowSparse), unless a graph of it is asked for; neither with mode "max". IndexError for an index outside 0 .. V - 1.
     """
     if not isinstance(input, Array) or input.dtype not in INDEX_TYPES:
         raise DTypeError(f"embedding_bag: expected indices of dtype int64 or int32, got {getattr(input, 'dtype', type(input).__name__)}")
@@ -123,8 +178,10 @@ def embedding_bag(
         raise ShapeError(f"embedding_bag: 'weight' must be 2-D and of floats, got {weight.dtype} {list(weight._shape)}")
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
-    if scale_grad_by_freq:
-        raise ValueError("embedding_bag: scale_grad_by_freq is not supported")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
     p = per_sample_weights
     if p is not None:
         if mode != "sum":
@@ -152,6 +209,11 @@ def embedding_bag(
     if mode == "max":
         return _largest(weight, index, offsets, bags, skip)
     p = None if p is None else p.reshape((-1,))
+    if sparse:
+        often = _often(index) if scale_grad_by_freq else None
+        return _bags_of_rows(weight, p, index, offsets, bags=bags, skip=skip, mean=mode == "mean", often=often)
+    if scale_grad_by_freq:
+        weight = _scale_gradient(weight, _shares(index, weight))
     return _embedding_bag(weight, p, index, offsets, bags=bags, skip=skip, mean=mode == "mean")
 
 
