@@ -105,8 +105,11 @@ def test_limits_and_types():
     assert fn.promote_types(fn.int32, fn.float64) is fn.float64
 
 
+@pytest.mark.skipif(fn.cuda.is_available(), reason="there is one")
 def test_there_is_no_gpu():
     assert not fn.cuda.is_available() and fn.cuda.device_count() == 0 and not fn.backends.mps.is_available()
+    with pytest.raises(RuntimeError, match="FASTNN_CUDA"):  # built without CUDA: says how to get it
+        fn.ones(2).to("cuda")
     assert (
         fn.ones(2, device=fn.device("cuda" if fn.cuda.is_available() else "cpu")).to("cpu").cpu().device.type == "cpu"
     )
@@ -122,7 +125,7 @@ def test_load_from_memory():
     f.seek(0)
     assert fn.load(f, map_location="cpu", weights_only=True)["w"].tolist() == [1, 1]
     with pytest.raises(RuntimeError):
-        fn.load(f, map_location="cuda")
+        fn.load(f, map_location="cuda:7")
 
 
 def test_fork_rng():

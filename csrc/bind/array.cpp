@@ -15,7 +15,7 @@ namespace fastnn {
 PyTypeObject* array_type = nullptr;
 PyTypeObject* tensor_type = nullptr;
 PyObject* dtype_objects[6];
-static PyObject* error_types[6];  // by ErrorKind
+static PyObject* error_types[7];  // by ErrorKind
 
 PyObject* wrap(Array&& a, PyTypeObject* type) {
   if (!type) type = tensor_type;
@@ -124,6 +124,7 @@ GETTER(strides, int_tuple(a.view.strides, a.view.ndim))
 GETTER(ndim, PyLong_FromLong(a.view.ndim))
 GETTER(size, PyLong_FromLongLong(a.view.numel()))
 GETTER(dtype, Py_NewRef(dtype_objects[int(a.view.dtype)]))
+GETTER(is_cuda, PyBool_FromLong(a.view.place == Place::cuda))
 GETTER(packed, PyBool_FromLong(a.view.packed()))
 GETTER(pointer, PyLong_FromVoidPtr(a.view.data))
 GETTER(floating, PyBool_FromLong(is_float(a.view.dtype)))
@@ -185,11 +186,15 @@ static PyObject* py_empty(PyObject*, PyObject* const* args, Py_ssize_t n) {
     if (n < 2) raise_error(ErrorKind::type, "empty: expected shape, dtype");
     int64_t shape[MAX_DIMS];
     int ndim = ints_from(args[0], shape, MAX_DIMS, "empty");
-    Array made = empty(shape, ndim, dtype_from(args[1]));
-    made.buffer->fresh = true;
     Levels levels;
-    for (Py_ssize_t i = 2; i < n; ++i)
-      if (is_array(args[i])) levels.add(array_of(args[i]).batch);
+    Place place = Place::cpu;
+    for (Py_ssize_t i = 2; i < n; ++i) {
+      if (!is_array(args[i])) continue;
+      levels.add(array_of(args[i]).batch);
+      if (array_of(args[i]).view.place == Place::cuda) place = Place::cuda;
+    }
+    Array made = empty(shape, ndim, dtype_from(args[1]), place);
+    made.buffer->fresh = true;
     if (levels.n) widen(made, levels, "empty");
     return wrap(std::move(made));
   });
@@ -216,6 +221,7 @@ static PyGetSetDef getset[] = {
     ATTRIBUTE("ndim", ndim, "number of dimensions"),
     ATTRIBUTE("_size", size, nullptr),
     ATTRIBUTE("dtype", dtype, "element type"),
+    ATTRIBUTE("is_cuda", is_cuda, "True when the memory is a GPU's"),
     ATTRIBUTE("_packed", packed, "C-contiguous"),
     ATTRIBUTE("_pointer", pointer, nullptr),
     ATTRIBUTE("_floating", floating, nullptr),
@@ -259,10 +265,10 @@ void bind_array(py::module_& m) {
       [](py::type tensor, py::tuple dtypes, py::tuple errors) {
         tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
         for (size_t i = 0; i < 6; ++i) dtype_objects[i] = py::object(dtypes[i]).release().ptr();
-        for (size_t i = 0; i < 6; ++i) error_types[i] = py::object(errors[i]).release().ptr();
+        for (size_t i = 0; i < 7; ++i) error_types[i] = py::object(errors[i]).release().ptr();
       },
       "register(Tensor, dtypes, errors): the Python classes this module makes");
-  static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype, *like): uninitialised; inside vmap with the axes that any of `like` hides"};
+  static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype, *like): uninitialised; on the device of `like`; inside vmap with the axes that any of them hides"};
   m.attr("empty") = py::reinterpret_steal<py::object>(PyCFunction_New(&empty_def, nullptr));
 
   m.def(

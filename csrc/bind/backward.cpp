@@ -232,10 +232,10 @@ py::object matched(py::object g, PyObject* x, const Callbacks& call) {
   }
   if (!plain) return steal(PyObject_CallFunctionObjArgs(call.match, g.ptr(), x, nullptr));
   View from = view_from(g.ptr(), {"sum", 2}, false, false);
-  Array made = empty(want.view.shape, want.view.ndim, want.view.dtype);
+  Array made = empty(want.view.shape, want.view.ndim, want.view.dtype, from.place);
   {
     ReleaseGil gil(from.bytes() >= RELEASE_FROM);
-    launch<Out, In, Ints>(launches[int(Count::sum)], active->sum, Out{made.view}, In{from}, axes);
+    launch<Out, In, Ints>(launches[int(Count::sum)], kernel_at(from.place, &Table::sum, "sum"), Out{made.view}, In{from}, axes);
   }
   return steal(wrap(std::move(made)));
 }

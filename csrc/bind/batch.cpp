@@ -133,7 +133,7 @@ void widen(Array& a, const Levels& levels, const char* name) {
   if (n > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, those that vmap hides included", MAX_DIMS);
   for (int i = 0; i < all.n; ++i) shape[i] = all.at[i].size;
   for (int d = 0; d < a.view.ndim; ++d) shape[all.n + d] = a.view.shape[d];
-  Array wide = empty(shape, n, a.view.dtype);
+  Array wide = empty(shape, n, a.view.dtype, a.view.place);
   if (!a.buffer->fresh) launch_copy(wide.view, leading(a.view, &a, all, 0, a.view.ndim));
   wide.buffer->fresh = a.buffer->fresh;
   hide_leading(wide, all);

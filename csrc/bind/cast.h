@@ -10,6 +10,7 @@
 #include "../kernels/geometry.h"
 #include "array.h"
 #include "batch.h"
+#include "device.h"
 #include "listen.h"
 
 namespace fastnn {
@@ -151,6 +152,15 @@ struct ReleaseGil {  // for work worth more than the 0.1 us that letting go cost
 constexpr int64_t RELEASE_FROM = 64 << 10;  // bytes
 
 // What only some arguments have.
+template <class A> int place_of(const A& a) {  // not 0: on the GPU
+  if constexpr (requires { a.array; }) return a.array ? int(a.value.place) : 0;
+  else if constexpr (requires { a.views; }) {
+    int place = 0;
+    for (const View& v : a.views) place |= v.ndim < 0 ? 0 : int(v.place);
+    return place;
+  }
+  return 0;
+}
 template <class A> bool hidden(const A& a) {
   if constexpr (requires { a.hidden(); }) return a.hidden();
   return false;
@@ -174,7 +184,7 @@ template <class P> void mark(PyObject* o, const char* name) {
 }
 
 template <class... P, size_t... I>
-PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n,
+PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n,
                std::index_sequence<I...>) {
   return guarded([&]() -> PyObject* {
     if (n != Py_ssize_t(sizeof...(P)))
@@ -182,6 +192,15 @@ PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...)
     std::tuple<Argument<P>...> a{Argument<P>(args[I], Where{name, int(I) + 1})...};
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
     Listening listening(name, args, n);
+    void (*kernel)(P...) = active->*member;
+    OnDevice device;
+    if ((0 | ... | place_of(std::get<I>(a)))) [[unlikely]] {
+      kernel = kernel_at(Place::cuda, member, name);
+      std::vector<Slot> s;
+      (slots(std::get<I>(a), s), ...);
+      device = on_device(name, s);
+      if (device.done) Py_RETURN_NONE;
+    }
     if ((false || ... || hidden(std::get<I>(a)))) {  // inside vmap: for each example, or once for all
       std::vector<Slot> s;
       int64_t* axis = nullptr;
@@ -204,8 +223,8 @@ PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...)
   });
 }
 template <class... P>
-PyObject* call(const char* name, Merge how, int64_t& count, void (*kernel)(P...), PyObject* const* args, Py_ssize_t n) {
-  return call(name, how, count, kernel, args, n, std::index_sequence_for<P...>{});
+PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n) {
+  return call(name, how, count, member, args, n, std::index_sequence_for<P...>{});
 }
 
 }  // namespace fastnn

@@ -34,7 +34,8 @@ const Described described[] = {
 
 }  // namespace
 void launch_copy(const View& to, const View& from) {
-  launch<Out, In>(launches[int(Count::copy)], active->copy, Out{to}, In{from});
+  if (to.place != from.place && travels(to, from)) [[unlikely]] return copy_between(to, from);
+  launch<Out, In>(launches[int(Count::copy)], kernel_at(to.place, &Table::copy, "copy"), Out{to}, In{from});
 }
 const char* kernel_name(const int64_t& count) { return described[&count - launches].name; }
 const char* kernel_kind(const int64_t& count) { return described[&count - launches].kind; }
@@ -42,7 +43,7 @@ namespace {
 
 #define KERNEL(name, params)                                                          \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t n) {               \
-    return call(#name, merge_of(#name), launches[int(Count::name)], active->name, args, n); \
+    return call(#name, merge_of(#name), launches[int(Count::name)], &Table::name, args, n); \
   }
 #define UNARY(name, result)
 #define BINARY(name, result)
@@ -88,6 +89,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_array(m);
   bind_batch(m);
   bind_backward(m);
+  bind_device(m);
   bind_record(m);
   bind_interchange(m);
   bind_elementwise(m);

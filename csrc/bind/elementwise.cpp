@@ -110,9 +110,10 @@ void convert(Operand& x, DType type) {
     x.view.data = x.scalar;
     x.view.ndim = 0;
     x.view.dtype = type;
+    x.view.place = Place::cpu;
     if (recording) x.view.data = recording->constant(x.scalar);  // outlives this call
   } else if (x.view.dtype != type) {
-    x.temporary = empty(x.view.shape, x.view.ndim, type);
+    x.temporary = empty(x.view.shape, x.view.ndim, type, x.view.place);
     launch_copy(x.temporary.view, x.view);
     x.view = x.temporary.view;
     x.buffer = x.temporary.buffer;
@@ -156,6 +157,18 @@ bool same_layout(const View& a, const View& b) {
   return true;
 }
 
+// Arrays on different devices: only single numbers may be on the CPU; the launch takes their value along.
+const View& one_there(const Operand* x, int n, Place place) {
+  for (int i = 0; i < n; ++i)
+    if (x[i].array && x[i].view.place == place) return x[i].view;
+  return x[0].view;
+}
+void agree(const char* name, const Operand* x, int n) {
+  for (int i = 0; i < n; ++i)
+    if (x[i].array && x[i].view.ndim && x[i].view.place == Place::cpu)
+      raise_mixed(name, one_there(x, n, Place::cuda), x[i].view);
+}
+
 template <int N> struct KernelOf;
 template <> struct KernelOf<1> { using type = void (*)(Out, In); };
 template <> struct KernelOf<2> { using type = void (*)(Out, In, In); };
@@ -169,12 +182,17 @@ template <int N> void run(int64_t& count, typename KernelOf<N>::type kernel, con
 
 // FIRST_FREE: the first operand keeps its own dtype (the condition of `where`).
 template <int N>
-PyObject* apply(const char* name, Result result, bool first_free, int64_t& count, typename KernelOf<N>::type kernel,
+PyObject* apply(const char* name, Result result, bool first_free, int64_t& count, typename KernelOf<N>::type Table::* member,
                 PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n != N && n != N + 1) raise_error(ErrorKind::type, "%s(): expected %d arguments, got %lld", name, N, (long long)n);
     Operand x[N];
     for (int i = 0; i < N; ++i) read_operand(x[i], args[i], name, i);
+    Place place = Place::cpu;
+    for (int i = 0; i < N; ++i)
+      if (x[i].array) place = Place(int(place) | int(x[i].view.place));
+    if (place != Place::cpu) [[unlikely]] agree(name, x, N);
+    const auto kernel = kernel_at(place, member, name);
     DType type = x[0].view.dtype;
     bool uniform = !x[0].number && !first_free;
     for (int i = 1; i < N; ++i) uniform = uniform && !x[i].number && x[i].view.dtype == type;
@@ -214,7 +232,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
     Array staged;
     View written{};
     if (!out) {
-      made = empty(shape.shape, shape.ndim, out_type);
+      made = empty(shape.shape, shape.ndim, out_type, place);
       y = made.view;
       made.buffer->fresh = false;
     } else {
@@ -226,6 +244,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
         shape_text(b, sizeof b, shape);
         raise_error(ErrorKind::shape, "%s: output with shape %s doesn't match the broadcast shape %s", name, a, b);
       }
+      if (y.place != place) raise_mixed(name, y, one_there(x, N, place));
       if (target.buffer->readonly) raise_error(ErrorKind::value, "%s: the tensor's memory is read-only", name);
       for (int d = 0; d < y.ndim; ++d)
         if (y.strides[d] == 0 && y.shape[d] > 1)
@@ -240,7 +259,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       target.buffer->fresh = false;
       written = y;
       if (overlap || y.dtype != out_type) {
-        staged = empty(shape.shape, shape.ndim, out_type);
+        staged = empty(shape.shape, shape.ndim, out_type, place);
         y = staged.view;
       }
     }
@@ -269,7 +288,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
 #define KERNEL(name, params)
 #define POINTWISE(n, name, result)                                                                                      \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t count) {                                             \
-    return apply<n>(#name, result, __builtin_strcmp(#name, "where") == 0, launches[int(Count::name)], active->name, args, \
+    return apply<n>(#name, result, __builtin_strcmp(#name, "where") == 0, launches[int(Count::name)], &Table::name, args, \
                     count);                                                                                             \
   }
 #define UNARY(name, result) POINTWISE(1, name, result)

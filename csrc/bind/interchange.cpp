@@ -4,6 +4,7 @@
 #include "array.h"
 #include "batch.h"
 #include "replay.h"
+#include "../core/device.h"
 #include "../core/memory.h"
 #include "../core/program.h"
 
@@ -94,6 +95,8 @@ py::object to_numpy(py::object x, bool writeable) {
   if (!is_array(x.ptr())) throw py::type_error("numpy: expected a Tensor");
   not_while_recording("numpy()", array_of(x.ptr()));
   const Array& a = array_of(x.ptr());
+  if (a.view.place != Place::cpu)
+    raise_error(ErrorKind::type, "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   refuse_batched(a, "numpy()");
   const View& v = a.view;
   std::vector<py::ssize_t> shape(v.shape, v.shape + v.ndim), strides(v.strides, v.strides + v.ndim);
@@ -107,9 +110,14 @@ py::object to_numpy(py::object x, bool writeable) {
 
 py::object item(py::object x) {
   refuse_batched(array_of(x.ptr()), "item()");
-  const View& v = array_of(x.ptr()).view;
+  View v = array_of(x.ptr()).view;
   if (v.numel() != 1)
     raise_error(ErrorKind::runtime, "a Tensor with %lld elements cannot be converted to Scalar", (long long)v.numel());
+  char value[8];
+  if (v.place != Place::cpu) {
+    gpu->to_host(value, v.data, size_t(itemsize(v.dtype)));
+    v.data = value;
+  }
   switch (v.dtype) {
     case DType::f32: return py::float_(double(*v.ptr<float>()));
     case DType::f64: return py::float_(*v.ptr<double>());

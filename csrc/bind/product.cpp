@@ -66,8 +66,13 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       if (which == 2) transpose(a);
     }
     y.dtype = a.dtype;
+    const Place place = Place(int(a.place) | int(b.place));
+    const auto product = kernel_at(place, &Table::matmul, "matmul");
+    const auto product_bias = kernel_at(place, &Table::matmul_bias, "matmul");
+    if (a.place != b.place) raise_mixed("matmul", a, b);
+    if (add && d.place != a.place) raise_mixed("matmul", a, d);
     if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;
-    Array made = empty(y.shape, y.ndim, y.dtype);
+    Array made = empty(y.shape, y.ndim, y.dtype, place);
     int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();
     Listening listening(add ? "matmul_bias" : "matmul", args, add ? 3 : 2);
     Array *of_a = &array_of(args[0]), *of_b = &array_of(args[1]), *of_d = add ? &array_of(args[2]) : nullptr;
@@ -76,16 +81,16 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       Slot slots[] = {{&c, &made, Slot::out, false}, {&a, of_a, Slot::in, false}, {&b, of_b, Slot::in, false}, {&d, of_d, Slot::in, false}};
       Examples examples("matmul", Merge::product, slots, add ? 4 : 3, nullptr, 0);
       while (examples.next()) {
-        if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{c}, In{a}, In{b}, In{d});
-        else launch<Out, In, In>(launches[int(Count::matmul)], active->matmul, Out{c}, In{a}, In{b});
+        if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], product_bias, Out{c}, In{a}, In{b}, In{d});
+        else launch<Out, In, In>(launches[int(Count::matmul)], product, Out{c}, In{a}, In{b});
       }
       return wrap(std::move(made));
     }
     made.buffer->fresh = false;
     {
       ReleaseGil gil(elements * (inner + 1) >= RELEASE_FROM);
-      if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], active->matmul_bias, Out{made.view}, In{a}, In{b}, In{d});
-      else launch<Out, In, In>(launches[int(Count::matmul)], active->matmul, Out{made.view}, In{a}, In{b});
+      if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], product_bias, Out{made.view}, In{a}, In{b}, In{d});
+      else launch<Out, In, In>(launches[int(Count::matmul)], product, Out{made.view}, In{a}, In{b});
     }
     return listening.result = wrap(std::move(made));
   });

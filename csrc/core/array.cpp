@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "device.h"
 #include "error.h"
 #include "memory.h"
 #include "program.h"
@@ -42,15 +43,20 @@ int64_t checked_numel(const int64_t* shape, int ndim) {
   return n;
 }
 
-Array empty(const int64_t* shape, int ndim, DType dtype) {
-  if (ndim > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, got %d", MAX_DIMS, ndim);
-  int64_t bytes = checked_numel(shape, ndim);
-  if (__builtin_mul_overflow(bytes, itemsize(dtype), &bytes) || bytes > (int64_t(1) << 62)) raise_memory();
+static Buffer* new_buffer(int64_t bytes) {
   Arena* arena = recording ? recording->arena : nullptr;
   void* block = arena ? arena_alloc(arena, size_t(bytes + HEADER)) : pool_alloc(size_t(bytes + HEADER));
   auto* buffer = new (block) Buffer;
   buffer->arena = arena;
   buffer->data = static_cast<char*>(block) + HEADER;
+  return buffer;
+}
+
+Array empty(const int64_t* shape, int ndim, DType dtype, Place place) {
+  if (ndim > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, got %d", MAX_DIMS, ndim);
+  int64_t bytes = checked_numel(shape, ndim);
+  if (__builtin_mul_overflow(bytes, itemsize(dtype), &bytes) || bytes > (int64_t(1) << 62)) raise_memory();
+  Buffer* buffer = place == Place::cpu ? new_buffer(bytes) : device_buffer(bytes);
   buffer->bytes = bytes;
   buffer->born = vmaps_entered.load(std::memory_order_relaxed);
   live.fetch_add(1, std::memory_order_relaxed);
@@ -58,6 +64,7 @@ Array empty(const int64_t* shape, int ndim, DType dtype) {
   v.data = buffer->data;
   v.ndim = ndim;
   v.dtype = dtype;
+  v.place = place;
   int64_t stride = 1;
   for (int d = ndim - 1; d >= 0; --d) {
     v.shape[d] = shape[d];

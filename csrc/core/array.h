@@ -65,7 +65,7 @@ struct Array {
 };
 
 // A new C-contiguous array; MemoryError when the size overflows or memory is out; ValueError for bad shapes.
-Array empty(const int64_t* shape, int ndim, DType dtype);
+Array empty(const int64_t* shape, int ndim, DType dtype, Place place = Place::cpu);
 int64_t checked_numel(const int64_t* shape, int ndim);
 const char* dtype_name(DType t);
 int64_t live_buffers();

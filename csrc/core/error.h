@@ -4,9 +4,10 @@
 
 namespace fastnn {
 
-enum class ErrorKind { shape, dtype, value, index, type, runtime };
+enum class ErrorKind { shape, dtype, value, index, type, runtime, missing };
 
-struct Error {  // thrown by value; the message lives inside so that copying cannot fail
+// Thrown by value, also across the border to a device's library; the message lives inside so that copying cannot fail.
+struct __attribute__((visibility("default"))) Error {
   ErrorKind kind;
   char message[512];
 };

@@ -11,11 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__CUDACC__)
+#define FN __host__ __device__ __forceinline__
+#else
 #define FN inline __attribute__((always_inline))
+#endif
 
 namespace fastnn {
 
 enum class DType : uint8_t { f32, f64, i64, i32, u8, b8 };  // b8: bool, one byte holding 0 or 1
+enum class Place : uint8_t { cpu, cuda };  // where memory lies (core/device.h)
 constexpr int MAX_DIMS = 8;
 
 FN constexpr int64_t itemsize(DType t) {
@@ -37,6 +42,7 @@ struct View {
   int64_t strides[MAX_DIMS];  // in elements
   int32_t ndim;
   DType dtype;
+  Place place = Place::cpu;
 
   template <class T> FN T* ptr() const { return static_cast<T*>(data); }
   FN int64_t numel() const {

@@ -12,6 +12,13 @@ struct Table {
 
 extern const Table* active;  // core/isa.cpp
 
+// The table as text: what the library of another device must have been built from too (core/device.h).
+constexpr char KERNELS_SIGNATURE[] =
+#define KERNEL(name, params) #name #params ";"
+#include "../kernels.def"
+#undef KERNEL
+    ;
+
 // A rung: an earlier way to the same result, kept for study. Chosen, it takes its kernel's place in the active table.
 struct Rung {
   const char *family, *kernel, *name;

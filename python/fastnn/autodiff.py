@@ -147,7 +147,7 @@ def check_fresh(t):
 def _first_grad(t):
     if t._size != 1:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
-    g = _cpu.empty(t._shape, t.dtype)
+    g = _cpu.empty(t._shape, t.dtype, t)
     _cpu.fill(g, 1.0)
     return g
 

@@ -8,7 +8,7 @@ import numbers
 import numpy as np
 
 from . import _cpu, dtypes
-from .device import CPU, device
+from .device import is_cuda
 from .dtypes import as_dtype
 from .errors import ShapeError
 
@@ -107,6 +107,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     """
     if isinstance(data, _cpu.Array):
         t = data.detach().to(dtype or data.dtype, copy=True)
+        device = data.device if device is None else device
     else:
         if dtype is None and type(data) is float:  # np.float64 is a float too, and keeps its dtype
             t = full((), data)
@@ -115,10 +116,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
-    _on(device)
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    return _made(t, device, requires_grad)
 
 
 def _typed(data, dtype):
@@ -131,24 +129,23 @@ def _typed(data, dtype):
 
 def as_tensor(data, dtype=None, device=None):
     """data as a tensor, sharing memory where possible."""
-    _on(device)
     if isinstance(data, _cpu.Array):
-        return data if dtype is None else data.to(dtype)
+        return data.to(dtype or data.dtype, device=device)
     t = from_numpy(data) if isinstance(data, np.ndarray) else tensor(data, dtype=dtype)
-    return t if dtype is None else t.to(as_dtype(dtype))
+    return _on(t if dtype is None else t.to(as_dtype(dtype)), device)
 
 
 asarray = as_tensor
 
 
-def _on(where):
-    if where is not None and where is not CPU:
-        device(where)
+def _on(t, where):
+    """t, in the memory of that device."""
+    return _cpu.to_place(t, True) if is_cuda(where) and not t.is_cuda else t
 
 
 def _made(t, device, requires_grad):
     if device is not None:
-        _on(device)
+        t = _on(t, device)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -201,20 +198,26 @@ def ones(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout
     return full(shape_from(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
+def _alike(x, device):
+    """x, if what is made like it belongs on its device too."""
+    return (x,) if device is None and x.is_cuda else ()
+
+
 def empty_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
-    return _made(_cpu.empty(x._shape, x.dtype if dtype is None else as_dtype(dtype)), device, requires_grad)
+    y = _cpu.empty(x._shape, x.dtype if dtype is None else as_dtype(dtype), *_alike(x, device))
+    return _made(y, device, requires_grad)
 
 
 def full_like(x, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
-    return full(x._shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+    return full(x._shape, fill_value, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
 
 
 def zeros_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
-    return full(x._shape, 0, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+    return full(x._shape, 0, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
 
 
 def ones_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
-    return full(x._shape, 1, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+    return full(x._shape, 1, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
 
 
 @functools.cache

@@ -1,45 +1,95 @@
-"""Answers to scripts that ask for a GPU before they fall back to the CPU. This build has none."""
+"""The GPU: is there one, and what waits for it. Tensors get there with ``x.to("cuda")``, modules with ``net.to("cuda")``.
+
+Kernels for it are in a library of their own, `_cuda.so` beside this file, which is opened when a GPU is first asked for (never by
+``import fastnn``). ``pip install . -C cmake.define.FASTNN_CUDA=ON`` builds it. FASTNN_CUDA_LIBRARY names another one.
+With FASTNN_CUDA_SYNC=1 every call waits for its kernel, so that an error comes from the call that caused it.
+"""
 
 from __future__ import annotations
 
-from . import amp  # noqa: F401  (torch.cuda.amp)
+import functools
+import os
+from pathlib import Path
+
+from . import (
+    _cpu,
+    amp,  # noqa: F401  (torch.cuda.amp)
+)
+
+
+@functools.cache
+def _why_not() -> str:
+    """Opens the library; "" or why tensors cannot live on a GPU."""
+    path = os.environ.get("FASTNN_CUDA_LIBRARY") or str(Path(__file__).with_name("_cuda.so"))
+    if not Path(path).exists():
+        if os.environ.get("FASTNN_CUDA_LIBRARY"):
+            return f"FASTNN_CUDA_LIBRARY names {path}, which does not exist"
+        return "fastnn was built without CUDA: `pip install . -C cmake.define.FASTNN_CUDA=ON`, with nvcc 12 or newer, builds it"
+    try:
+        _cpu.open_device(path)
+        return "" if _cpu.device_count() else _cpu.device_why()
+    except RuntimeError as e:
+        return str(e)
+
+
+def require() -> None:
+    """RuntimeError, saying why, unless there is a GPU that tensors can live on."""
+    if _why_not():
+        raise RuntimeError(_why_not())
 
 
 def is_available() -> bool:
-    """Can tensors live on a GPU? Not in this build: ``device("cuda" if cuda.is_available() else "cpu")`` is the CPU."""
-    return False
+    """Can tensors live on a GPU? Never raises: ``device("cuda" if cuda.is_available() else "cpu")``."""
+    return not _why_not()
 
 
 def device_count() -> int:
-    """The number of GPUs that tensors can live on."""
-    return 0
+    """The number of GPUs that tensors can live on: 0 or 1 (the first of CUDA_VISIBLE_DEVICES)."""
+    return _cpu.device_count() if is_available() else 0
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds the generator of the current GPU: nothing to do without one, as in PyTorch."""
+    """Nothing to do: one generator, `fastnn.manual_seed`, serves both devices, with the same numbers."""
 
 
 manual_seed_all = manual_seed
 
 
 def empty_cache() -> None:
-    """Gives unused GPU memory back: nothing to do without a GPU, as in PyTorch."""
+    """Gives the pool's unused device memory back."""
+    if is_available():
+        _cpu.device_trim()
+
+
+def memory_stats() -> dict:
+    """The pool of device memory: live blocks and bytes, cached bytes, peak bytes."""
+    return _cpu.device_stats()
+
+
+def memory_allocated(device=None) -> int:
+    """Bytes of device memory that tensors hold."""
+    return _cpu.device_stats()["live_bytes"]
 
 
 def synchronize(device=None) -> None:
-    """Waits for a GPU; RuntimeError without one."""
-    _none()
+    """Waits for the GPU, and raises what kernels have met since; RuntimeError without one."""
+    require()
+    _cpu.device_synchronize()
 
 
 def current_device() -> int:
     """The GPU in use; RuntimeError without one."""
-    _none()
+    require()
+    return 0
 
 
 def get_device_name(device=None) -> str:
     """The GPU's name; RuntimeError without one."""
-    _none()
+    require()
+    return _cpu.device_name()
 
 
-def _none():
-    raise RuntimeError("fastnn was built without CUDA: this installation runs on the CPU only")
+def kernels() -> list:
+    """The names of the kernels that the GPU has; RuntimeError without one."""
+    require()
+    return _cpu.device_kernels()

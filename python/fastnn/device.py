@@ -1,4 +1,5 @@
-"""A device is a module: `_cpu` and (when built) `_cuda` export the same kernels. Choosing a device is choosing a module."""
+"""Where tensors live. One module, `_cpu`, serves both devices: a call takes its kernel from the table of the device that its
+arguments are on, as it takes it from the table of the instruction set in use."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from . import _cpu
 
 
 class device:
-    """Where a tensor lives: ``device("cpu")``. RuntimeError for anything that this installation does not have."""
+    """Where a tensor lives: ``device("cpu")``, ``device("cuda")``. RuntimeError, saying why, for one that cannot be had."""
 
     __slots__ = ("index", "type")
 
@@ -16,20 +17,24 @@ class device:
         if isinstance(type, device):
             type, index = type.type, type.index
         name, _, number = str(type).partition(":")
+        if isinstance(type, int) and not isinstance(type, bool):
+            name, number = "cuda", str(type)
+        if name not in ("cpu", "cuda") or (number and number != "0") or index not in (None, 0):
+            raise RuntimeError(f"unknown device '{type if index is None else f'{type}:{index}'}'; fastnn has: cpu, cuda (one GPU)")
         if name == "cuda":
-            raise RuntimeError("fastnn was built without CUDA: this installation runs on the CPU only")
-        if name != "cpu" or (number and number != "0"):
-            raise RuntimeError(f"unknown device '{type}'; fastnn has: cpu")
+            from .cuda import require
+
+            require()
         self.type, self.index = name, index if index is not None else (int(number) if number else None)
 
     def __repr__(self):
-        return f"device(type='{self.type}')"
+        return f"device(type='{self.type}'{', index=0' if self.type == 'cuda' else ''})"
 
     def __str__(self):
-        return self.type
+        return "cuda:0" if self.type == "cuda" else self.type
 
     def __eq__(self, other):
-        return (isinstance(other, device) and other.type == self.type) or other == self.type
+        return (isinstance(other, device) and other.type == self.type) or other in (self.type, f"{self.type}:0")
 
     def __hash__(self):
         return hash(self.type)
@@ -38,8 +43,13 @@ class device:
 CPU = device("cpu")
 
 
+def is_cuda(where) -> bool:
+    """Is this device (a name, a `device`, or None) the GPU? RuntimeError for one that cannot be had."""
+    return where is not None and where is not CPU and device(where).type == "cuda"
+
+
 def kernels(*tensors):
-    """The module whose kernels run on these tensors' device."""
+    """The module whose kernels run on these tensors."""
     return _cpu
 
 

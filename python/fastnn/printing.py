@@ -33,7 +33,7 @@ def text(t):
     parts = []
     plain = (dtypes.get_default_dtype(),) if not t._size else (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
     if t._size:
-        a, shortened = _summary(_cpu.numpy(t, False))
+        a, shortened = _summary(_cpu.numpy(t.detach().cpu(), False))
         body = _rows(a, shortened, len(prefix), _formatter(a))
     else:
         body = "[]"
@@ -41,6 +41,8 @@ def text(t):
             parts.append(f"size={t._shape}")
     if t.dtype not in plain:
         parts.append(f"dtype={t.dtype}")
+    if t.is_cuda:
+        parts.append("device='cuda:0'")
     if t._node is not None:
         parts.append(f"grad_fn=<{grad_name(t._node[0])}>")
     elif t.requires_grad:

@@ -59,7 +59,7 @@ class Tensor(_cpu.Array):
     __array_priority__ = 1000
     __array_ufunc__ = None  # NumPy leaves `ndarray + Tensor` to Tensor
     __hash__ = object.__hash__
-    is_cuda = is_quantized = is_meta = is_mps = is_xpu = is_nested = False
+    is_quantized = is_meta = is_mps = is_xpu = is_nested = False
     names = property(lambda self: (None,) * self.ndim)
     output_nr = 0
     is_sparse = False
@@ -113,15 +113,17 @@ class Tensor(_cpu.Array):
 
     @property
     def device(self) -> device:
-        return CPU
+        return device("cuda") if self.is_cuda else CPU
 
-    is_cpu = True
+    @property
+    def is_cpu(self) -> bool:
+        return not self.is_cuda
 
     def get_device(self) -> int:
-        return -1
+        return 0 if self.is_cuda else -1
 
     def pin_memory(self, device=None):
-        """The tensor itself: page-locked memory serves a GPU only."""
+        """The tensor itself: copies to the GPU pass through page-locked memory anyway."""
         return self
 
     def is_pinned(self, device=None) -> bool:
@@ -238,13 +240,13 @@ class Tensor(_cpu.Array):
         return _cpu.item(self)
 
     def tolist(self):
-        return _cpu.numpy(self, False).tolist()
+        return _cpu.numpy(self.cpu(), False).tolist()
 
     def numpy(self, *, force=False):
         """An ndarray on the same memory. RuntimeError for a tensor that requires grad (detach it first, or force=True)."""
         if self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        return _cpu.numpy(self, True)
+        return _cpu.numpy(self.detach().cpu() if force else self, True)
 
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:
@@ -259,6 +261,8 @@ class Tensor(_cpu.Array):
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self.is_cuda:
+            raise BufferError("__dlpack__: of a tensor on the GPU is not supported yet; use cpu()")
         if stream is not None:
             raise BufferError("__dlpack__: stream must be None for memory of the CPU")
         if dl_device is not None and tuple(dl_device) != (1, 0):
@@ -321,7 +325,7 @@ class Tensor(_cpu.Array):
         return t
 
     def __reduce__(self):
-        return (_rebuild, (np.array(_cpu.numpy(self, False)), self.requires_grad, type(self)))
+        return (_rebuild, (np.array(_cpu.numpy(self.detach().cpu(), False)), self.requires_grad, type(self)))
 
     def __repr__(self):
         if self._levels is not None:
@@ -330,11 +334,13 @@ class Tensor(_cpu.Array):
 
     # -- conversions ------------------------------------------------------------------------------------------------------
 
-    def cpu(self):
-        return self
+    def cpu(self, memory_format=None):
+        """The tensor in the CPU's memory: itself, or a copy; gradients flow through."""
+        return self.to(device="cpu") if self.is_cuda else self
 
-    def cuda(self, *args, **kwargs):
-        device("cuda")
+    def cuda(self, device=None, non_blocking=False, memory_format=None):
+        """The tensor in the GPU's memory: itself, or a copy; gradients flow through. RuntimeError where there is none."""
+        return self.to(device="cuda" if device is None else device)
 
     def float(self):
         return self.to(dtypes.float32)
@@ -483,7 +489,7 @@ def result_type(a, b):
 
 
 _cpu.register(
-    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, BoundsError, TypeError, RuntimeError)
+    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, BoundsError, TypeError, RuntimeError, NotImplementedError)
 )  # the last tuple in the order of ErrorKind
 
 __all__ = (

@@ -3,8 +3,10 @@
 
 namespace fastnn::FN_ISA {
 
-void raise_zero_division() { raise_error("ZeroDivisionError"); }
-void raise_negative_power() { raise_error("Integers to negative integer powers are not allowed."); }
+#if !defined(FN_CUDA)  // there: tile.cuh
+int raise_zero_division() { raise_error("ZeroDivisionError"); }
+int raise_negative_power() { raise_error("Integers to negative integer powers are not allowed."); }
+#endif
 
 #define NUMBERS_1(name, Float, Int, bools) \
   void name(Out y, In x) { on_numbers<Float, Int>(#name, bools, y, x); }
@@ -76,14 +78,6 @@ FLAGS_1(signbit, Signbit)
 FLAGS_3(inside, Inside)
 FLAGS_3(between, Between)
 
-// Only the size of an element matters: bits are passed on.
-void where(Out y, In a, In b, In c) {
-  const View* p[] = {&a, &b, &c};
-  switch (itemsize(y.dtype)) {
-    case 8: return run_line(BLOCK_LINE<Where, int64_t, uint8_t, int64_t, int64_t, 3>, y, p);
-    case 4: return run_line(BLOCK_LINE<Where, int32_t, uint8_t, int32_t, int32_t, 3>, y, p);
-    default: return run_line(BLOCK_LINE<Where, uint8_t, uint8_t, uint8_t, uint8_t, 3>, y, p);
-  }
-}
+void where(Out y, In a, In b, In c) { on_bits<Where>(y, a, b, c); }
 
 }  // namespace fastnn::FN_ISA

@@ -1,9 +1,14 @@
-// elementwise/ops.h: arithmetic formulas, each once. V is a vector of floats or doubles, or (I) one integer.
+// elementwise/ops.h: arithmetic formulas, each once. V is a vector of floats or doubles (CPU), one float or double (CUDA), or
+// (I) one integer.
 //
 // Names are those of kernels.def in CamelCase. `f_dx(g, ...)` is the derivative of f times g, in one pass; what it reads
 // besides g (x or y) is what the op saves. Read on: activation.h, tile.h (how a formula becomes a loop).
 #pragma once
+#if defined(FN_CUDA)
+#include "tile.cuh"
+#else
 #include "tile.h"
+#endif
 
 namespace fastnn::FN_ISA {
 
@@ -117,31 +122,31 @@ FORMULA(IntMax, Cheap, (V a, V b), a > b ? a : b)
 FORMULA(IntMin, Cheap, (V a, V b), a < b ? a : b)
 FORMULA(IntClamp, Cheap, (V x, V lo, V hi), IntMin{}(IntMax{}(x, lo), hi))
 
-[[noreturn]] void raise_zero_division();
+FN_RAISES raise_zero_division();  // (on a GPU: notes it and returns, so callers return at once)
 struct IntFmod : Costly {
   template <class I> FN I operator()(I a, I b) const {
-    if (b == 0) raise_zero_division();
+    if (b == 0) return I(raise_zero_division());
     return b == I(-1) ? I(0) : I(a % b);  // the smallest number % -1 traps
   }
 };
 struct IntRemainder : Costly {
   template <class I> FN I operator()(I a, I b) const {
-    I r = IntFmod{}(a, b);
+    const I r = IntFmod{}(a, b);
     return r != 0 && (r < 0) != (b < 0) ? I(r + b) : r;
   }
 };
 struct IntFloorDivide : Costly {
   template <class I> FN I operator()(I a, I b) const {
-    if (b == 0) raise_zero_division();
+    if (b == 0) return I(raise_zero_division());
     if (I(-1) < 0 && b == I(-1)) return I(Unsigned<I>(0) - Unsigned<I>(a));
     I q = I(a / b), r = I(a % b);
     return r != 0 && (r < 0) != (b < 0) ? I(q - 1) : q;
   }
 };
-[[noreturn]] void raise_negative_power();
+FN_RAISES raise_negative_power();
 struct IntPow : Costly {
   template <class I> FN I operator()(I a, I n) const {
-    if (n < 0) raise_negative_power();
+    if (n < 0) return I(raise_negative_power());
     Unsigned<I> y = 1, p = Unsigned<I>(a);
     for (auto k = Unsigned<I>(n); k; k >>= 1) {
       if (k & 1) y = Unsigned<I>(y * p);
@@ -198,21 +203,20 @@ FUNCTION(Atanh, atanh) FUNCTION(Erf, erf) FUNCTION(Erfc, erfc)
 FORMULA(Pow, Costly, (V x, V y), pow(x, y))
 FORMULA(Atan2, Costly, (V y, V x), atan2(y, x))
 
-struct Hypot : Cheap {
-  template <class V> FN V operator()(V a, V b) const {
-    if constexpr (sizeof(a[0]) == 4) {
-      auto p = widen(a), q = widen(b);
-      V y = narrow({sqrt(p.lo * p.lo + q.lo * q.lo), sqrt(p.hi * p.hi + q.hi * q.hi)});
-      return (abs(a) == Limits<float>::INF) | (abs(b) == Limits<float>::INF) ? number<V>(Limits<float>::INF) : y;
-    } else {
-      V m = max(abs(a), abs(b)), one = number<V>(1);
-      V s = m > 1e150 ? number<V>(0x1p-600) : m < 1e-150 ? number<V>(0x1p600) : one;
-      V back = m > 1e150 ? number<V>(0x1p600) : m < 1e-150 ? number<V>(0x1p-600) : one;
-      V p = a * s, q = b * s, y = sqrt(p * p + q * q) * back;
-      return (abs(a) == Limits<double>::INF) | (abs(b) == Limits<double>::INF) ? number<V>(Limits<double>::INF) : y;
-    }
+template <class V> FN V hypot(V a, V b) {
+  if constexpr (sizeof(a[0]) == 4) {
+    auto p = widen(a), q = widen(b);
+    V y = narrow({sqrt(p.lo * p.lo + q.lo * q.lo), sqrt(p.hi * p.hi + q.hi * q.hi)});
+    return (abs(a) == Limits<float>::INF) | (abs(b) == Limits<float>::INF) ? number<V>(Limits<float>::INF) : y;
+  } else {
+    V m = max(abs(a), abs(b)), one = number<V>(1);
+    V s = m > 1e150 ? number<V>(0x1p-600) : m < 1e-150 ? number<V>(0x1p600) : one;
+    V back = m > 1e150 ? number<V>(0x1p600) : m < 1e-150 ? number<V>(0x1p-600) : one;
+    V p = a * s, q = b * s, y = sqrt(p * p + q * q) * back;
+    return (abs(a) == Limits<double>::INF) | (abs(b) == Limits<double>::INF) ? number<V>(Limits<double>::INF) : y;
   }
-};
+}
+FORMULA(Hypot, Cheap, (V a, V b), hypot(a, b))
 struct Logaddexp : Costly {  // log(exp(a) + exp(b))
   template <class V> FN V operator()(V a, V b) const {
     V y = max_nan(a, b) + log1p_unit(exp(-abs(a - b)));

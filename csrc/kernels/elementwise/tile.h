@@ -78,6 +78,7 @@ template <class F, class Y, class A, class B, class C, int N> constexpr Line BLO
     block_line<F, Y, A, B, C, N>, BLOCK, N, sizeof(Y), {sizeof(A), sizeof(B), sizeof(C)}, F::GRAIN};
 
 [[noreturn]] void not_for(const char* op, DType t);  // DTypeError
+#define FN_RAISES [[noreturn]] int
 
 // ---- from a kernel's arguments to its line -----------------------------------------------------------------------------
 template <class F, class... I> FN void on_floats(const char* op, const View& y, const I&... in) {
@@ -115,6 +116,15 @@ template <class G, class... I> FN void on_integers(const char* op, bool bools, c
     default: break;
   }
   not_for(op, y.dtype);
+}
+// Only the size of an element matters: bits are passed on. The first operand is a flag.
+template <class F, class... I> FN void on_bits(const View& y, const I&... in) {
+  const View* p[] = {&in...};
+  switch (itemsize(y.dtype)) {
+    case 8: return run_line(BLOCK_LINE<F, int64_t, uint8_t, int64_t, int64_t, 3>, y, p);
+    case 4: return run_line(BLOCK_LINE<F, int32_t, uint8_t, int32_t, int32_t, 3>, y, p);
+    default: return run_line(BLOCK_LINE<F, uint8_t, uint8_t, uint8_t, uint8_t, 3>, y, p);
+  }
 }
 template <class F, class A, class... I> FN void to_flags(const View& y, const A& a, const I&... in) {  // any dtype to bool
   const View* p[] = {&a, &in...};

@@ -183,7 +183,7 @@ def _sum_out(x, names, keep, sizes):
     x = permute(x, [names.index(n) for n in kept + gone])
     total = _count(x, range(len(kept), x.ndim))
     x = reshape(x, (*x._shape[: len(kept)], total))
-    return _matmul(x, expand(ones(1, dtype=x.dtype), (total,))), kept
+    return _matmul(x, expand(ones(1, dtype=x.dtype, device=x.device), (total,))), kept
 
 
 def _contract(a, left, b, right, keep, sizes):

@@ -352,12 +352,12 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether `isclose` holds everywhere, as a bool."""
-    return bool(_cpu.numpy(isclose(input, other, rtol, atol, equal_nan), False).all())
+    return bool(_cpu.numpy(isclose(input, other, rtol, atol, equal_nan).cpu(), False).all())
 
 
 def equal(input, other):
     """Whether two tensors have the same shape and elements, as a bool."""
-    return input._shape == other._shape and bool(_cpu.numpy(_cpu.eq(input.detach(), other.detach()), False).all())
+    return input._shape == other._shape and bool(_cpu.numpy(_cpu.eq(input.detach(), other.detach()).cpu(), False).all())
 
 
 # -- exponentials and logarithms ------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ _ITERATIVE = (np.linalg.svd, np.linalg.pinv, np.linalg.eigh)  # LAPACK's iterati
 
 
 def _run(f, *tensors, **options):
+    if any(t.is_cuda for t in tensors):
+        raise NotImplementedError(f"linalg.{f.__name__}: runs on the CPU only; x.cpu() moves a tensor there")
     arrays = [_cpu.numpy(t, False) for t in tensors]
     if f in _ITERATIVE and not all(np.isfinite(a).all() for a in arrays):
         raise LinAlgError(f"linalg.{f.__name__}: The algorithm failed to converge because the input matrix contained non-finite values.")

@@ -154,7 +154,7 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
     if isinstance(repeats, (list, tuple)):
         repeats = np.array(repeats)
     if isinstance(repeats, (Array, np.ndarray)):
-        counts = np.asarray(repeats.detach().numpy() if isinstance(repeats, Array) else repeats)
+        counts = np.asarray(repeats.detach().cpu().numpy() if isinstance(repeats, Array) else repeats)
         if counts.dtype.kind not in "iu":
             raise TypeError("repeats has to be Long or Int tensor")
         if counts.ndim > 1:

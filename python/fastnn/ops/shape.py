@@ -6,6 +6,7 @@ from .. import _cpu, dtypes
 from ..autodiff import op
 from ..creation import zero
 from ..device import device as Device
+from ..device import is_cuda
 from ..errors import ShapeError
 from ..tensor import Tensor, normalize_dim, shape_from
 
@@ -29,6 +30,13 @@ def _to(x, *, dtype):
     return y
 
 
+@op(saves="")
+def _move(x, *, cuda):
+    return _cpu.to_place(x, cuda)
+
+
+_move.partials(lambda g, y, x, cuda: _move(g, cuda=not cuda)).linear()
+
 _to.partials(lambda g, y, x, dtype: to(g, x.dtype)).linear()
 
 
@@ -48,7 +56,7 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
         if isinstance(a, dtypes.dtype):
             dtype = a
         elif isinstance(a, Tensor):
-            dtype = a.dtype
+            dtype, device = a.dtype, a.device
         elif isinstance(a, (bool, dtypes.memory_format)):
             pass  # non_blocking, memory_format
         elif isinstance(a, (Device, str)):
@@ -58,12 +66,13 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
                 device = a
         elif a is not None:
             dtype = dtypes.as_dtype(a)
-    if device is not None:
-        Device(device)
     dtype = input.dtype if dtype is None else dtypes.as_dtype(dtype)
-    if dtype is input.dtype:
+    moves = device is not None and is_cuda(device) != input.is_cuda
+    if dtype is input.dtype and not moves:
         return _clone(input) if copy else input
-    y = _to(input, dtype=dtype)
+    y = _to(input, dtype=dtype) if dtype is not input.dtype else input
+    if moves:
+        y = _move(y, cuda=not input.is_cuda)
     if input._steps is not None:  # argmax(x).float(): messages still name argmax
         y._steps = input._steps
     return y

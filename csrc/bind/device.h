@@ -1,0 +1,32 @@
+// bind/device.h: which device a call runs on. The arrays say it (View::place); all but single numbers must agree.
+#pragma once
+#include <vector>
+
+#include "../core/device.h"
+#include "../kernels/table.h"
+#include "batch.h"
+
+namespace fastnn {
+
+constexpr const char* place_name(Place p) { return p == Place::cpu ? "cpu" : "cuda:0"; }
+
+[[noreturn]] void raise_missing(const char* name);  // NotImplementedError: no CUDA kernel
+[[noreturn]] void raise_mixed(const char* name, const View& a, const View& b);
+
+template <class K> K kernel_at(Place place, K Table::* kernel, const char* name) {
+  if (place == Place::cpu) [[likely]] return active->*kernel;
+  if (K found = gpu->table->*kernel) return found;
+  raise_missing(name);
+}
+
+// Of a call in which at least one array is on the GPU: outputs that nothing has been written to yet follow the inputs there,
+// single numbers are sent along. An error where anything else is on the CPU.
+struct OnDevice {
+  std::vector<Array> sent;  // lives as long as the call
+  bool done = false;        // it was a copy from one device to the other, which has been made
+};
+OnDevice on_device(const char* name, std::vector<Slot>& slots);
+bool travels(const View& to, const View& from);       // does copying go from one device to the other?
+void copy_between(const View& to, const View& from);  // then this does it
+
+}  // namespace fastnn

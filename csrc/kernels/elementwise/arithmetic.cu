@@ -1,0 +1,3 @@
+// arithmetic.cu: the kernels of arithmetic.cpp on a GPU. Formulas and the list of kernels are the same text; tile.cuh turns a formula
+// into a CUDA kernel where tile.h turns it into a loop over vectors.
+#include "arithmetic.cpp"

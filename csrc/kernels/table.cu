@@ -1,0 +1,37 @@
+// kernels/table.cu: the table of the GPU's kernels, and the one thing that its library hands over (core/device.h). A kernel that
+// no .cu file defines has the address 0 here, because it is declared weak: the binding then says that there is none yet.
+#include "../core/cuda/runtime.h"
+#include "../core/device.h"
+#include "table.h"
+
+namespace fastnn::cuda {
+
+#define KERNEL(name, params) __attribute__((weak)) void name params;
+#include "../kernels.def"
+#undef KERNEL
+
+static const Table table = {
+#define KERNEL(name, params) &cuda::name,
+#include "../kernels.def"
+#undef KERNEL
+};
+
+static void synchronize() {
+  runtime::wait();
+  runtime::raise_faults();
+}
+
+#if defined(FN_SHIM)
+namespace shim { void counts(void (*each)(void*, const char*, const int64_t*), void* context); }
+constexpr auto counted = &shim::counts;
+#else
+constexpr void (*counted)(void (*)(void*, const char*, const int64_t*), void*) = nullptr;
+#endif
+
+static const Device device = {KERNELS_SIGNATURE, &table, nullptr, runtime::device_count, runtime::why_none, runtime::describe,
+                              runtime::pool_alloc, runtime::pool_free, runtime::to_device, runtime::to_host, synchronize,
+                              runtime::pool_stats, runtime::pool_trim, counted};
+
+}  // namespace fastnn::cuda
+
+extern "C" __attribute__((visibility("default"))) const fastnn::Device* fastnn_device() { return &fastnn::cuda::device; }

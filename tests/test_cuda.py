@@ -1,0 +1,246 @@
+"""The GPU's kernels, on a GPU or on the host shim (tools/shim.sh builds it; FASTNN_CUDA_LIBRARY names it): every sample of every op
+gives what the CPU gives, in every layout and on every schedule; errors; whole training steps; and what the shim must catch."""
+
+import ctypes
+import os
+
+import numpy as np
+import pytest
+
+import fastnn
+from layouts import as_args
+from samples import families, samples
+
+pytestmark = pytest.mark.skipif(not fastnn.cuda.is_available(), reason="no GPU, and no host shim (tools/shim.sh)")
+SHIM = fastnn.cuda.is_available() and fastnn.cuda.get_device_name() == "host shim"
+SCHEDULES = ["first", "last", "turn", "random"] if SHIM else ["gpu"]
+
+
+def there(x, layout="contiguous"):
+    """A tensor (or a nest of them) on the GPU, in a layout."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(there(v, layout) for v in x)
+    if not isinstance(x, fastnn.Tensor):
+        return x
+    if layout == "transposed" and x.ndim > 1:
+        return x.permute(*reversed(range(x.ndim))).contiguous().cuda().permute(*reversed(range(x.ndim)))
+    if layout == "stepped" and x.ndim > 0:
+        padded = fastnn.zeros(*(2 * s + 1 for s in x.shape), dtype=x.dtype)
+        inner = tuple(slice(1, 2 * s + 1, 2) for s in x.shape)
+        padded[inner] = x
+        return padded.cuda()[inner]
+    if layout == "misaligned" and x.ndim > 0:
+        padded = fastnn.zeros(x.numel() + 1, dtype=x.dtype)
+        padded[1:] = x.reshape(-1)
+        return padded.cuda()[1:].reshape(x.shape)
+    return x.cuda()
+
+
+def here(result):
+    """Every tensor of a result as an ndarray."""
+    if isinstance(result, fastnn.Tensor):
+        return [result.detach().cpu().numpy()]
+    return [a for r in result for a in here(r)] if isinstance(result, (tuple, list)) else []
+
+
+def same(got, expected, rtol, message):
+    assert len(got) == len(expected), message
+    for g, e in zip(got, expected, strict=True):
+        assert g.shape == e.shape and g.dtype == e.dtype, message
+        if g.dtype.kind == "f":
+            scale = np.abs(e[np.isfinite(e)]).max(initial=0.0)
+            np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol * scale, err_msg=str(message))
+        else:
+            np.testing.assert_array_equal(g, e, err_msg=str(message))
+
+
+def run(sample, dtype, move, grad):
+    args = move(as_args(sample.args, dtype))
+    kwargs = {k: move(v) for k, v in sample.kwargs.items()}
+    floats = [a for a in args if isinstance(a, fastnn.Tensor) and a.dtype.is_floating_point] if grad and sample.grad else []
+    for a in floats:
+        a.requires_grad_()
+    result = sample.fn(*args, **kwargs)
+    first = result if isinstance(result, fastnn.Tensor) else result[0]
+    arrays = here(result)
+    if floats and isinstance(first, fastnn.Tensor) and first.requires_grad:
+        grads = fastnn.autograd.grad(first, floats, fastnn.ones_like(first), allow_unused=True)
+        arrays += here([g for g in grads if g is not None])
+    return arrays
+
+
+def compare(family, dtype, layout="contiguous", grad=True):
+    """How many samples ran; one without its kernels says so and is left out."""
+    ran = 0
+    for _, sample in samples(family):
+        with np.errstate(all="ignore"):
+            fastnn.manual_seed(7)
+            expected = run(sample, dtype, lambda x: x, grad)
+            fastnn.manual_seed(7)
+            try:
+                got = run(sample, dtype, lambda x: there(x, layout), grad)
+            except NotImplementedError as e:
+                assert str(e).split(":")[0] not in fastnn.cuda.kernels()
+                continue
+        same(got, expected, max(sample.rtol or 0, 2e-5) if dtype == "float32" else 1e-11, f"{sample} {dtype} {layout}")
+        ran += 1
+    return ran
+
+
+@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kernel_is_the_cpus(family, dtype):
+    compare(family, dtype)
+
+
+@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("layout", ["transposed", "stepped", "misaligned"])
+def test_layouts(family, layout):
+    compare(family, "float32", layout, grad=False)
+
+
+@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("schedule", SCHEDULES[1:])
+def test_schedules(family, schedule, monkeypatch):
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    compare(family, "float32")
+
+
+def test_every_kernel_has_been_launched():
+    before = fastnn._cpu.launches()
+    for family in families():
+        for _, sample in samples(family):
+            try:
+                run(sample, "float32", there, True)
+            except NotImplementedError:
+                pass
+    after = fastnn._cpu.launches()
+    idle = [k for k in fastnn.cuda.kernels() if after[k] == before[k]]
+    later = {"tanh_dx_dy", "var_dx", "logsumexp_dx", "extremum_dx"}  # reached by ops whose other kernels are not there yet
+    assert set(idle) <= later, idle
+
+
+SHAPES = [(), (1,), (31,), (33,), (127,), (1025,), (3, 0, 2), (5, 1, 7), (2, 3, 4, 5, 6), (1, 257), (64, 65)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_elementwise_shapes(shape, rng):
+    x, y = (fastnn.from_numpy(rng.standard_normal(shape)) for _ in range(2))
+    a, b = x.cuda(), y.cuda()
+    same(here([a + b, a.exp(), fastnn.where(a > b, a, b), a * 2 + 1]), here([x + y, x.exp(), fastnn.where(x > y, x, y), x * 2 + 1]), 1e-14, shape)
+    if len(shape) > 1:
+        same(here([a + b[:1], a.T - b.T, a[..., :1] * b]), here([x + y[:1], x.T - y.T, x[..., :1] * y]), 1e-14, shape)
+    z = a.clone()
+    z += b
+    z[...] = z * 2
+    same(here(z), here((x + y) * 2), 1e-14, shape)
+
+
+@pytest.mark.parametrize("source", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("target", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+def test_conversions(source, target, rng):
+    x = fastnn.from_numpy(rng.integers(0, 100, (7, 9))).to(getattr(fastnn, source))
+    same(here(x.cuda().T.to(getattr(fastnn, target))), here(x.T.to(getattr(fastnn, target))), 0, (source, target))
+    assert x.cuda().cpu().dtype is x.dtype
+
+
+def test_devices():
+    x = fastnn.arange(6.0).reshape(2, 3)
+    c = x.to("cuda")
+    assert c.is_cuda and not c.is_cpu and not x.is_cuda and c.device.type == "cuda" and str(c.device) == "cuda:0" and c.get_device() == 0
+    assert c.to("cuda") is c and c.cuda() is c and x.cpu() is x and c.to(x).device == "cpu" and c.cpu().tolist() == x.tolist() == c.tolist()
+    assert c.T.cpu().tolist() == x.T.tolist() and c[:, 1].tolist() == [1, 4] and c[1, 2].item() == 5 and float(c[0, 1]) == 1
+    assert fastnn.zeros(2, device="cuda").is_cuda and fastnn.tensor([1, 2], device="cuda:0").tolist() == [1, 2]
+    assert fastnn.zeros_like(c).is_cuda and fastnn.empty_like(c).is_cuda and fastnn.full((2,), 3.0, device="cuda").tolist() == [3, 3]
+    assert "device='cuda:0'" in repr(c)
+    c[0] = fastnn.tensor([7.0, 8.0, 9.0])  # from the other device, as in PyTorch
+    x[1] = c[0]
+    assert x.tolist() == [[0, 1, 2], [7, 8, 9]]
+    assert fastnn.cuda.memory_allocated() > 0 and fastnn.cuda.device_count() == 1
+    with fastnn.no_grad():
+        net = fastnn.nn.Linear(3, 2).to("cuda")
+    assert all(p.is_cuda and p.is_leaf for p in net.parameters()) and not next(net.cpu().parameters()).is_cuda
+
+
+def test_gradients_cross_devices(rng):
+    x = fastnn.from_numpy(rng.standard_normal(5)).requires_grad_()
+    (x.cuda().exp().cpu() * 2).backward(fastnn.ones(5, dtype=fastnn.float64))
+    assert not x.grad.is_cuda
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(x.detach().numpy()))
+
+
+def test_memory_comes_back():
+    x = fastnn.ones(1000).cuda()
+    before = fastnn.cuda.memory_allocated()
+    for _ in range(5):
+        x.exp()
+    assert fastnn.cuda.memory_allocated() == before
+    with pytest.raises(MemoryError):
+        fastnn._cpu.empty((1 << 45,), fastnn.float32, x)
+    assert x.exp().cpu().shape == (1000,)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda c, h: c + h, RuntimeError, "add.*cuda:0 and cpu"),
+        (lambda c, h: h.add_(c), RuntimeError, "same device"),
+        (lambda c, h: c @ h.T, RuntimeError, "matmul"),
+        (lambda c, h: c.numpy(), TypeError, "Tensor.cpu"),
+        (lambda c, h: np.asarray(c), TypeError, "Tensor.cpu"),
+        (lambda c, h: c.to("cuda:1"), RuntimeError, "cuda:1"),
+        (lambda c, h: c.__dlpack__(), BufferError, "cpu()"),
+        (lambda c, h: c.to(fastnn.uint8) - c.bool() - c.bool().logical_not().sub(c.bool()), RuntimeError, "bool"),
+    ],
+)
+def test_errors(call, error, words):
+    c, h = fastnn.ones(2, 3).cuda(), fastnn.ones(2, 3)
+    with pytest.raises(error, match=words):
+        call(c, h)
+    assert (c + 1).tolist() == [[2, 2, 2], [2, 2, 2]]  # the next call works
+
+
+def test_faults_are_raised_and_forgotten():
+    a, b = fastnn.tensor([6, 7]).cuda(), fastnn.tensor([0, 2]).cuda()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        (a // b).cpu()
+    assert (a // fastnn.tensor([1, 2]).cuda()).tolist() == [6, 3]
+    with pytest.raises(RuntimeError, match="negative"):
+        (a ** fastnn.tensor([-1, 2]).cuda()).cpu()
+    assert (a**2).tolist() == [36, 49]
+
+
+# ---- the shim itself --------------------------------------------------------------------------------------------------------
+
+BROKEN = [
+    (0, "a missing barrier, read forwards", ["first", "turn"]),
+    (1, "a missing barrier, read backwards", ["last"]),
+    (2, "a missing barrier between warps", ["first", "last"]),
+]
+REFUSED = [(3, "not all threads reach"), (4, "not all threads reach"), (5, "nothing is allocated"), (6, "shared tile\\[128\\]"), (7, "barrier")]
+
+
+def broken(which):
+    message = ctypes.create_string_buffer(512)
+    library = ctypes.CDLL(os.environ["FASTNN_CUDA_LIBRARY"])
+    return library.fastnn_shim_broken(which, message, 512), message.value.decode()
+
+
+@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@pytest.mark.parametrize("which, what, schedules", BROKEN)
+def test_shim_shows_missing_barriers(which, what, schedules, monkeypatch):
+    for schedule in schedules:
+        monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+        wrong, message = broken(which)
+        assert wrong > 0, (what, schedule, message)
+
+
+@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@pytest.mark.parametrize("which, words", REFUSED)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_shim_refuses(which, words, schedule, monkeypatch):
+    import re
+
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    wrong, message = broken(which)
+    assert wrong == -1 and re.search(words, message), message
