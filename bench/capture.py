@@ -1,37 +1,246 @@
-"""Training steps recorded once and replayed, beside PyTorch's eager steps. The plain fastnn step is a column too: "eager"."""
+"""Whole training steps with Adam, recorded once and replayed, beside the same steps elsewhere, each at its best.
+
+    eager          fastnn's plain step          torch fused      Adam(fused=True)
+    torch          PyTorch's, default Adam      torch compile    the model compiled (max-autotune), fused Adam
+    numpy          an MLP by hand               jax              the whole step jitted, its buffers donated
+
+`python -m bench.capture` prints the table of docs/capture.md, each case in a process of its own.
+"""
 
 from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
 
-from .board import step_row
 from .board_steps import STEPS
-from .step import train_step
+from .case import Case
+from .pinn import HIDDEN, NU, problem
+from .rivals import compiled, library
+from .run import measure, microseconds
+from .step import numpy_mlp, train_step
+
+RATE = 1e-3
+CASES = ("18e", "18d", "18a", "18b", "19a", "19b", "20a", "20c", "burgers")
+RIVALS = ("eager", "torch", "torch fused", "torch compile", "jax", "numpy")
 
 
-def captured(case, d, rng):
-    """The step of a board case, on its arguments, captured and recorded."""
+def ours(case, d, x, y, capture=True):
     model = case.build(fastnn.nn, F, d)
-    optimizer = getattr(fastnn.optim, case.optimizer)(model.parameters(), **case.options)
-    x, y = (fastnn.from_numpy(a).clone() for a in case.batch(rng, d))
+    optimizer = fastnn.optim.Adam(model.parameters(), lr=RATE)
+    loss, x, y = getattr(F, case.loss), fastnn.from_numpy(x).clone(), fastnn.from_numpy(y).clone()
 
-    @fastnn.capture
     def step(x, y):
-        return train_step(model, getattr(F, case.loss), optimizer, x, y)()
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        return value
 
-    step(x, y), step(x, y)
-    return lambda: step(x, y)
+    run = fastnn.capture(step) if capture else step
+    return lambda: run(x, y)
+
+
+def torch_steps(case, d, x, y, rivals):
+    torch = library("torch")
+    kinds = {"torch": (False, lambda m: m), "torch fused": (True, lambda m: m), "torch compile": (True, lambda m: compiled(torch, m))}
+    steps = {}
+    for name, (fused, wrap) in kinds.items():
+        if torch is None or name not in rivals:
+            continue
+        model = case.build(torch.nn, torch.nn.functional, d)
+        optimizer = torch.optim.Adam(model.parameters(), lr=RATE, **({"fused": True} if fused else {}))
+        steps[name] = train_step(wrap(model), getattr(torch.nn.functional, case.loss), optimizer, torch.from_numpy(x), torch.from_numpy(y))
+    return steps
+
+
+# -- JAX: networks as functions of a list of arrays -------------------------------------------------------------------------
+
+
+def jax_step(parameters, loss, *data):
+    """A call that makes one jitted Adam step of loss(parameters, *data)."""
+    jax = library("jax")
+    np_ = jax.numpy
+
+    def update(p, m, v, t, *data):
+        value, g = jax.value_and_grad(loss)(p, *data)
+        t = t + 1
+        m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
+        v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
+        p = [q - RATE * (a / (1 - 0.9**t)) / (np_.sqrt(b / (1 - 0.999**t)) + 1e-8) for q, a, b in zip(p, m, v, strict=True)]
+        return p, m, v, t, value
+
+    jitted = jax.jit(update, donate_argnums=(0, 1, 2, 3))
+    parameters = [np_.asarray(p) for p in parameters]
+    state = [parameters, [np_.zeros_like(p) for p in parameters], [np_.zeros_like(p) for p in parameters], np_.float32(0)]
+    data = [np_.asarray(a) for a in data]
+
+    def step():
+        *state[:], value = jitted(*state, *data)
+        return value.block_until_ready()
+
+    return step
+
+
+def uniform(rng, *shape, fan=None):
+    return rng.uniform(-1, 1, shape).astype(np.float32) / (fan or shape[0]) ** 0.5
+
+
+def jax_dense(p, x, activation):
+    for i in range(0, len(p), 2):
+        x = x @ p[i] + p[i + 1]
+        x = activation(x) if i + 2 < len(p) else x
+    return x
+
+
+def dense_parameters(rng, sizes):
+    return [a for i, o in zip(sizes, sizes[1:], strict=False) for a in (uniform(rng, i, o), np.zeros(o, np.float32))]
+
+
+def jax_of(case, d, x, y):
+    jax, rng = library("jax"), np.random.default_rng(0)
+    np_, lax = jax.numpy, jax.lax
+
+    def cross_entropy(z, y):
+        return -np_.mean(np_.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1))
+
+    if case.name.startswith("18"):
+        activation = {"ReLU": jax.nn.relu, "Tanh": np_.tanh}[d.activation]
+        measure = cross_entropy if case.loss == "cross_entropy" else lambda z, y: np_.mean((z - y) ** 2)
+        return jax_step(dense_parameters(rng, d.sizes), lambda p, x, y: measure(jax_dense(p, x, activation), y), x, y)
+    if case.name.startswith("19a"):
+        f = d.filters
+        flat = 2 * f * (d.size // 2 - 2) ** 2
+        p = [uniform(rng, f, 1, 3, 3, fan=9), np.zeros(f, np.float32), uniform(rng, 2 * f, f, 3, 3, fan=9 * f), np.zeros(2 * f, np.float32)]
+
+        def cnn(p, x, y):
+            for w, b in ((p[0], p[1]), (p[2], p[3])):
+                x = jax.nn.relu(lax.conv(x, w, (1, 1), "VALID") + b[:, None, None])
+            x = lax.reduce_window(x, -np_.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+            return cross_entropy(jax_dense(p[4:], x.reshape(len(x), -1), jax.nn.relu), y)
+
+        return jax_step(p + dense_parameters(rng, (flat, 128, 10)), cnn, x, y)
+    if case.name.startswith("20a"):
+        n, u = d.inputs, d.units
+        p = [uniform(rng, n, 4 * u, fan=u), uniform(rng, u, 4 * u), np.zeros(4 * u, np.float32), np.zeros(4 * u, np.float32)]
+
+        def lstm(p, x, y):
+            def cell(state, z):
+                h, c = state
+                i, f, g, o = np_.split(z + h @ p[1] + p[3], 4, -1)
+                c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * np_.tanh(g)
+                h = jax.nn.sigmoid(o) * np_.tanh(c)
+                return (h, c), None
+
+            start = np_.zeros((x.shape[1], u))
+            (h, _), _ = lax.scan(cell, (start, start), x @ p[0] + p[2])
+            return cross_entropy(jax_dense(p[4:], h, None), y)
+
+        return jax_step(p + dense_parameters(rng, (u, 10)), lstm, x, y)
+    return None
+
+
+# -- Burgers' equation, 1,000 points ----------------------------------------------------------------------------------------
+
+
+def burgers(rivals, points=1000):
+    equation = problem(points, "float32")
+    parameters = equation.parameters()
+    optimizer = fastnn.optim.Adam(parameters, lr=RATE)
+
+    def step():
+        optimizer.zero_grad()
+        loss = sum(equation.losses(None)[0].values())
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    calls = {"fastnn": fastnn.capture(step), "eager": step}
+    inside, ends, start = (t.x.numpy().copy() for t in equation.terms)
+    target = -np.sin(np.pi * start[:, :1]).astype(np.float32)
+    weights = [p.detach().numpy().copy() for p in parameters]
+    weights = [w.T.copy() if w.ndim == 2 else w for w in weights]
+    if library("torch") is not None and {"torch", "torch fused"} & set(rivals):
+        from .pinn import torch_step
+
+        for name, fused in (("torch", False), ("torch fused", True)):
+            if name in rivals:
+                calls[name] = torch_step(equation, fused)
+    if "jax" in rivals and library("jax") is not None:
+        jax = library("jax")
+        np_ = jax.numpy
+
+        def loss(p, inside, ends, start, target):
+            def u(x):
+                return jax_dense(p, x, np_.tanh)
+
+            def along(f, x, v):
+                return jax.jvp(f, (x,), (np_.broadcast_to(np_.asarray(v, np_.float32), x.shape),))
+
+            value, ux = along(u, inside, (1, 0))
+            _, ut = along(u, inside, (0, 1))
+            _, uxx = along(lambda x: along(u, x, (1, 0))[1], inside, (1, 0))
+            r = ut + value * ux - NU * uxx
+            return np_.mean(r**2) + np_.mean(u(ends) ** 2) + np_.mean((u(start) - target) ** 2)
+
+        calls["jax"] = jax_step(weights, loss, inside, ends, start, target)
+    flops = 2 * 4 * 3 * points * sum(a * b for a, b in zip([2, *HIDDEN], [*HIDDEN, 1], strict=True))
+    return Case("PINN Burgers", "step", "float32", f"{points} points 2-20x8-1", calls.pop("fastnn"), calls, flops=flops)
+
+
+def case_named(key, rivals=RIVALS):
+    if key == "burgers":
+        return burgers(rivals)
+    case = next(c for c in STEPS if c.name.split()[0] == key)
+    d = case.dimensions()
+    x, y = case.batch(np.random.default_rng(0), d)
+    calls = {"eager": ours(case, d, x, y, capture=False)} | torch_steps(case, d, x, y, rivals)
+    if "jax" in rivals and library("jax") is not None:
+        step = jax_of(case, d, x, y)
+        calls |= {"jax": step} if step else {}
+    if "numpy" in rivals and case.name.startswith("18") and case.loss == "cross_entropy":
+        calls["numpy"] = numpy_mlp(x, y, d.sizes, RATE)
+    shape = f"batch {d.batch}" + (f" {d.steps} steps" if hasattr(d, "steps") else "")
+    return Case(case.name.partition(" ")[2], "step", "float32", shape, ours(case, d, x, y), calls, None, case.flops(d))
 
 
 def cases(quick):
-    for case in STEPS:
-        if quick and case.name.startswith("19"):
-            continue
-        d = case.dimensions()
-        row = step_row(case, d, np.random.default_rng(0), ("torch",))
-        row.rivals["eager"] = row.run
-        row.run = captured(case, d, np.random.default_rng(0))
-        yield row
+    for key in CASES[:4] if quick else CASES:
+        yield case_named(key, ("torch", "torch fused", "jax", "numpy"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--case", help="measure this one here and print one line of JSON")
+    parser.add_argument("--rivals", default=",".join(RIVALS))
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--budget", type=float, default=0.5)
+    args = parser.parse_args()
+    if args.case:
+        from .run import limit_threads
+
+        case = case_named(args.case, args.rivals.split(","))
+        limit_threads(fastnn.get_num_threads())
+        seconds = measure({"fastnn": case.run} | case.rivals, args.budget)
+        print(json.dumps({"case": case.case, "shape": case.shape, "seconds": seconds}))
+        return
+    print("| step | fastnn | " + " | ".join(RIVALS) + " |\n|---" * 1 + "|---" * (1 + len(RIVALS)) + "|")
+    for key in args.only.split(","):
+        command = [sys.executable, "-m", __spec__.name, "--case", key, "--rivals", args.rivals, "--budget", str(args.budget)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        row = json.loads(done.stdout.strip().splitlines()[-1])
+        mine = row["seconds"]["fastnn"]
+        cells = [f"{microseconds(s)} {s / mine:.1f}x" if (s := row["seconds"].get(r)) else "-" for r in RIVALS]
+        print(f"| {row['case']}, {row['shape']} | {microseconds(mine)} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,7 +43,7 @@ def problem(points, dtype, seed=0, ends=100, start=100):
     return pinn.Problem(domain, pinn.MLP(2, HIDDEN, dtype=getattr(fastnn, dtype)), terms, seed=seed)
 
 
-def torch_step(ours):
+def torch_step(ours, fused=False):
     """One Adam step in PyTorch on the points and from the weights of our problem."""
     torch = torch_or_none()
     if torch is None:
@@ -56,7 +56,7 @@ def torch_step(ours):
         p.data.copy_(torch.from_numpy(q.detach().numpy().copy()))
     inside, ends, start = (torch.from_numpy(t.x.numpy().copy()) for t in ours.terms)
     target = -torch.sin(math.pi * start[:, :1])
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, **({"fused": True} if fused else {}))
     inside.requires_grad_()
 
     def step():

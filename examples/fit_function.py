@@ -27,11 +27,16 @@ def fit(activation, steps):
     model = nn.Sequential(nn.Linear(1, 32), activation(), nn.Linear(32, 32), activation(), nn.Linear(32, 1))
     optimizer = optim.Adam(model.parameters(), lr=5e-3)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
+
+    @fastnn.capture
+    def step():
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(x), y)
         loss.backward()
         optimizer.step()
+
+    for _ in range(steps):
+        step()
         scheduler.step()
     return model
 

@@ -64,10 +64,15 @@ def batches(x, *rest, shuffle=True):
 def train_judge(x, y, x_test, y_test):
     judge = Judge()
     optimizer = optim.Adam(judge.parameters(), lr=1e-3)
-    for xb, yb in batches(x, y):
+
+    @fastnn.capture
+    def step(xb, yb):
         optimizer.zero_grad()
         F.cross_entropy(judge(xb), yb).backward()
         optimizer.step()
+
+    for xb, yb in batches(x, y):
+        step(xb, yb)
     judge.eval()
     with fastnn.no_grad():
         right = fastnn.cat([judge(xb).argmax(1) == yb for xb, yb in batches(x_test, y_test, shuffle=False)]).float().mean().item()

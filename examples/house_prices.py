@@ -79,12 +79,16 @@ def network(x, y, x_test, epochs, width, decay):
     optimizer = optim.AdamW(model.parameters(), lr=3e-3, weight_decay=decay)
     loader = DataLoader(TensorDataset(inputs, targets), batch_size=128, shuffle=True)
     scheduler = optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * len(loader))
+
+    @fastnn.capture
+    def step(xb, yb):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(xb), yb).backward()
+        optimizer.step()
+
     for _ in range(epochs):
         for xb, yb in loader:
-            optimizer.zero_grad()
-            loss = nn.functional.mse_loss(model(xb), yb)
-            loss.backward()
-            optimizer.step()
+            step(xb, yb)
             scheduler.step()
     with fastnn.no_grad():
         correction = model(fastnn.tensor(x_test, dtype=fastnn.float32)).squeeze(1).numpy()

@@ -30,11 +30,16 @@ def lasso(a, b, penalty, steps):
     m, n = a.shape
     rate = m / np.linalg.norm(a.numpy(), 2) ** 2  # 1 / Lipschitz constant of the gradient
     x = fastnn.zeros(n, dtype=fastnn.float64, requires_grad=True)
-    for _ in range(steps):
+
+    @fastnn.capture
+    def step():
         loss = ((a @ x - b) ** 2).sum() / (2 * m)
         (g,) = fastnn.autograd.grad(loss, x)
         with fastnn.no_grad():
             x.copy_(soft_threshold(x - rate * g, rate * penalty))
+
+    for _ in range(steps):
+        step()
     return x.detach().numpy()
 
 

@@ -26,10 +26,15 @@ def classify(loss, steps):
     x, x_test = (d.data.float().flatten(1) / 16 for d in (train, test))
     model = nn.Linear(64, 10)
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    for _ in range(steps):
+
+    @fastnn.capture
+    def step():
         optimizer.zero_grad()
         loss(model(x), train.targets).backward()
         optimizer.step()
+
+    for _ in range(steps):
+        step()
     with fastnn.no_grad():
         return [(model(a).argmax(1) == d.targets).float().mean().item() for a, d in ((x, train), (x_test, test))]
 
@@ -42,10 +47,15 @@ def line(steps):
     model = nn.Linear(1, 1).double()
     optimizer = optim.SGD(model.parameters(), lr=0.3)
     xt, yt = fastnn.from_numpy(x), fastnn.from_numpy(y)
-    for _ in range(steps):
+
+    @fastnn.capture
+    def step():
         optimizer.zero_grad()
         F.mse_loss(model(xt), yt).backward()
         optimizer.step()
+
+    for _ in range(steps):
+        step()
     return exact, (model.weight.item(), model.bias.item())
 
 

@@ -48,14 +48,20 @@ def main():
     loader = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     scheduler = optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=args.epochs * len(loader))
+
+    @fastnn.capture
+    def train_step(xb, yb):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(xb), yb)
+        loss.backward()
+        optimizer.step()
+        return loss
+
     start = time.time()
     for epoch in range(args.epochs):
         model.train()
         for step, (xb, yb) in enumerate(loader):
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(xb), yb)
-            loss.backward()
-            optimizer.step()
+            loss = train_step(xb, yb)
             scheduler.step()
             if step % 200 == 0:
                 print(f"epoch {epoch + 1}  step {step:4}/{len(loader)}  loss {loss.item():.4f}  {time.time() - start:5.1f} s", flush=True)

@@ -40,17 +40,22 @@ def main():
     loader = DataLoader(TensorDataset(x, y), batch_size=128, shuffle=True)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     scheduler = optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=args.epochs * len(loader))
+
+    @fastnn.capture
+    def step(xb, yb):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(xb), yb)
+        loss.backward()
+        optimizer.step()
+        return loss
+
     start = time.time()
     for epoch in range(args.epochs):
         model.train()
         total = 0.0
         for xb, yb in loader:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(xb), yb)
-            loss.backward()
-            optimizer.step()
+            total += step(xb, yb).item()
             scheduler.step()
-            total += loss.item()
         print(f"epoch {epoch + 1:2}  loss {total / len(loader):.4f}  {time.time() - start:5.1f} s", flush=True)
     print(f"test accuracy {accuracy(model, x_test, y_test):.2%}")
 

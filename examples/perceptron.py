@@ -39,12 +39,17 @@ def by_gradient(x, y, epochs):
     model = nn.Linear(x.shape[1], 1, bias=False).double()
     nn.init.zeros_(model.weight)
     optimizer = optim.SGD(model.parameters(), lr=1.0)
+
+    @fastnn.capture
+    def step(xi, yi):
+        optimizer.zero_grad()
+        score = yi * model(xi)
+        fastnn.where(score <= 0, -score, 0.0 * score).sum().backward()
+        optimizer.step()
+
     for _ in range(epochs):
         for xi, yi in zip(x, y, strict=True):
-            optimizer.zero_grad()
-            score = yi * model(xi)
-            fastnn.where(score <= 0, -score, 0.0 * score).sum().backward()
-            optimizer.step()
+            step(xi, yi)
     return model.weight[0].detach()
 
 

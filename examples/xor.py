@@ -25,11 +25,17 @@ def train(hidden, seed, steps):
     fastnn.manual_seed(seed)
     model = network(hidden)
     optimizer = optim.Adam(model.parameters(), lr=0.05)
-    for _ in range(steps):
+
+    @fastnn.capture
+    def step():
         optimizer.zero_grad()
         loss = nn.functional.binary_cross_entropy_with_logits(model(X), Y)
         loss.backward()
         optimizer.step()
+        return loss
+
+    for _ in range(steps):
+        loss = step()
     right = ((model(X) > 0).float() == Y).float().mean().item()
     return loss.item(), right
 

@@ -22,7 +22,8 @@ extern PyTypeObject* tensor_type;   // what kernels return: array_type until fas
 extern PyObject* dtype_objects[6];  // fastnn.float32, ...
 void launch_copy(const View& to, const View& from);  // the kernel `copy`, also from one device to the other (device.cpp)
 const char* kernel_name(const int64_t& count);  // whose launches are counted there (cpu.cpp)
-const char* kernel_kind(const int64_t& count);  // kernel, unary, binary or ternary
+const char* kernel_kind(const int64_t& count);    // kernel, unary, binary or ternary
+const char* kernel_params(const int64_t& count);  // as kernels.def has them: "(Out y, In x, double eps)"
 extern int64_t epoch;               // counts in-place changes
 extern thread_local bool grad_mode;
 

@@ -39,6 +39,7 @@ void launch_copy(const View& to, const View& from) {
 }
 const char* kernel_name(const int64_t& count) { return described[&count - launches].name; }
 const char* kernel_kind(const int64_t& count) { return described[&count - launches].kind; }
+const char* kernel_params(const int64_t& count) { return described[&count - launches].params; }
 namespace {
 
 #define KERNEL(name, params)                                                          \

@@ -21,6 +21,7 @@ namespace {
 
 std::unique_ptr<Program> being_recorded;  // `recording` points to it, in the thread that records
 Leaves being_touched;
+std::unique_ptr<py::list> being_followed; // (options, name, element or -1, address of the double that has the value)
 std::string package;                      // the folder of fastnn's Python files, with a slash
 
 void begin() {
@@ -29,9 +30,35 @@ void begin() {
   being_recorded = std::make_unique<Program>();
   recording = being_recorded.get();
   leaves = &being_touched;
+  being_followed = std::make_unique<py::list>();
 }
 
-py::tuple end() {  // -> Program, [(leaf, its gradient before the step)]
+// follow(options, first): numbers that the calls from `first` on take are options of an optimizer, by the name of the kernel's parameter
+// ("momentum", or "beta1" for the first of "betas"): a replay reads them where they are.
+void follow(py::dict options, size_t first) {
+  for (size_t i = first; recording && i < recording->steps.size(); ++i) {
+    Step& step = *recording->steps[i];
+    const char* p = kernel_params(step.count);
+    for (int argument = 0; *p; ++argument) {
+      while (*p == '(' || *p == ' ' || *p == ',') ++p;
+      const char* end = p;
+      while (*end && *end != ',' && *end != ')') ++end;
+      std::string text(p, end), name = text.substr(text.rfind(' ') + 1);
+      p = *end ? end + 1 : end;
+      double* number = step.number(argument);
+      if (!number) continue;
+      int element = -1;
+      if (name == "beta1" || name == "beta2") element = name.back() - '1', name = "betas";
+      if (!options.contains(name)) continue;
+      py::object value = options[name.c_str()];
+      if (element >= 0) value = value[py::int_(element)];
+      if (!PyFloat_CheckExact(value.ptr()) || PyFloat_AS_DOUBLE(value.ptr()) != *number || *number == 0) continue;
+      being_followed->append(py::make_tuple(options, name, element, reinterpret_cast<uintptr_t>(number)));
+    }
+  }
+}
+
+py::tuple end() {  // -> Program, [(leaf, its gradient before the step)], what `follow` has found
   if (!recording) raise_error(ErrorKind::runtime, "capture: no step is being recorded in this thread");
   recording = nullptr;
   leaves = nullptr;
@@ -41,7 +68,7 @@ py::tuple end() {  // -> Program, [(leaf, its gradient before the step)]
     if (array_of(leaf).buffer->arena != being_recorded->arena) touched.append(pair);  // not made within the step
   }
   being_touched.clear();
-  return py::make_tuple(std::move(being_recorded), touched);
+  return py::make_tuple(std::move(being_recorded), touched, *std::exchange(being_followed, nullptr));
 }
 
 bool pointwise(const int64_t& count) {
@@ -136,7 +163,9 @@ void bind_program(py::module_& m) {
   m.def("recording", [] { return recording != nullptr; }, "whether this thread's kernel calls are being recorded");
   m.def("in_vmap", &in_vmap);
   m.def("record_begin", &begin, "from now on, this thread's kernel calls are recorded");
-  m.def("record_end", &end, "-> Program, [(leaf whose gradient was looked at or set, its gradient before)]");
+  m.def("record_end", &end, "-> Program, [(leaf whose gradient was looked at or set, its gradient before)], numbers to follow");
+  m.def("follow", &follow, "follow(options, first): numbers of the calls recorded since are these options' and may change between replays");
+  m.def("recorded_calls", [] { return recording ? int64_t(recording->steps.size()) : -1; }, "how many so far; -1 where nothing is recorded");
   m.def("set_package", [](std::string folder) { package = std::move(folder); }, "whose files are not named as places of kernel calls");
   bind_replay(m);
 }

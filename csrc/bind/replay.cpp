@@ -1,6 +1,6 @@
 // bind/replay.cpp: a recorded step as a Python object: does this call fit it? Then copy the arguments in, replay, hand out copies.
 //
-//    Recorded(program, args, kwargs, result, watched, gradients)
+//    Recorded(program, args, kwargs, result, watched, gradients, options)
 //    recorded(args, kwargs)     the result, or NotImplemented: `why` says what does not fit
 //
 // `args`, `kwargs` and `result` are those of the recorded call; their tensors are the program's own. Watched is what the step's Python
@@ -31,6 +31,18 @@ struct Gradient {
   int64_t references;        // to that memory, all of them ours
 };
 
+// A number of a call that an optimizer's options say, before each replay. From 0 to another or back the step would be another.
+struct Option {
+  py::object options, name;
+  Py_ssize_t element;  // of a tuple, or -1
+  double* number;
+  double now() const {  // 0 where it is no number any more
+    PyObject* v = PyDict_GetItemWithError(options.ptr(), name.ptr());
+    if (v && element >= 0) v = PyTuple_CheckExact(v) && element < PyTuple_GET_SIZE(v) ? PyTuple_GET_ITEM(v, element) : nullptr;
+    return v && PyFloat_CheckExact(v) ? PyFloat_AS_DOUBLE(v) : 0;
+  }
+};
+
 struct State {
   py::object program_object;
   Program* program;
@@ -40,12 +52,13 @@ struct State {
   std::vector<bool> input_written;
   Watched watched;
   std::vector<Gradient> gradients;
+  std::vector<Option> options;
   bool grads_on = grad_mode;
   int64_t table = table_version(), replays = 0;
   std::atomic<unsigned long> replaying{0};  // the thread
   std::string why;
 
-  State(py::object p, PyObject* a, PyObject* k, PyObject* r, py::handle w, py::list touched)
+  State(py::object p, PyObject* a, PyObject* k, PyObject* r, py::handle w, py::list touched, py::list followed)
       : program_object(std::move(p)), program(program_object.cast<Program*>()), args(a), kwargs(k), result(r), watched(w) {
     auto take = [&](PyObject* t) {
       inputs.push_back(held(t));
@@ -76,6 +89,10 @@ struct State {
       }
       gradients.push_back(std::move(g));
     }
+    for (auto item : followed) {
+      auto t = py::reinterpret_borrow<py::tuple>(item);
+      options.push_back({t[0], t[1], t[2].cast<Py_ssize_t>(), reinterpret_cast<double*>(t[3].cast<uintptr_t>())});
+    }
   }
 
   bool misses(const char* because) {
@@ -91,6 +108,8 @@ struct State {
       PyObject* now = reinterpret_cast<PyArray*>(g.leaf.ptr())->grad;
       if ((now != Py_None) != g.was_there || (g.same_one && now != g.after.ptr())) return misses("a gradient");
     }
+    for (const Option& o : options)
+      if (o.now() == 0) return misses("an option of an optimizer");
     return true;
   }
   // Whether somebody has a gradient that the replay would write over.
@@ -135,6 +154,7 @@ struct State {
     PyObject** given = many.empty() ? few : many.data();
     if (!fits(a, k, given)) return Py_NewRef(Py_NotImplemented);
     if (somebody_holds_a_gradient()) return misses("held"), Py_NewRef(Py_NotImplemented);
+    for (const Option& o : options) *o.number = o.now();
     replaying = thread;
     struct Done {
       std::atomic<unsigned long>& r;
@@ -166,6 +186,7 @@ struct State {
     for (const py::object& i : inputs) f(i.ptr());
     watched.each_object(f);
     for (const Gradient& g : gradients) f(g.leaf.ptr()), f(g.after.ptr());
+    for (const Option& o : options) f(o.options.ptr()), f(o.name.ptr());
   }
 };
 
@@ -181,10 +202,12 @@ State& state_of(PyObject* o) {
 }
 
 PyObject* recorded_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
-  PyObject *program, *a, *k, *result, *watched, *gradients;
-  if (!PyArg_ParseTuple(arguments, "OO!O!OOO!", &program, &PyTuple_Type, &a, &PyDict_Type, &k, &result, &watched, &PyList_Type, &gradients)) return nullptr;
+  PyObject *program, *a, *k, *result, *watched, *gradients, *followed;
+  if (!PyArg_ParseTuple(arguments, "OO!O!OOO!O!", &program, &PyTuple_Type, &a, &PyDict_Type, &k, &result, &watched, &PyList_Type, &gradients,
+                        &PyList_Type, &followed))
+    return nullptr;
   return guarded([&]() -> PyObject* {
-    auto state = std::make_unique<State>(held(program), a, k, result, watched, py::reinterpret_borrow<py::list>(gradients));
+    auto state = std::make_unique<State>(held(program), a, k, result, watched, py::reinterpret_borrow<py::list>(gradients), py::reinterpret_borrow<py::list>(followed));
     PyObject* o = type->tp_alloc(type, 0);
     if (o) reinterpret_cast<Recorded*>(o)->state = state.release();
     return o;

@@ -49,6 +49,7 @@ struct Step {
   virtual void run() const = 0;
   virtual void run_rows(int64_t begin, int64_t n, char* scratch, uint32_t in_scratch) const = 0;  // chain.cpp
   virtual void each_view(void (*f)(void*, View&, bool written), void* context) = 0;  // not of optional arrays that are absent
+  virtual double* number(int argument) { (void)argument; return nullptr; }  // null where that one is no double
   virtual void each_name(void (*f)(void*, const Step&), void* context) const { f(context, *this); }
   template <class F> void views(const F& f) {  // f(View&, bool written)
     each_view([](void* c, View& v, bool written) { (*static_cast<const F*>(c))(v, written); }, const_cast<F*>(&f));
@@ -77,6 +78,16 @@ template <class... P> struct Call final : Step {
       };
       kernel(part(std::get<I>(args).get(), I)...);
     }
+  }
+  double* number(int argument) override {
+    double* found = nullptr;
+    int i = 0;
+    std::apply([&](auto&... a) { (number_at(a, i++ == argument, found), ...); }, args);
+    return found;
+  }
+  template <class T> static void number_at(Kept<T>& a, bool here, double*& found) {
+    if constexpr (std::is_same_v<T, double>)
+      if (here) found = &a.value;
   }
   template <class T> static void visit(void (*f)(void*, View&, bool), void* context, T& a) {
     constexpr bool written = std::is_same_v<T, Out> || std::is_same_v<T, PackedOut> || std::is_same_v<T, State> || std::is_same_v<T, Outs>;

@@ -77,12 +77,17 @@ def fit(model, x, y, epochs, rng):
     optimizer = optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-2)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     model.train()
+
+    @fastnn.capture
+    def step(xb, yb):
+        optimizer.zero_grad()
+        F.cross_entropy(model(xb), yb).backward()
+        optimizer.step()
+
     for _ in range(epochs):
         for rows in fastnn.randperm(len(y)).split(10):
             scale = fastnn.tensor(rng.uniform(0.8, 1.25, (len(rows), 1, 1)).astype(np.float32))  # watches are worn differently
-            optimizer.zero_grad()
-            F.cross_entropy(model(x[rows].roll(int(rng.integers(100)), 2) * scale), y[rows]).backward()
-            optimizer.step()
+            step(x[rows].roll(int(rng.integers(100)), 2) * scale, y[rows])
         schedule.step()
 
 

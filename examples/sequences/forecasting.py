@@ -83,12 +83,17 @@ def fit(model, train, held, epochs, rate, batch):
     optimizer = optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     best, kept = np.inf, None
+
+    @fastnn.capture
+    def step(rows):
+        optimizer.zero_grad()
+        F.mse_loss(forecast(model, train[0][rows]), train[1][rows]).backward()
+        optimizer.step()
+
     for _ in range(epochs):
         model.train()
         for rows in fastnn.randperm(len(train[0])).split(batch):
-            optimizer.zero_grad()
-            F.mse_loss(forecast(model, train[0][rows]), train[1][rows]).backward()
-            optimizer.step()
+            step(rows)
         schedule.step()
         if (now := error(model, *held)) < best:
             best, kept = now, {k: v.clone() for k, v in model.state_dict().items()}

@@ -87,12 +87,17 @@ def fit(model, data, epochs, rate, decay, batch=256):
     steps = -(-len(y) // batch)
     optimizer = optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps)
+
+    @fastnn.capture
+    def step(rows):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[rows]), y[rows]).backward()
+        optimizer.step()
+
     for _ in range(epochs):
         model.train()
         for rows in fastnn.randperm(len(y)).split(batch):
-            optimizer.zero_grad()
-            F.cross_entropy(model(x[rows]), y[rows]).backward()
-            optimizer.step()
+            step(rows)
             schedule.step()
 
 

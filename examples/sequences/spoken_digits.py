@@ -78,11 +78,16 @@ def fit(model, x, y, epochs, batch=50, rate=3e-3):
     optimizer = optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * -(-len(y) // batch))
     model.train()
+
+    @fastnn.capture
+    def step(rows):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[rows]), y[rows]).backward()
+        optimizer.step()
+
     for _ in range(epochs):
         for rows in fastnn.randperm(len(y)).split(batch):
-            optimizer.zero_grad()
-            F.cross_entropy(model(x[rows]), y[rows]).backward()
-            optimizer.step()
+            step(rows)
             schedule.step()
 
 

@@ -118,7 +118,7 @@ def _record(fn, modules, args, kwargs):
     try:
         result, modules = _watched(fn, own_args, own_kwargs)
     finally:
-        program, touched = _cpu.record_end()
+        program, touched, options = _cpu.record_end()
     logs, changed = watch.changes()
     result = _map(lambda t: t.detach(), result)
 
@@ -135,7 +135,7 @@ def _record(fn, modules, args, kwargs):
     if changed or found:
         raise NotRecordable(_map(lambda t: t.clone(), result), changed, found[0] if found else None)
     program.plan()
-    recorded = _cpu.Recorded(program, own_args, own_kwargs, result, Watch(fn, modules, logs), touched)
+    recorded = _cpu.Recorded(program, own_args, own_kwargs, result, Watch(fn, modules, logs, options), touched, options)
     return recorded, recorded.first(args, kwargs)
 
 

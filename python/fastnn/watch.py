@@ -52,11 +52,15 @@ def _filled(cell):
 class Watch:
     """Lists of what `_cpu.Recorded` compares: (label, thing, ...).
 
-    logs: identities of lists and dicts that are left out, because the step itself changes them.
+    logs: identities of lists and dicts that are left out, because the step itself changes them. options: (group, name, ...) of numbers that
+    replays read where they are.
     """
 
-    def __init__(self, fn, modules, logs=()):
+    def __init__(self, fn, modules, logs=(), options=()):
         self.logs, self.containers = set(logs), set()
+        self.followed = {}
+        for group, name, *_ in options:
+            self.followed.setdefault(id(group), set()).add(name)
         self.attributes, known = set(), -1
         while len(self.attributes) > known:  # which attributes count is known when all functions have been seen
             known = len(self.attributes)
@@ -155,7 +159,7 @@ class Watch:
         self.dicts.append((label, optimizer.__dict__, ()))
         self.lists.append((f"{label}.param_groups", optimizer.param_groups))
         for group in optimizer.param_groups:
-            moving = MOVING if ours(type(optimizer)) else ()  # somebody else's may read the number
+            moving = MOVING | self.followed.get(id(group), set()) if ours(type(optimizer)) else ()  # somebody else's may read the number
             self.dicts.append((f"{label}'s options", group, moving))
             self.look(f"{label}'s parameters", group["params"], 0)
         self.dicts.append((f"{label}.state", optimizer.state, ()))

@@ -6,7 +6,7 @@ import copy
 from collections import OrderedDict, defaultdict
 from itertools import chain, compress
 
-from .. import dtypes
+from .. import _cpu, dtypes
 from ..autodiff import enable_grad, no_grad
 from ..ops import optimizer as rules
 from ..row_sparse import RowSparse
@@ -180,9 +180,12 @@ class Optimizer:
                 group.write_rate()
                 for p, g in rows:
                     self.update_rows(group, p, g)
+                calls = _cpu.recorded_calls()
                 if len(rows) < len(params):
                     dense = [not isinstance(g, RowSparse) for g in grads]
                     self.update(group, list(compress(params, dense)), list(compress(grads, dense)))
+                if calls >= 0:
+                    _cpu.follow(group, calls)
                 if params:
                     if group["proximal_l1"]:
                         rules.soft_threshold(params, group.rate, float(group["proximal_l1"]))
