@@ -212,3 +212,24 @@ def test_bad_arguments():
     state["state"][0] = {**state["state"][0], "d": fastnn.ones(4)}
     with pytest.raises(ValueError, match=r"has d of shape \[4\] for 5 parameters"):
         o.load_state_dict(state)
+
+
+def test_what_closure_does_to_the_parameters_stays():
+    """Neural style transfer clamps the image in its closure."""
+    results = []
+    for lib in (fastnn, torch):
+        x = lib.tensor([[0.9, 0.2, 0.5], [0.1, 0.7, 0.3]], dtype=lib.float64, requires_grad=True)
+        optimizer = lib.optim.LBFGS([x])
+
+        def closure(lib=lib, x=x, optimizer=optimizer):
+            with lib.no_grad():
+                x.clamp_(0, 1)
+            optimizer.zero_grad()
+            loss = ((x @ x.T - 2) ** 2).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        results.append(x.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-9)

@@ -1,11 +1,12 @@
 """PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py and ops/matrix.py."""
 
-from .errors import named
+from .errors import ShapeError, named
 from .ops import linalg as _linalg
 from .ops import lu as _lu
 from .ops import matrix as _matrix
-from .ops.calculus import vander as _vander
+from .ops.join import cat as _cat
 from .ops.matmul import matmul as _matmul
+from .tensor import ones_like as _ones_like
 
 globals().update({name: named(getattr(module, name)) for module in (_linalg, _lu, _matrix) for name in module.NAMESPACE})
 matmul = named(_matmul)
@@ -13,8 +14,14 @@ matmul = named(_matmul)
 
 @named
 def vander(x, *, N=None):
-    """The powers of x, from 0 upwards, as columns."""
-    return _vander(x, N, True)
+    """The powers of x (..., n), from 0 upwards, as columns: (..., n, N), N = n if not given."""
+    if x.ndim == 0 and N is None:
+        raise ShapeError("linalg.vander: a 0-d tensor needs N")
+    N = x.shape[-1] if N is None else int(N)
+    if N <= 1:
+        raise ShapeError(f"N must be greater than 1, got {N}")
+    powers = x.unsqueeze(-1).expand((*x.shape, N - 1)).cumprod(-1)
+    return _cat([_ones_like(powers[..., :1]), powers], -1)
 
 
 __all__ = [*_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "matmul", "vander"]

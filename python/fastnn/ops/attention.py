@@ -224,6 +224,9 @@ def multi_head_attention_forward(
         q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), in_proj_weight.chunk(3), biases, strict=True))
 
     mask, padding = attn_mask, key_padding_mask
+    for what, m in (("attn_mask", mask), ("key_padding_mask", padding)):
+        if m is not None and m.dtype.name != "bool" and not m._floating:
+            raise AssertionError(f"only bool and floating types of {what} are supported, got {m.dtype.name}")
     if mask is not None:
         wanted = (length, key._shape[0])
         if mask.ndim == 2 and mask._shape != wanted:

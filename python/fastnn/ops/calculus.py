@@ -90,7 +90,7 @@ def _slope(x, coordinates, step, dim, edge_order):
     return movedim(cat([first, inner, last], -1), -1, dim)
 
 
-def gradient(input, *, spacing=1, dim=None, edge_order=1):
+def gradient(input, *, spacing=None, dim=None, edge_order=1):
     """The derivatives of samples along each axis (of dim), as a tuple: central differences, one-sided at the ends.
 
     spacing: the distance of samples, or one for each axis, or their coordinates. edge_order 1 or 2: of the ends.
@@ -99,6 +99,7 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
         raise ShapeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
     dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [normalize_dim(d, input.ndim) for d in dims]
+    spacing = 1 if spacing is None else spacing
     each = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     if len(each) != len(dims):
         raise ShapeError(f"torch.gradient expected spacing to be unspecified, a scalar or it's length to be equal to {len(dims)}, but got {len(each)}")

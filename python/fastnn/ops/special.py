@@ -192,7 +192,7 @@ def gamma_tail(a, x):
     a1, x1 = np.where(safe, a, 1.0), np.where(safe, x, 1.0)
 
     def of(f, v):
-        return f(from_numpy(np.ascontiguousarray(v))).numpy()
+        return f(from_numpy(np.array(v))).numpy()
 
     logx, psi = np.log(x1), of(digamma, a1 + 1)
     t = np.exp(a1 * logx - x1 - of(lgamma, a1 + 1))
@@ -229,7 +229,7 @@ def _gamma_upper(a, x):
         h = h * d * c
         if np.abs(d * c - 1).max(initial=0.0) < 1e-16:
             break
-    log_gamma = lgamma(from_numpy(np.ascontiguousarray(a1))).numpy()
+    log_gamma = lgamma(from_numpy(np.array(a1))).numpy()
     return np.where(use, np.exp(-x1 + a1 * np.log(x1) - log_gamma) * h, 1 - gamma_tail(np.where(use, 1.0, a), np.where(use, 1.0, x))[0])
 
 
@@ -239,7 +239,7 @@ def _arrays(a, x):
 
 def _back(y, a, x):
     wide = max(a.dtype, x.dtype, key=lambda d: d.itemsize)
-    return from_numpy(np.ascontiguousarray(y)).to(wide).reshape(y.shape)
+    return from_numpy(np.array(y)).to(wide).reshape(y.shape)
 
 
 @op(saves="ax")

@@ -109,13 +109,17 @@ class LBFGS(Optimizer):
                     limit = group["max_eval"] - evaluations
                     end, used = strong_wolfe(at, start, t, largest(d), group["tolerance_change"], limit)
                     (t, loss, g, _), evaluations = end, evaluations + used
+                    x = x + t * d
+                    vector_to_parameters(x, params)
                 elif iterations < group["max_iter"]:
                     (t, loss, g, _), evaluations = at(t), evaluations + 1
+                    x = parameters_to_vector(params)  # closure may have changed them too: clamped an image, say
+                else:
+                    x = x + t * d
+                    vector_to_parameters(x, params)
             except BaseException:
                 vector_to_parameters(x, params)
                 raise
-            x = x + t * d
-            vector_to_parameters(x, params)
             state["t"] = t
             done = (
                 evaluations >= group["max_eval"]
