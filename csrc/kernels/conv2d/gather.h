@@ -135,14 +135,13 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
                 const int64_t m0 = mb.begin(part);
                 T* c = results + (m0 - mb.begin(first_m)) * pitch + image * stretch_max + at;
                 tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + part * a_block, slab + image * b.image + at, slab_offset, c, pitch, add,
-                                                     p.bias && !add ? p.bias + group * p.m + m0 : nullptr);
+                                                     p.bias && !add ? p.bias + group * p.m + m0 : nullptr, {});
               }
           continue;
         }
         for (int64_t at = 0; at < all; at += columns) {
           const int64_t n = least(columns, all - at);
-          pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places,
-                            direct);
+          pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
           Walk w = walk(block, at, n);
           for (int64_t column = 0; w.left;) {
@@ -152,19 +151,23 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             else from[runs] = column, length[runs] = r.length, where[runs++] = place;
             column += r.length;
           }
+          const Walk here = walk(block, at, n);  // read from memory, the next panel is fetched (256 to 64 channels: 10 % faster)
+          const T* next_panel = slab + here.image * b.image + here.row * b.width + here.col + columns;
           const bool straight = runs == 1 && n == columns && p.out_col == 1;
           for (int64_t part = first_m; part < last_m; ++part) {
             const int64_t m0 = mb.begin(part), rows = mb.size(part);
             const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
-            Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV);
+            const int64_t line = part - first_m;  // of the next panel's in memory: as many tiles fetch one each
+            Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV, direct && line < NV);
+            const Ahead<T> ahead = {next_panel + line * L, slab_offset};
             if (straight) {
               T* to = out + m0 * p.out_channel + where[0];
               for (int64_t r = 0; r < rows && k >= 64; ++r)  // results lie in L3 or memory, and end in a line of their own
                 for (int64_t c = 0; c <= columns; c += L) __builtin_prefetch(to + r * p.out_channel + least(c, columns - 1), 1);
-              run_tile(k, a + part * a_block, panel, panel_offset, to, p.out_channel, add, bias);
+              run_tile(k, a + part * a_block, panel, panel_offset, to, p.out_channel, add, bias, ahead);
               continue;
             }
-            run_tile(k, a + part * a_block, panel, panel_offset, results, columns, false, bias);
+            run_tile(k, a + part * a_block, panel, panel_offset, results, columns, false, bias, ahead);
             for (int64_t r = 0; r < rows; ++r)
               for (int64_t j = 0; j < runs; ++j)
                 put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * columns + from[j], length[j], add);

@@ -18,9 +18,15 @@ constexpr int MR_FLAT = 2;
 #endif
 constexpr int NV_WIDE = 4;  // vectors across when all of M fits MR_FLAT rows, else NV
 
-template <class T, int M, int V>
+// What later tiles read from memory, a line for each step of k: it arrives in L2 while this one is computed.
+template <class T> struct Ahead {
+  const T* base = nullptr;
+  const int64_t* offset = nullptr;
+};
+
+template <class T, int M, int V, bool Fetch = false>
 static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T* c, int64_t pitch, bool add,
-                 const T* bias) {
+                 const T* bias, Ahead<T> ahead) {
   vec<T> acc[M][V];
 #pragma GCC unroll 14
   for (int r = 0; r < M; ++r)
@@ -28,6 +34,7 @@ static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T*
     for (int v = 0; v < V; ++v) acc[r][v] = bias ? splat(bias[r]) : vec<T>{};
   for (int64_t i = 0; i < k; ++i, a += M) {
     const T* row = base + offset[i];
+    if constexpr (Fetch) __builtin_prefetch(ahead.base + ahead.offset[i], 0, 2);
     vec<T> b[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) b[v] = load(row + v * lanes<T>);
@@ -45,16 +52,17 @@ static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T*
     }
 }
 
-template <class T> using Tile = void (*)(int64_t, const T*, const T*, const int64_t*, T*, int64_t, bool, const T*);
+template <class T> using Tile = void (*)(int64_t, const T*, const T*, const int64_t*, T*, int64_t, bool, const T*, Ahead<T>);
 
-template <class T, int V, int M> static Tile<T> tile_high(int rows) {
-  if constexpr (M == 1) return tile<T, 1, V>;
-  else return rows == M ? tile<T, M, V> : tile_high<T, V, M - 1>(rows);
+template <class T, int V, int M, bool Fetch = false> static Tile<T> tile_high(int rows) {
+  if constexpr (M == 1) return tile<T, 1, V, Fetch>;
+  else return rows == M ? tile<T, M, V, Fetch> : tile_high<T, V, M - 1, Fetch>(rows);
 }
-template <class T> static Tile<T> tile_of(int rows, int vectors) {
+template <class T> static Tile<T> tile_of(int rows, int vectors, bool fetch = false) {
   return vectors == 1    ? tile_high<T, 1, MR>(rows)
-         : vectors == NV ? tile_high<T, NV, MR>(rows)
-                         : tile_high<T, NV_WIDE, MR_FLAT>(rows);
+         : vectors != NV ? tile_high<T, NV_WIDE, MR_FLAT>(rows)
+         : fetch         ? tile_high<T, NV, MR, true>(rows)
+                         : tile_high<T, NV, MR>(rows);
 }
 
 // Rows of M are cut evenly: 64 is 13 13 13 13 12, never 14 14 14 14 8.

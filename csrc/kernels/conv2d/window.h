@@ -227,16 +227,12 @@ struct Piece {  // at most a vector of neighbouring positions: from the slab to 
   int64_t from, to, length;
 };
 
-// `far`: the source lies beyond L2, in short pieces that no hardware prefetcher follows: the next panel is fetched meanwhile.
 template <class T, int P>
-FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Piece* piece, bool far) {
+FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Piece* piece) {
   for (int64_t i = 0; i < k; ++i, panel += pitch) {
     const T* tap = slab + offset[i];
 #pragma GCC unroll 8
-    for (int j = 0; j < P; ++j) {
-      store(panel + piece[j].to, load(tap + piece[j].from));
-      if (far) __builtin_prefetch(tap + piece[j].from + pitch, 0, 2);
-    }
+    for (int j = 0; j < P; ++j) store(panel + piece[j].to, load(tap + piece[j].from));
   }
 }
 
@@ -245,7 +241,7 @@ FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offse
 // reading must stop.
 template <class T>
 static void pack_positions(T* panel, int64_t pitch, const T* slab, const T* end, const int64_t* offset, int64_t k,
-                           const Blocks& b, const Block& block, int64_t at, int64_t n, Piece* piece, bool far) {
+                           const Blocks& b, const Block& block, int64_t at, int64_t n, Piece* piece) {
   constexpr int L = lanes<T>;
   int64_t pieces = 0, reach = 0;
   Block rows = block;
@@ -264,12 +260,12 @@ static void pack_positions(T* panel, int64_t pitch, const T* slab, const T* end,
     return;
   }
   switch (pieces) {
-    case 1: return pack_pieces<T, 1>(panel, pitch, slab, offset, k, piece, far);
-    case 2: return pack_pieces<T, 2>(panel, pitch, slab, offset, k, piece, far);
-    case 3: return pack_pieces<T, 3>(panel, pitch, slab, offset, k, piece, far);
-    case 4: return pack_pieces<T, 4>(panel, pitch, slab, offset, k, piece, far);
-    case 5: return pack_pieces<T, 5>(panel, pitch, slab, offset, k, piece, far);
-    case 6: return pack_pieces<T, 6>(panel, pitch, slab, offset, k, piece, far);
+    case 1: return pack_pieces<T, 1>(panel, pitch, slab, offset, k, piece);
+    case 2: return pack_pieces<T, 2>(panel, pitch, slab, offset, k, piece);
+    case 3: return pack_pieces<T, 3>(panel, pitch, slab, offset, k, piece);
+    case 4: return pack_pieces<T, 4>(panel, pitch, slab, offset, k, piece);
+    case 5: return pack_pieces<T, 5>(panel, pitch, slab, offset, k, piece);
+    case 6: return pack_pieces<T, 6>(panel, pitch, slab, offset, k, piece);
   }
   for (int64_t i = 0; i < k; ++i, panel += pitch) {
     const T* tap = slab + offset[i];
