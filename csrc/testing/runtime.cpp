@@ -45,9 +45,10 @@ void mark(const char* p, size_t bytes, bool mine) {
 bool inside(const void* address, size_t bytes) {
   const size_t offset = size_t(static_cast<const char*>(address) - device);
   if (offset >= RANGE - 16) return false;
-  for (size_t i = 0; i < bytes; i += UNIT) {
-    const size_t at = offset + i, n = bytes - i < UNIT ? bytes - i : UNIT;
-    if (at % UNIT + n > allocated[at / UNIT]) return false;
+  for (size_t at = offset, end = offset + bytes; at < end;) {
+    const size_t unit = at / UNIT, until = (unit + 1) * UNIT < end ? (unit + 1) * UNIT : end;
+    if (until - unit * UNIT > allocated[unit]) return false;
+    at = until;
   }
   return true;
 }
@@ -55,9 +56,9 @@ char* bytes_of(const void* p) { return memory + (static_cast<const char*>(p) - d
 
 }  // namespace
 
-void* shim::reach(const void* address, size_t bytes) {
+void* shim::reach(const void* address, size_t bytes, size_t alignment) {
   if (!device || !inside(address, bytes)) outside_global(address, bytes);
-  if (reinterpret_cast<uintptr_t>(address) % bytes) raise_error(ErrorKind::runtime, "shim: %d bytes at %p: not aligned", int(bytes), address);
+  if (reinterpret_cast<uintptr_t>(address) % alignment) raise_error(ErrorKind::runtime, "shim: %d bytes at %p: not aligned", int(bytes), address);
   if (counting) count_access(now->number, __builtin_return_address(0), address, bytes, false);
   return bytes_of(address);
 }

@@ -47,7 +47,7 @@ template <class F> void run(const char* name, dim3 blocks, dim3 threads, const F
   run_grid(name, blocks, threads, [](const void* context) { (*static_cast<const F*>(context))(); }, &f);
 }
 
-void* reach(const void* device_address, size_t bytes);  // where it really lies; an error if nothing was allocated there
+void* reach(const void* device_address, size_t bytes, size_t alignment);  // where it really lies; an error if nothing was allocated there
 void reach_shared(const void* address, size_t bytes);   // counts it
 [[noreturn]] void outside_shared(const char* name, int64_t i, int64_t n);
 bool enter_shared(int64_t& block);  // true for the first thread of a block that comes by
@@ -98,7 +98,7 @@ template <class T> class global {
   explicit global(T* p) : p(p) {}
   template <class U> requires(__is_same(const U, T)) global(global<U> g) : p(g.address()) {}
   T* address() const { return p; }
-  __forceinline__ T& operator[](int64_t i) const { return *static_cast<T*>(shim::reach(p + i, sizeof(T))); }
+  __forceinline__ T& operator[](int64_t i) const { return *static_cast<T*>(shim::reach(p + i, sizeof(T), alignof(T))); }
   T& operator*() const { return (*this)[0]; }
   global operator+(int64_t i) const { return global(p + i); }
   global operator-(int64_t i) const { return global(p - i); }

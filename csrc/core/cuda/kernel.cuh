@@ -17,7 +17,7 @@
 
 namespace fastnn::cuda {
 template <class T> using global = T*;
-#define SHARED(T, name, n) __shared__ T name[n]
+#define SHARED(T, name, n) __shared__ __align__(16) T name[n]
 // Another type over the same memory: float4 for 16 bytes at once. The address must be a multiple of its size.
 template <class To, class From> FN To* view_as(From* p) { return reinterpret_cast<To*>(p); }
 FN bool aligned(const void* p, int bytes) { return reinterpret_cast<uintptr_t>(p) % unsigned(bytes) == 0; }
@@ -29,6 +29,7 @@ FN bool aligned(const void* p, int bytes) { return reinterpret_cast<uintptr_t>(p
 namespace fastnn::cuda {
 
 constexpr int WARP = 32;
+constexpr int64_t BUSY = 132;          // blocks that occupy a GPU (an H200's multiprocessors); shapes are cut by it, so it is fixed
 constexpr unsigned ALL = 0xffffffffu;  // lanes of a warp
 
 FN int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -68,7 +69,7 @@ void launch(const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, t
 }
 
 // Blocks for n items of `each` a block, at most as many as keep the GPU busy: kernels loop over the rest (a grid's x is 31 bits).
-inline unsigned blocks_for(int64_t n, int64_t each, int64_t most = 132 * 16) {
+inline unsigned blocks_for(int64_t n, int64_t each, int64_t most = BUSY * 16) {
   int64_t b = ceil_div(n, each);
   return unsigned(b < most ? b : most);
 }

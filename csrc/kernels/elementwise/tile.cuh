@@ -4,11 +4,11 @@
 //
 //    all contiguous, or one number    element i is at i; four elements a thread, `threads` apart, so that each warp reads 128
 //                                     contiguous bytes at a time and four loads are under way before the first is used
-//    any other strides                axes are merged on the host; a thread finds its coordinates by dividing. A division is some
-//                                     20 instructions: a multiplication by a reciprocal found on the host takes its place
+//    any other strides                axes are merged on the host; a thread finds its coordinates by dividing
+//                                     (core/cuda/loops.cuh)
 //    one number on the host           travels among the arguments of the launch
 //
-//    cost    (inputs + 1) x bytes over the bandwidth of memory. Read on: pointwise.cuh for merging.
+//    cost    (inputs + 1) x bytes over the bandwidth of memory. Read on: pointwise.cuh, ../../core/cuda/loops.cuh.
 #pragma once
 #include "../../core/cuda/scalar.h"
 #include "pointwise.cuh"
@@ -45,7 +45,7 @@ template <class F, class Y, class A, class B, class C, int N> __global__ void po
       const int64_t i = first + int64_t(k) * blockDim.x;
       if (i >= p.n) break;
       int64_t at[1 + MAX_OPERANDS] = {i, i, i, i};
-      if (!p.flat) p.find(i, at, N);
+      if (!p.flat) p.loops.find(i, at);
       else
         for (int j = 0; j < N; ++j)
           if (!p.in[j].step) at[1 + j] = 0;
