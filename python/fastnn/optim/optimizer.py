@@ -208,9 +208,9 @@ class Optimizer:
     def counts(self, params, name="step", start=0.0):
         """The list of 0-d float64 state tensors `name` of params, made where absent."""
         states = [self.state[p] for p in params]
-        for state in states:
+        for p, state in zip(params, states, strict=True):
             if name not in state:
-                state[name] = tensor(start, dtype=dtypes.float64)
+                state[name] = tensor(start, dtype=dtypes.float64, device=p.device if p.is_cuda else None)
         return [state[name] for state in states]
 
     # ---- state dict -------------------------------------------------------------------------------------------------
