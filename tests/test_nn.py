@@ -590,3 +590,64 @@ def test_training_equals_torch_for_100_steps(rng):
         assert abs(mine.item() - other.item()) <= 1e-9
     for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), atol=1e-9, err_msg=name)
+
+
+def test_what_is_replaced_keeps_its_place():
+    """model[0] = layer, model.fc = layer: order decides what a Sequential computes, and how a state dict reads."""
+    s = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    s[0] = nn.Linear(2, 3, bias=False)
+    assert [type(m).__name__ for m in s] == ["Linear", "ReLU", "Linear"] and list(s.state_dict()) == ["0.weight", "2.weight", "2.bias"]
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(1, 1), nn.Linear(1, 1)
+            self.w, self.v = nn.Parameter(fastnn.ones(1)), nn.Parameter(fastnn.ones(1))
+            self.register_buffer("p", fastnn.ones(1))
+            self.register_buffer("q", fastnn.ones(1))
+
+    m = Two()
+    before = list(m.state_dict())
+    m.a, m.w, m.p = nn.Linear(1, 1), nn.Parameter(fastnn.zeros(1)), fastnn.zeros(1)
+    assert list(m.state_dict()) == before
+    m.b = nn.Parameter(fastnn.ones(1))  # of another kind: it moves
+    assert [n for n, _ in m.named_children()] == ["a"] and [n for n, _ in m.named_parameters()] == ["w", "v", "b", "a.weight", "a.bias"]
+
+
+def test_training_mode_goes_through_the_children():
+    class Frozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+
+        def train(self, mode=True):
+            super().train(mode)
+            self.norm.eval()
+            return self
+
+    m = nn.Sequential(Frozen(), nn.Dropout())
+    m.train()
+    assert m[1].training and m[0].training and not m[0].norm.training
+
+
+def test_state_dict_hooks():
+    m, seen = nn.Sequential(nn.Linear(1, 1)), []
+    m[0].register_load_state_dict_pre_hook(lambda module, state, prefix, *rest: state.__setitem__(prefix + "bias", state.pop(prefix + "old")))
+    m.register_load_state_dict_post_hook(lambda module, keys: seen.append(keys.missing_keys))
+    m.register_state_dict_post_hook(lambda module, state, prefix, meta: state.pop(prefix + "0.weight"))
+    given = {"0.weight": fastnn.ones(1, 1), "0.old": fastnn.ones(1)}
+    m.load_state_dict(given)
+    assert list(given) == ["0.weight", "0.old"] and m[0].bias.item() == 1 and seen == [[]] and list(m.state_dict()) == ["0.bias"]
+
+
+def test_adaptive_softmax_equals_torch():
+    torch = pytest.importorskip("torch")
+    ours, theirs = (lib.nn.AdaptiveLogSoftmaxWithLoss(6, 12, [3, 7], div_value=2.0, head_bias=True) for lib in (fastnn, torch))
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    x, y = np.random.default_rng(0).standard_normal((5, 6)).astype("f4"), np.array([0, 2, 5, 11, 7])
+    a, b = ours(fastnn.from_numpy(x), fastnn.from_numpy(y)), theirs(torch.from_numpy(x), torch.from_numpy(y))
+    np.testing.assert_allclose(a.output.detach().numpy(), b.output.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(ours.log_prob(fastnn.from_numpy(x)).detach().numpy(), theirs.log_prob(torch.from_numpy(x)).detach().numpy(), rtol=1e-4)
+    a.loss.backward()
+    with pytest.raises(RuntimeError, match="Target values should be in"):
+        ours(fastnn.from_numpy(x), fastnn.tensor([0, 0, 0, 0, 12]))

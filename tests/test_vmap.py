@@ -11,7 +11,7 @@ EXAMPLES = 3
 # what an example's values decide: shapes of results, or a check in Python
 DATA_DEPENDENT = {
     "argwhere", "embedding", "masked_select", "nonzero", "unique", "repeat_interleave", "masked_scatter", "one_hot", "tensor_split",
-    "allclose", "equal", "bucketize", "gaussian_nll_loss", "normal", "where", "getitem", "setitem",
+    "allclose", "equal", "bucketize", "gaussian_nll_loss", "normal", "where", "getitem", "setitem", "gamma quantile",
 }  # fmt: skip
 
 

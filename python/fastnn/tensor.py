@@ -44,6 +44,16 @@ class Size(tuple):
             n *= s
         return n
 
+    def __getitem__(self, index):
+        part = tuple.__getitem__(self, index)
+        return Size(part) if type(part) is tuple else part
+
+    def __add__(self, other):
+        return Size(tuple(self) + tuple(other))
+
+    def __radd__(self, other):
+        return Size(tuple(other) + tuple(self))
+
     def __repr__(self):
         return f"fastnn.Size({list(self)})"
 
@@ -373,6 +383,12 @@ class Tensor(_cpu.Array):
 
     def type_as(self, other):
         return self.to(other.dtype)
+
+    def new(self, *args):
+        """An uninitialised tensor of this dtype and of the sizes given, or a tensor of the data given. The older new_empty and new_tensor."""
+        if len(args) == 1 and not isinstance(args[0], (int, Size)):
+            return tensor(args[0], dtype=self.dtype)
+        return empty(*args, dtype=self.dtype) if args else empty(0, dtype=self.dtype)
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
         return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)

@@ -202,15 +202,23 @@ class _ParameterHolder(Module):
             raise TypeError(f"{type(self).__name__} holds parameters, got {type(value).__name__}")
         self._parameters[name] = value
 
+    @staticmethod
+    def _kind(p):
+        return p.type()
+
     def extra_repr(self):
         return "\n".join(
-            f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+            f"  ({name}): Parameter containing: [{self._kind(p)} of size {'x'.join(map(str, p.shape))}]"
             for name, p in self._parameters.items()
         )
 
 
 class ParameterList(_ParameterHolder):
     """A list of parameters."""
+
+    @staticmethod
+    def _kind(p):
+        return p.dtype
 
     def _name(self, index):
         index, size = operator.index(index), len(self)

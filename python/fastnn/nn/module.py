@@ -82,13 +82,13 @@ class Module(StateDict):
                 raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
             return object.__setattr__(self, name, value)
         if isinstance(value, Parameter):
-            self._forget(name)
+            self._forget(name, "_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._forget(name)
+            self._forget(name, "_modules")
             self._modules[name] = value
         elif isinstance(value, Buffer):
-            self._forget(name)
+            self._forget(name, "_buffers")
             self.register_buffer(name, value, value.persistent)
         else:
             for kind, what, allowed in (
@@ -117,10 +117,12 @@ class Module(StateDict):
     def __dir__(self):
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
 
-    def _forget(self, name):
+    def _forget(self, name, kind):
+        """Makes way for a `kind` of this name. One that has been there before keeps its place among the others."""
         self.__dict__.pop(name, None)
-        for kind in ("_parameters", "_buffers", "_modules"):
-            self.__dict__[kind].pop(name, None)
+        for other in ("_parameters", "_buffers", "_modules"):
+            if other != kind:
+                self.__dict__[other].pop(name, None)
         self._non_persistent.discard(name)
 
     def _check_name(self, what, name, entries):

@@ -11,6 +11,7 @@ from ..errors import DTypeError
 from ..results import result_type
 from ..tensor import Tensor, as_tensor, from_numpy, ones_like, zeros_like
 from .elementwise import where
+from .linalg import _of_examples
 
 
 def nextafter(input, other):
@@ -19,7 +20,13 @@ def nextafter(input, other):
     return from_numpy(np.asarray(np.nextafter(a, b)))
 
 
+@_of_examples
+def _exponent(x):
+    return from_numpy(np.asarray(np.frexp(x.detach().numpy())[1], np.int32))
+
+
 @op(saves="exponent")
+@_of_examples
 def _mantissa(x, exponent):
     return from_numpy(np.asarray(np.ldexp(x.detach().numpy(), -exponent.numpy())))
 
@@ -32,7 +39,7 @@ def frexp(input):
     """(mantissa in [1/2, 1), exponent, int32) with input = mantissa · 2^exponent."""
     if not input._floating:
         raise DTypeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype.name}")
-    exponent = from_numpy(np.asarray(np.frexp(input.detach().numpy())[1], np.int32))
+    exponent = _exponent(input.detach())
     return frexp_result(_mantissa(input, exponent), exponent)
 
 

@@ -17,7 +17,6 @@ from ..results import result_type
 from ..tensor import Tensor, from_numpy, zeros
 from .diagonal import diagonal as _diagonal
 from .diagonal import eye, tril, triu
-from .index import _getitem
 from .join import cat
 from .linalg import LinAlgError, _matrix, _of_examples, cholesky, inv, solve, solve_triangular, svd
 from .reduce import mean
@@ -52,13 +51,22 @@ def _order(pivots, m):
     return order.reshape((*pivots.shape[:-1], m))
 
 
+@_of_examples
+def _pivoting(a):
+    """(order of rows, pivots) of matrices, int64."""
+    pivots = _pivots(a.detach().numpy())[1]
+    return from_numpy(_order(pivots, a._shape[-2])), from_numpy(pivots)
+
+
+@_of_examples
+def _order_of(pivots, *, m):
+    """The order of m rows that pivots, as LAPACK counts them, bring about."""
+    return from_numpy(_order(pivots.numpy().astype(np.int64) - 1, m))
+
+
 def _permuted(a, order):
     """Rows of matrices in this order."""
-    if a.ndim == 2:
-        return _getitem(a, from_numpy(order), axes=(0,), at=0, wrap=0)
-    n = a._shape[-1]
-    index = from_numpy(np.ascontiguousarray(np.broadcast_to(order[..., None], a._shape)))
-    return a.gather(-2, index) if n else a
+    return a.gather(-2, order.unsqueeze(-1).expand(a._shape))
 
 
 @op(saves="y")
@@ -94,18 +102,18 @@ _lu_square.partials(_lu_dx).tangents(_lu_tangent)
 
 
 def _packed(A):
-    """(packed L\\U with its derivative, pivots)"""
+    """(packed L\\U with its derivative, order of rows, pivots)"""
     m, n = A._shape[-2:]
     k = min(m, n)
-    pivots = _pivots(A.detach().numpy())[1]
-    b = _permuted(A, _order(pivots, m))
+    order, pivots = _pivoting(A.detach())
+    b = _permuted(A, order)
     y = _lu_square(b[..., :k, :k])
     lower, upper = _parts(y)
     if m > n:
         y = cat([y, solve(upper, b[..., k:, :], left=False)], -2)
     elif n > m:
         y = cat([y, solve(lower, b[..., k:])], -1)
-    return y, pivots
+    return y, order, pivots
 
 
 def _triangles(y):
@@ -115,9 +123,9 @@ def _triangles(y):
     return tril(y[..., :k], -1) + eye(m, k, dtype=y.dtype), triu(y[..., :k, :])
 
 
-def _permutation(pivots, m, dtype):
+def _permutation(order, dtype):
     """P with A = P L U."""
-    return eye(m, dtype=dtype)[from_numpy(_order(pivots, m))].mT
+    return eye(order._shape[-1], dtype=dtype)[order].mT
 
 
 lu_result = result_type("linalg_lu", "P L U")
@@ -127,9 +135,9 @@ lu_factor_ex_result = result_type("linalg_lu_factor_ex", "LU pivots info")
 
 def lu(A, *, pivot=True):
     """(P, L, U) with A = P L U: a permutation, a lower triangle with ones on its diagonal, an upper triangle. A is (..., m, n)."""
-    y, pivots = _packed(_matrix(A, "lu")) if pivot else (_lu_square(_matrix(A, "lu", True)), None)
+    y, order, _ = _packed(_matrix(A, "lu")) if pivot else (_lu_square(_matrix(A, "lu", True)), None, None)
     lower, upper = _triangles(y)
-    p = from_numpy(np.empty(0, A.dtype.numpy)) if pivots is None else _permutation(pivots, A._shape[-2], A.dtype)
+    p = from_numpy(np.empty(0, A.dtype.numpy)) if order is None else _permutation(order, A.dtype)
     return lu_result(p, lower, upper)
 
 
@@ -137,8 +145,8 @@ def lu_factor(A, *, pivot=True):
     """(LU, pivots): both triangles in one matrix, and as LAPACK counts them, from 1, the rows that changed places."""
     if not pivot:
         raise NotImplementedError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
-    y, pivots = _packed(_matrix(A, "lu_factor"))
-    return lu_factor_result(y, from_numpy((pivots + 1).astype(np.int32)))
+    y, _, pivots = _packed(_matrix(A, "lu_factor"))
+    return lu_factor_result(y, (pivots + 1).to("int32"))
 
 
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
@@ -154,7 +162,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) from what `lu_factor` gives."""
     lower, upper = _triangles(LU_data) if unpack_data else (None, None)
-    p = _permutation(LU_pivots.numpy().astype(np.int64) - 1, LU_data._shape[-2], LU_data.dtype) if unpack_pivots else None
+    p = _permutation(_order_of(LU_pivots, m=LU_data._shape[-2]), LU_data.dtype) if unpack_pivots else None
     return p, lower, upper
 
 

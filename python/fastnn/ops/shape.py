@@ -8,7 +8,7 @@ from ..creation import zero
 from ..device import device as Device
 from ..device import is_cuda
 from ..errors import ShapeError
-from ..tensor import Tensor, normalize_dim, shape_from
+from ..tensor import Size, Tensor, normalize_dim, shape_from
 
 # -- copies -----------------------------------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def broadcast_shapes(*shapes):
         if len(sizes) > 1:
             raise ShapeError(f"Shape mismatch: objects cannot be broadcast to a single shape: {', '.join(str(tuple(s)) for s in shapes)}")
         out.append(sizes.pop() if sizes else 1)
-    return tuple(reversed(out))
+    return Size(reversed(out))
 
 
 # -- reshape ----------------------------------------------------------------------------------------------------------------

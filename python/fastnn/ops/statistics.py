@@ -32,14 +32,17 @@ def _running(input, dim, ufunc):
     return gather(input, dim, index), index
 
 
+cummax_result, cummin_result = result_type("cummax", "values indices"), result_type("cummin", "values indices")
+
+
 def cummax(input, dim):
     """(values, indices) of the largest so far along dim; the last of equals, and NaN from its first place on."""
-    return _running(input, dim, np.maximum)
+    return cummax_result(*_running(input, dim, np.maximum))
 
 
 def cummin(input, dim):
     """(values, indices) of the smallest so far along dim; the last of equals, and NaN from its first place on."""
-    return _running(input, dim, np.minimum)
+    return cummin_result(*_running(input, dim, np.minimum))
 
 
 _MODES = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -98,11 +101,14 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     return _quantile(input, q, dim, keepdim, interpolation, "nanquantile", True)
 
 
+nanmedian_result = result_type("nanmedian", "values indices")
+
+
 def nanmedian(input, dim=None, keepdim=False):
     """The median (the lower of two) of what is not NaN: of all elements, or (values, indices) along dim."""
     if dim is None or not input.ndim:
         values = nanmedian(reshape(input, (-1,)), 0)[0]
-        return values if dim is None else (values, zeros((), dtype="int64"))
+        return values if dim is None else nanmedian_result(values, zeros((), dtype="int64"))
     dim = normalize_dim(dim, input.ndim)
     x = input.detach().numpy()
     if not x.shape[dim]:
@@ -111,13 +117,16 @@ def nanmedian(input, dim=None, keepdim=False):
     rank = np.maximum((x == x).sum(dim, keepdims=True) - 1, 0) // 2
     index = from_numpy(np.take_along_axis(order, rank, dim))
     values = gather(input, dim, index)
-    return (values, index) if keepdim else (squeeze(values, dim), squeeze(index, dim))
+    return nanmedian_result(values, index) if keepdim else nanmedian_result(squeeze(values, dim), squeeze(index, dim))
+
+
+mode_result = result_type("mode", "values indices")
 
 
 def mode(input, dim=-1, keepdim=False):
     """(values, indices): the most frequent value along dim (the smallest of several) and its last place."""
     if not input.ndim:
-        return input.clone(), zeros((), dtype="int64")
+        return mode_result(input.clone(), zeros((), dtype="int64"))
     dim = normalize_dim(dim, input.ndim)
     x = np.moveaxis(input.detach().numpy(), dim, -1)
     if not x.shape[-1]:
@@ -130,7 +139,7 @@ def mode(input, dim=-1, keepdim=False):
     best = run.argmax(-1)[..., None]
     index = from_numpy(np.ascontiguousarray(np.moveaxis(np.take_along_axis(order, best, -1), -1, dim)))
     values = gather(input, dim, index)
-    return (values, index) if keepdim else (squeeze(values, dim), squeeze(index, dim))
+    return mode_result(values, index) if keepdim else mode_result(squeeze(values, dim), squeeze(index, dim))
 
 
 def bincount(input, weights=None, minlength=0):

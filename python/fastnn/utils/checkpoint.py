@@ -95,3 +95,21 @@ def checkpoint(function, *args, use_reentrant=False, preserve_rng_state=True, **
     if isinstance(result, Array):
         return pieces[id(result)]
     return type(result)(pieces.get(id(t), t) for t in result)
+
+
+def checkpoint_sequential(functions, segments, input, use_reentrant=False, **kwargs):
+    """The functions (a Sequential, or a list) one after another, in `segments` checkpoints of about equal numbers; the last is run plainly."""
+    functions = list(functions.children() if hasattr(functions, "children") else functions)
+    size = len(functions) // segments
+
+    def run(part):
+        def f(x):
+            for function in part:
+                x = function(x)
+            return x
+
+        return f
+
+    for i in range(segments - 1):
+        input = checkpoint(run(functions[i * size : (i + 1) * size]), input, use_reentrant=use_reentrant, **kwargs)
+    return run(functions[(segments - 1) * size :])(input)
