@@ -28,7 +28,7 @@ inline bool same(PyObject* a, PyObject* b) {
 }
 
 inline bool same_view(const View& a, const View& b) {
-  return a.ndim == b.ndim && a.dtype == b.dtype && memcmp(a.shape, b.shape, size_t(a.ndim) * 8) == 0 &&
+  return a.ndim == b.ndim && a.dtype == b.dtype && a.place == b.place && memcmp(a.shape, b.shape, size_t(a.ndim) * 8) == 0 &&
          memcmp(a.strides, b.strides, size_t(a.ndim) * 8) == 0;
 }
 
@@ -94,7 +94,7 @@ struct Nest {
     switch (kind) {
       case tensor: {
         const View& v = array_of(value.ptr()).view;
-        Array made = empty(v.shape, v.ndim, v.dtype);
+        Array made = empty(v.shape, v.ndim, v.dtype, v.place);
         launch_copy(made.view, v);
         return taken(wrap(std::move(made)));
       }

@@ -27,7 +27,7 @@ namespace {
 struct Gradient {
   py::object leaf, after;
   bool was_there, same_one;  // ... before; the step added to it
-  bool ours;                 // `after` lies in the program's memory
+  bool ours;                 // `after` was made by the step
   int64_t references;        // to that memory, all of them ours
 };
 
@@ -83,8 +83,8 @@ struct State {
       g.same_one = g.after.ptr() == before.ptr();
       if (is_array(g.after.ptr())) {
         Buffer* b = array_of(g.after.ptr()).buffer;
-        g.ours = b->arena == program->arena;
-        g.references = 1;
+        g.ours = !g.same_one;
+        g.references = 1 + program->holds(b);
         result.each_tensor([&](PyObject* o) { g.references += array_of(o).buffer == b; });
       }
       gradients.push_back(std::move(g));
@@ -295,7 +295,7 @@ PyObject* py_own(PyObject*, PyObject* x) {
     const View &v = array_of(x).view, mine = narrowed(v);
     Span s(mine);
     int64_t size = (s.last - s.first) / itemsize(v.dtype);
-    Array made = empty(&size, 1, v.dtype);
+    Array made = empty(&size, 1, v.dtype, v.place);
     char* base = static_cast<char*>(made.view.data) + (static_cast<char*>(mine.data) - s.first);
     made.view = mine;
     made.view.data = base;

@@ -97,7 +97,7 @@ size_t end_of_chain(Program& p, const Lives& lives, size_t i) {
   size_t end = i + 1;
   if (!p.steps[i]->pointwise) return end;
   const View& y = *views_of(*p.steps[i])[0];
-  if (y.ndim == 0 || y.numel() < SHORTEST) return end;
+  if (y.ndim == 0 || y.numel() < SHORTEST || y.place != Place::cpu) return end;
   const bool short_rows = row_length(y) <= LONGEST_ROW;
   if (!short_rows && !flat(*p.steps[i])) return end;
   for (; end < p.steps.size() && end - i < LONGEST; ++end) {

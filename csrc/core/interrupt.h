@@ -1,4 +1,5 @@
-// core/interrupt.h: Ctrl-C while C++ computes (parallel.cpp). Kernels meet it in parallel_for only.
+// core/interrupt.h: what else parallel.cpp knows of a thread: Ctrl-C while C++ computes, and whether its loops are shared. Kernels meet it in
+// parallel_for only.
 #pragma once
 #include <stdint.h>
 
@@ -13,6 +14,12 @@ struct Shielded {  // while one exists, this thread's loops run to their end
   bool before;
   Shielded();
   ~Shielded();
+};
+
+struct Alone {  // while one exists, this thread's loops are not shared with others
+  bool before;
+  Alone();
+  ~Alone();
 };
 
 }  // namespace fastnn

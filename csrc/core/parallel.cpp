@@ -236,6 +236,8 @@ void Interrupts::check() {
 }
 Shielded::Shielded() : before(shielded) { shielded = true; }
 Shielded::~Shielded() { shielded = before; }
+Alone::Alone() : before(inside) { inside = true; }
+Alone::~Alone() { inside = before; }
 
 int num_threads() {
   int n = thread_count.load(std::memory_order_relaxed);

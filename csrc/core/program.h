@@ -110,6 +110,23 @@ struct Span {  // bytes from the first element of a view to its last
   bool meets(const Span& o) const { return first < o.last && o.first < last; }
 };
 
+// Whether a program runs on one thread. Where its loops are brief, sharing them costs more than it gains (MLP 32-64-64-1 of 32 rows:
+// 18.2 us alone, 22.5 on two cores, up to 60 where the system puts both threads on one). Results do not depend on it, so it is tried
+// out, again and again, as what else the machine does may change: of PERIOD replays the first TRIALS, two this way, two that.
+class Sharing {
+ public:
+  bool alone() const { return trying() ? number / 2 % 2 : alone_is_quicker; }
+  bool trying() const { return number < TRIALS && !large; }
+  void took(double seconds);  // after a replay; 0 where nothing was tried
+
+ private:
+  static constexpr int64_t TRIALS = 16, PERIOD = 2048;
+  static constexpr double LARGE = 300e-6;  // seconds: from there on never alone
+  int64_t number = 0;
+  double best[2] = {1, 1};  // shared, alone
+  bool large = false, alone_is_quicker = false;
+};
+
 class Program {
  public:
   std::vector<std::unique_ptr<Step>> steps;
@@ -155,7 +172,9 @@ class Program {
   size_t last_part = 0;        // from this call on nothing can fail: it only writes what it holds
   std::vector<Span> before;    // what the calls before that change outside the arena
   std::vector<char> undo;
+  Sharing sharing;
 
+  void run() const;
   void kept();
   void place();
   void prepare_undo();
