@@ -11,7 +11,8 @@ ACTIVATIONS = ("ReLU", "Tanh", "SiLU", "Sigmoid", "Softplus", "ELU", "Mish", "Ha
 OPTIMIZERS = {
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, {"proximal_l1": 0.01}],
     "Adam": [{}, {"amsgrad": True}, {"weight_decay": 0.1}], "AdamW": [{}, {"maximize": True}], "NAdam": [{}], "Adamax": [{}],
-    "RMSprop": [{}, {"momentum": 0.9, "centered": True}], "Adagrad": [{}, {"lr_decay": 0.01}], "Adadelta": [{}],
+    "RMSprop": [{}, {"momentum": 0.9, "centered": True}], "Adagrad": [{}, {"lr_decay": 0.01}], "Adadelta": [{}], "RAdam": [{}], "ASGD": [{}],
+    "Rprop": [{}], "Adafactor": [{}],
 }  # fmt: skip
 ROWS, STEPS, FEATURES = 5, 6, 8
 
