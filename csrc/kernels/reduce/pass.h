@@ -173,7 +173,7 @@ static void down(const void* x_bytes, int64_t stride, int64_t n, const void* p_b
   auto *hi = static_cast<E*>(hi_bytes), *lo = static_cast<E*>(lo_bytes);
   vec<T> pc = {};
   int64_t c = 0;
-  if constexpr (Op::BYTES && ROWS == 8) {
+  if constexpr (Op::BYTES && ROWS > 1) {
     for (; c + VECTOR_BYTES <= n; c += VECTOR_BYTES) {
       vec<uint8_t> a = ones_where_set(load(x + c));
 #pragma GCC unroll 8
@@ -238,6 +238,7 @@ struct Steps {
   void (*fold)(const void* total, void* hi, void* lo);
   // `count` rows of one block each, straight to their totals
   void (*rows)(const void* x, int64_t stride, int64_t count, int64_t n, const void* p, void* hi, void* lo);
+  void (*down16)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
   void (*down8)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
   void (*down1)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
   void (*join)(int64_t n, void* hi, void* lo, const void* other_hi, const void* other_lo);
@@ -284,7 +285,7 @@ template <class Op> struct StepsOf {
 };
 template <class Op>
 constexpr Steps steps = {sizeof(typename Op::S), sizeof(typename Op::E), sizeof(typename Op::T), ROW_BLOCK<Op>, Op::WIDE,
-                         Op::USES_P, StepsOf<Op>::block, StepsOf<Op>::fold_total, StepsOf<Op>::rows, down<Op, 8>, down<Op, 1>,
-                         StepsOf<Op>::join, StepsOf<Op>::fill};
+                         Op::USES_P, StepsOf<Op>::block, StepsOf<Op>::fold_total, StepsOf<Op>::rows,
+                         down<Op, 16>, down<Op, 8>, down<Op, 1>, StepsOf<Op>::join, StepsOf<Op>::fill};
 
 }  // namespace fastnn::FN_ISA

@@ -58,7 +58,8 @@ struct Walk {
 };
 
 constexpr int64_t SHORT_ROW = 32;    // rows of fewer elements are turned
-constexpr int64_t NARROW = 64;       // fewer columns than this are grouped
+constexpr int64_t NARROW = 64;       // up to so many columns are grouped until vectors are full, more until rows are LONG
+constexpr int64_t LONG = 704;        // 8 rows are then streams of their own, and no power of two apart
 constexpr int64_t TILE = 1024;       // columns added down at once: their totals stay in L1
 
 // `ordered`: the order along the reduced axes matters (argmax), so they are neither sorted nor flipped.
@@ -118,14 +119,16 @@ static inline Plan make_plan(const View& y, const View& x, const Ints& axes, boo
   return p;
 }
 
-// Few columns, many adjacent rows (a bias gradient): (r, c) is read as (r / g, g · c) so that vectors are full.
+// Few columns, many adjacent rows (a bias gradient): (r, c) is read as (r / g, g · c) so that vectors are full, and memory
+// serves more than one stream: (512, 256, 128) over axis 1 3.8 ms, in groups of 6 rows 1.7.
 static inline void group_rows(Plan& p, int64_t lanes) {
   const Axis &k = p.kept[p.nk - 1], &r = p.reduced[p.nr - 1];
-  if (!p.down || k.size >= NARROW || k.x != 1 || r.x != k.size) return;
-  int64_t g = lanes;
-  while (g > 1 && (g / 2) * k.size % lanes == 0) g /= 2;
-  while (g * k.size < 4 * lanes) g *= 2;
-  while (g * k.size > TILE) g /= 2;
+  if (!p.down || k.size >= LONG / 2 || k.x != 1 || r.x != k.size) return;
+  int64_t step = lanes;
+  while (step > 1 && (step / 2) * k.size % lanes == 0) step /= 2;
+  const int64_t wanted = k.size <= NARROW ? 4 * lanes : LONG;
+  int64_t g = step;
+  while (g * k.size < wanted && (g + step) * k.size <= TILE) g += step;
   if (r.size >= 8 * g) p.group = g;
 }
 

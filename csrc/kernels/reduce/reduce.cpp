@@ -31,6 +31,7 @@ template <class S_, class T_, class E_ = T_> struct OpTypes {
   using T = T_;  // in a lane of the input
   using E = E_;  // in a lane of the result
   static constexpr bool WIDE = false, USES_P = false, STOPS = false, BYTES = false;
+  static constexpr bool AGAIN = false;  // results may be joined by the same op once more
   static constexpr int UNROLL = 8;
 };
 template <class S, class T> struct Adding : OpTypes<S, T> {
@@ -39,6 +40,7 @@ template <class S, class T> struct Adding : OpTypes<S, T> {
   FN vec<T> join(vec<T> a, vec<T> b) const { return a + b; }
 };
 template <class S, class T> struct Sum : Adding<S, T> {
+  static constexpr bool AGAIN = is_same<S, T>;
   FN vec<T> map(vec<T> x, vec<T>) const { return x; }
 };
 template <class T> struct SumAbs : Adding<T, T> {
@@ -70,6 +72,7 @@ template <class S, class T> struct Prod : OpTypes<S, T> {
   FN vec<T> join(vec<T> a, vec<T> b) const { return a * b; }
 };
 template <class T> struct Max : OpTypes<T, T> {
+  static constexpr bool AGAIN = true;
   FN T init() const { return lowest<T>(); }
   FN vec<T> map(vec<T> x, vec<T>) const { return x; }
   FN vec<T> join(vec<T> a, vec<T> b) const {
@@ -78,6 +81,7 @@ template <class T> struct Max : OpTypes<T, T> {
   }
 };
 template <class T> struct Min : OpTypes<T, T> {
+  static constexpr bool AGAIN = true;
   FN T init() const { return highest<T>(); }
   FN vec<T> map(vec<T> x, vec<T>) const { return x; }
   FN vec<T> join(vec<T> a, vec<T> b) const {
@@ -144,7 +148,36 @@ double length_of(const View& x, const Ints& axes) {
   for (int64_t i = 0; i < axes.n; ++i) n *= x.shape[axes[i]];
   return double(n);
 }
+// x (.., r, k, c) over r and c, c short: first r, whose rows k · c lie side by side, then c. At once, every result is a walk
+// over short pieces of c far apart, a call for each: (512, 512, 64) over axes 0 and 2 3.2 ms, in two steps 1.4.
+bool in_two_steps(const View& x, const Ints& axes, View& rows, Ints& outer) {
+  bool is_reduced[MAX_DIMS] = {};
+  int inner = -1, neighbour = -1;
+  for (int64_t i = 0; i < axes.n; ++i) is_reduced[axes[i]] = true;
+  for (int d = 0; d < x.ndim; ++d)
+    if (is_reduced[d] && x.strides[d] == 1 && x.shape[d] > 1 && x.shape[d] <= TILE) inner = d;
+  if (inner < 0) return false;
+  for (int d = 0; d < x.ndim; ++d)
+    if (!is_reduced[d] && x.strides[d] == x.shape[inner] && x.shape[d] * x.shape[inner] >= 512) neighbour = d;
+  if (neighbour < 0) return false;
+  rows = x, outer.n = 0;
+  int64_t joined = 1, stride = 1;
+  for (int d = 0; d < x.ndim; ++d)
+    if (is_reduced[d] && d != inner) joined *= x.shape[d], rows.shape[d] = 1, outer.v[outer.n++] = d;
+  for (int d = x.ndim - 1; d >= 0; --d)
+    if (d != inner && d != neighbour) rows.strides[d] = stride * x.shape[inner] * x.shape[neighbour], stride *= rows.shape[d];
+  return joined >= 16;
+}
 template <class Op, class R> void one(Out y, In x, Ints axes, Formula finish, double a = 0) {
+  View rows;
+  Ints outer;
+  if constexpr (Op::AGAIN)
+    if (in_two_steps(x, axes, rows, outer)) {
+      Scratch<typename Op::E> sums(rows.numel());
+      rows.data = sums;
+      reduce({&steps<Op>, nullptr, sizeof(typename Op::E), nullptr, total<Op>, 0, 0}, Out{rows}, x, outer);
+      return reduce({&steps<Op>, nullptr, sizeof(R), nullptr, finish, 0, a}, y, In{rows}, axes);
+    }
   reduce({&steps<Op>, nullptr, sizeof(R), nullptr, finish, 0, a}, y, x, axes);
 }
 template <class T> struct Lane { using type = int64_t; };  // sums, products and counts of integers are int64
