@@ -110,7 +110,7 @@ def test_layouts(family, layout):
 
 
 @pytest.mark.parametrize("family", families())
-@pytest.mark.parametrize("schedule", SCHEDULES[1:])
+@pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s in ("last", "random")])  # "first" is what all other tests run on
 def test_schedules(family, schedule, monkeypatch):
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
     compare(family, "float32")

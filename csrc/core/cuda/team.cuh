@@ -22,7 +22,7 @@ struct Team {
     step = along ? 1 : teams;
   }
   // What all members' values come to, in every member. All threads of the block must come; memory: one element a thread.
-  template <class A, class M, class F> __device__ A join(const M& memory, A v, const F& f) const {
+  template <class A, class M, class F> __device__ A join(M& memory, A v, const F& f) const {
     const int t = int(threadIdx.x);
     memory[t] = v;
     __syncthreads();

@@ -54,7 +54,7 @@ template <class T> __device__ Stats<T> joined(const Stats<T>& a, const Stats<T>&
 }
 
 template <class T, class M>
-__device__ Stats<T> stats_of(const Targets<T>& t, const Team& team, const M& memory, global<const T> x, int64_t at, bool mine) {
+__device__ Stats<T> stats_of(const Targets<T>& t, const Team& team, M& memory, global<const T> x, int64_t at, bool mine) {
   Stats<T> a = {-T(Limits<T>::INF), T(0), T(0), T(0)};
   for (int64_t c = team.part; mine && c < t.C; c += team.parts) {
     const T v = x[at + c * t.S], w = t.share != T(0) ? t.weight_of(c) : T(0);

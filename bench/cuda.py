@@ -1,0 +1,81 @@
+"""Kernels on a GPU beside PyTorch's, on the same card in the same run: `python bench/cuda.py [--json FILE]` (bench/gpu.sh runs it).
+
+Inputs are random and several sets are used in turn, so that nothing stays in the cache that a training step would not find there.
+Times are medians over runs of a few calls each, with the GPU waited for at both ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import fastnn
+
+SETS = 4
+
+
+def cases():
+    """(name, function of (library, its tensors), shapes, bytes moved, floating-point operations)."""
+    n = 1 << 24
+    yield "add 16M", lambda f, a, b: a + b, [(n,), (n,)], 12 * n, n
+    yield "gelu 16M", lambda f, a: f.nn.functional.gelu(a), [(n,)], 8 * n, n
+    yield "sum 16M", lambda f, a: a.sum(), [(n,)], 4 * n, n
+    yield "column sum 16384x1024", lambda f, a: a.sum(0), [(16384, 1024)], 4 * n, n
+    yield "softmax 16384x1024", lambda f, a: f.softmax(a, -1), [(16384, 1024)], 8 * n, n
+    yield "softmax 131072x128", lambda f, a: f.softmax(a, -1), [(131072, 128)], 8 * n, n
+    for m in (512, 1024, 4096, 8192):
+        yield f"matmul {m}", lambda f, a, b: a @ b, [(m, m), (m, m)], 12 * m * m, 2 * m**3
+    yield "matmul 4097x1023x2049", lambda f, a, b: a @ b, [(4097, 1023), (1023, 2049)], 0, 2 * 4097 * 1023 * 2049
+    yield "matmul 64x64x1M", lambda f, a, b: a @ b, [(64, 1 << 20), (1 << 20, 64)], 0, 2 * 64 * 64 << 20
+
+
+def seconds(call, wait):
+    for _ in range(3):
+        call(0)
+    wait()
+    start = time.perf_counter()
+    call(1)
+    wait()
+    repeats = max(1, min(100, int(0.02 / max(time.perf_counter() - start, 1e-6))))
+    samples = []
+    for _ in range(11):
+        start = time.perf_counter()
+        for i in range(repeats):
+            call(i)
+        wait()
+        samples.append((time.perf_counter() - start) / repeats)
+    return statistics.median(samples)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    fastnn.cuda.require()
+    try:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False  # float32 products, as ours
+    except ImportError:
+        torch = None
+    rows = []
+    print(f"{fastnn.cuda.get_device_name()}\n{'':28}{'us':>10}{'GB/s':>9}{'TFLOP/s':>9}{'torch us':>10}{'ratio':>7}")
+    for name, f, shapes, moved, flops in cases():
+        sets = [[fastnn.randn(*s).cuda() for s in shapes] for _ in range(SETS)]
+        ours = seconds(lambda i, f=f, sets=sets: f(fastnn, *sets[i % SETS]), fastnn.cuda.synchronize)
+        theirs = None
+        if torch is not None:
+            rivals = [[torch.from_numpy(t.cpu().numpy()).cuda() for t in s] for s in sets]
+            theirs = seconds(lambda i, f=f, rivals=rivals: f(torch, *rivals[i % SETS]), torch.cuda.synchronize)
+        rows.append({"case": name, "seconds": ours, "torch": theirs, "bytes": moved, "flops": flops})
+        other = f"{theirs * 1e6:10.1f}{theirs / ours:7.2f}" if theirs else ""
+        print(f"{name:28}{ours * 1e6:10.1f}{moved / ours / 1e9:9.0f}{flops / ours / 1e12:9.2f}{other}", flush=True)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"gpu": fastnn.cuda.get_device_name(), "rows": rows}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
