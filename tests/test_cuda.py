@@ -296,3 +296,13 @@ def test_shim_refuses(which, words, schedule, monkeypatch):
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
     wrong, message = broken(which)
     assert wrong == -1 and re.search(words, message), message
+
+
+@pytest.mark.skipif(not SHIM, reason="of the host shim")
+def test_shim_counts():
+    a = fastnn.ones(64, 64).cuda()
+    fastnn._cpu.device_counts()
+    a + a, a.T.contiguous()
+    counts = fastnn._cpu.device_counts()  # launches, requests, sectors moved, sectors if coalesced, ...
+    assert counts["add"][:4] == [1, 3 * 4096 // 32, 3 * 4096 // 8, 3 * 4096 // 8]
+    assert counts["copy"][2] == 4096 + 4096 // 8 and counts["copy"][3] == 2 * 4096 // 8  # a sector for each number read
