@@ -41,12 +41,12 @@ LEVELS = 4  # f, its gradient, that gradient's gradient, ...
 
 
 def registered():
-    """{name: (family, op)} of every op that a module of ops defines."""
+    """{name: (family, op)} of every op that a module of ops defines, the move to another device apart (tests/test_cuda.py)."""
     found = {}
     for family, module in ops.MODULES.items():
         for value in vars(module).values():
             o = value if isinstance(value, Op) else getattr(value, "op", None)
-            if isinstance(o, Op) and (o.rules or isinstance(o, Fused)) and o.forward is not None and family != "jet":
+            if isinstance(o, Op) and (o.rules or isinstance(o, Fused)) and o.forward is not None and family != "jet" and o.name != "move":
                 found.setdefault(o.name, (family, o))
     return found
 
