@@ -47,8 +47,26 @@ void splat_granule(char* to, const char* value, int size, int n) {
   });
 }
 
-// n elements, contiguous or step 0: whole granules in place, the tail through padded copies.
+FN void move_by(const Line& line, Operand* to, const Operand* in, int64_t i) {
+  for (int k = 0; k < line.inputs; ++k) to[k] = {in[k].step ? in[k].p + i * line.in_size[k] : in[k].p, in[k].step};
+}
+
+// n elements, contiguous or step 0. Where the results overwrite no operand, granules may overlap: the first one leads to where
+// the results are aligned, the last one ends where they do (rows of 1,000: a store that spans two cache lines costs two).
+// Elsewhere whole granules in place, and the tail through padded copies.
 void run_contiguous(const Line& line, char* y, const Operand* in, int64_t n) {
+  bool apart = n >= 4 * line.granule;
+  for (int k = 0; k < line.inputs; ++k) apart &= in[k].p != y;
+  if (apart) {
+    Operand here[MAX_INPUTS];
+    const int64_t lead = (64 - reinterpret_cast<uintptr_t>(y) % 64) % 64 / line.y_size, body = (n - lead) / line.granule * line.granule;
+    if (lead) line.run(y, in, line.granule);
+    move_by(line, here, in, lead);
+    line.run(y + lead * line.y_size, here, body);
+    if (lead + body == n) return;
+    move_by(line, here, in, n - line.granule);
+    return line.run(y + (n - line.granule) * line.y_size, here, line.granule);
+  }
   const int64_t whole = n / line.granule * line.granule, tail = n - whole;
   if (whole) line.run(y, in, whole);
   if (!tail) return;
@@ -84,9 +102,7 @@ void run_flat(const Line& line, char* y, const View* const* in, const bool* numb
     }
   }
   const bool streamed = n * line.y_size >= STREAM_BYTES && reinterpret_cast<uintptr_t>(y) % 64 == 0;
-  auto moved = [&](int64_t i, Operand* to) __attribute__((always_inline)) {
-    for (int k = 0; k < line.inputs; ++k) to[k] = {ops[k].step ? ops[k].p + i * line.in_size[k] : ops[k].p, ops[k].step};
-  };
+  auto moved = [&](int64_t i, Operand* to) __attribute__((always_inline)) { move_by(line, to, ops, i); };
   if (!streamed && n <= line.grain) return run_contiguous(line, y, ops, n);
   parallel_for(n, line.grain, [&](int64_t begin, int64_t end) {
     Operand here[MAX_INPUTS];
@@ -260,7 +276,7 @@ void run_strided(const Line& line, const View& y, const View* const* in) {
     Splats splats;
     bool filled[MAX_INPUTS] = {};
     for (int64_t t = first; t < end; ++t) {
-      const int64_t row = cut ? t / pieces : t * rows, col = cut ? t % pieces * TILE : 0;
+      const int64_t row = !cut ? t * rows : pieces == 1 ? t : t / pieces, col = cut ? (t - row * pieces) * TILE : 0;
       const int64_t begin = row * length + col;
       int64_t m = cut ? (length - col < TILE ? length - col : TILE) : (n - begin < rows * length ? n - begin : rows * length);
       Operand ops[MAX_INPUTS];
@@ -277,7 +293,7 @@ void run_strided(const Line& line, const View& y, const View* const* in) {
           filled[k] = true;
           ops[k] = {splats.v[k], 0};
         } else if (cut && s == 1) {
-          ops[k].p = p + (offset_of(a, k + 1, row) + col) * size;
+          ops[k].p = p + ((reach[k + 1] == Reach::rows ? 0 : offset_of(a, k + 1, row)) + col) * size;
         } else if (!(filled[k] && reach[k + 1] == Reach::rows && !cut)) {
           with_size(size, [&](auto type) { move_range<decltype(type), false>(a, k + 1, p, tile[k], begin, m); });
           filled[k] = true;

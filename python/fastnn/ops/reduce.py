@@ -275,29 +275,28 @@ def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
 
         return getattr(elementwise, two)(input, dim)
     if dim is None:
-        dims = _ALL[input.ndim]
-        if input._size == 0:
-            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
-        return all_of(input, dims=dims, shape=())
+        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
     dim = normalize_dim(dim, input.ndim)
     dims = (dim,) if input.ndim else ()
     _need_elements(input, dims, name)
     return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim)))
 
 
-@_numpy_names
-def max(input, dim=None, keepdim=False):
+def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """The largest element; NaN if there is one. With dim: (values, indices), the first index where several are equal.
 
     max(input, other) is `maximum`. Gradients go to the element at the index, or evenly to all that are equal (no dim).
     """
-    return _max_or_min(input, dim, keepdim, "max", _amax, _max_along, max_result, "maximum")
+    if dim is None and axis is None and input._size:
+        return _amax(input, dims=_ALL[input.ndim], shape=())
+    return _max_or_min(input, dim if axis is None else axis, keepdim or keepdims, "max", _amax, _max_along, max_result, "maximum")
 
 
-@_numpy_names
-def min(input, dim=None, keepdim=False):
+def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """The smallest element; NaN if there is one. With dim: (values, indices), the first index where several are equal."""
-    return _max_or_min(input, dim, keepdim, "min", _amin, _min_along, min_result, "minimum")
+    if dim is None and axis is None and input._size:
+        return _amin(input, dims=_ALL[input.ndim], shape=())
+    return _max_or_min(input, dim if axis is None else axis, keepdim or keepdims, "min", _amin, _min_along, min_result, "minimum")
 
 
 def _a_extremum(input, dim, keepdim, name, f):
@@ -308,16 +307,18 @@ def _a_extremum(input, dim, keepdim, name, f):
     return f(input, dims=dims, shape=_shape(input, dims, keepdim))
 
 
-@_numpy_names
-def amax(input, dim=(), keepdim=False):
+def amax(input, dim=(), keepdim=False, *, axis=(), keepdims=False):
     """The largest elements over dim; gradients go evenly to all that are equal."""
-    return _a_extremum(input, dim, keepdim, "amax", _amax)
+    if dim == () == axis and not (keepdim or keepdims) and input._size:
+        return _amax(input, dims=_ALL[input.ndim], shape=())
+    return _a_extremum(input, dim if axis == () else axis, keepdim or keepdims, "amax", _amax)
 
 
-@_numpy_names
-def amin(input, dim=(), keepdim=False):
+def amin(input, dim=(), keepdim=False, *, axis=(), keepdims=False):
     """The smallest elements over dim; gradients go evenly to all that are equal."""
-    return _a_extremum(input, dim, keepdim, "amin", _amin)
+    if dim == () == axis and not (keepdim or keepdims) and input._size:
+        return _amin(input, dims=_ALL[input.ndim], shape=())
+    return _a_extremum(input, dim if axis == () else axis, keepdim or keepdims, "amin", _amin)
 
 
 aminmax_result = result_type("aminmax", "min max")
