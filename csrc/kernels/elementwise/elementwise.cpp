@@ -59,7 +59,8 @@ void run_contiguous(const Line& line, char* y, const Operand* in, int64_t n) {
   for (int k = 0; k < line.inputs; ++k) apart &= in[k].p != y;
   if (apart) {
     Operand here[MAX_INPUTS];
-    const int64_t lead = (64 - reinterpret_cast<uintptr_t>(y) % 64) % 64 / line.y_size, body = (n - lead) / line.granule * line.granule;
+    const uintptr_t granule = uintptr_t(line.granule) * line.y_size, unit = granule < 64 ? granule : 64;
+    const int64_t lead = int64_t((unit - reinterpret_cast<uintptr_t>(y) % unit) % unit) / line.y_size, body = (n - lead) / line.granule * line.granule;
     if (lead) line.run(y, in, line.granule);
     move_by(line, here, in, lead);
     line.run(y + lead * line.y_size, here, body);
