@@ -7,26 +7,17 @@ to test. GCN: Kipf and Welling 2017; GAT: Velickovic et al. 2018, both with the 
 """
 
 import argparse
-import os
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 
 BARS = {"GCN": 80.5, "GAT": 82.0}
 CLASSES, TRAIN, CHOOSE, TEST = 7, slice(0, 140), slice(140, 640), slice(1708, 2708)
-
-
-def folder(root, name="graphs/planetoid"):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / name).is_dir():
-            return Path(base) / name
-    raise SystemExit(f"{name} not found: give --root or set FASTNN_DATA to the folder that holds it")
 
 
 # The files are pickles of Python 2. Unpickling runs whatever a file says, so nothing is unpickled here: arrays lie in them as their
@@ -59,7 +50,7 @@ def links(path):
 
 def load(root):
     """Words as CSR (offsets, columns), labels (2708), sorted links (to, from), both ways and to itself."""
-    where = folder(root)
+    where = datasets.find("graphs/planetoid/ind.cora.x", root=root).parent
     counts, words, labels = [], [], []
     for part in ("all", "t"):
         offsets, columns, _ = arrays(where / f"ind.cora.{part}x")
@@ -191,4 +182,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -6,51 +6,28 @@ Two data sets: 1,000 houses (Kaggle "Home Value Insights") and 20,640 districts 
 """
 
 import argparse
-import csv
-import io
-import os
-import tarfile
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 from fastnn import nn, optim
+from fastnn.datasets import california_housing, house_prices
 from fastnn.utils.data import DataLoader, TensorDataset
-
-
-def find(root, name):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base:
-            for path in (Path(base) / name, Path(base) / "housing" / name):
-                if path.exists():
-                    return path
-    raise SystemExit(f"{name} not found: give --root or set FASTNN_DATA to the folder that holds it")
 
 
 def houses(root):
     """(features, price, name): seven numbers a house; a missing one takes the median, a house without a price is left out."""
-    with open(find(root, "house_price_regression_dataset.csv"), newline="") as f:
-        rows = np.array([[float(v) if v else np.nan for v in r] for r in list(csv.reader(f))[1:]])
-    rows = rows[~np.isnan(rows[:, -1])]
-    x = rows[:, :-1]
-    return np.where(np.isnan(x), np.nanmedian(x, axis=0), x), rows[:, -1], "houses"
+    x, y, _ = house_prices(root)
+    x, y = x[~np.isnan(y)], y[~np.isnan(y)]
+    return np.where(np.isnan(x), np.nanmedian(x, axis=0), x), y, "houses"
 
 
 def california(root):
-    """(features, price, name): eight numbers, the kind of coast as one-hot, and ratios; missing bedrooms take the median."""
-    with tarfile.open(find(root, "housing.tgz")) as tar:
-        text = io.TextIOWrapper(tar.extractfile("housing.csv"), newline="")
-        rows = list(csv.DictReader(text))
-    coast = sorted({r["ocean_proximity"] for r in rows})
-    numbers = [k for k in rows[0] if k not in ("ocean_proximity", "median_house_value")]
-    x = np.array([[float(r[k]) if r[k] else np.nan for k in numbers] for r in rows])
-    x = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
-    rooms, bedrooms, people, households = (x[:, numbers.index(k)] for k in ("total_rooms", "total_bedrooms", "population", "households"))
+    """(features, price, name): eight numbers, the kind of coast as one-hot, ratios and logarithms."""
+    x, y, names = california_housing(root)
+    rooms, bedrooms, people, households = (x[:, names.index(k)] for k in ("total_rooms", "total_bedrooms", "population", "households"))
     ratios = np.stack([rooms / households, bedrooms / rooms, people / households], 1)
-    onehot = np.array([[r["ocean_proximity"] == c for c in coast] for r in rows], dtype=np.float64)
-    y = np.array([float(r["median_house_value"]) for r in rows])
-    return np.concatenate([x, np.log1p(ratios), np.log1p(x[:, 3:7]), onehot], 1), y, "california"
+    return np.concatenate([x[:, :8], np.log1p(ratios), np.log1p(x[:, 3:7]), x[:, 8:]], 1), y, "california"
 
 
 def split(x, y):
@@ -114,4 +91,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

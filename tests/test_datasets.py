@@ -176,3 +176,17 @@ def test_housing_refuses(tmp_path, monkeypatch):
         tar.addfile(tarfile.TarInfo("other.csv"))
     with pytest.raises(ValueError, match=r"no housing\.csv"):
         datasets.california_housing()
+
+
+def test_find(tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here / "text", there / "text", there / "text" / "b"):
+        folder.mkdir(parents=True)
+    (there / "text" / "a").write_text("there")
+    monkeypatch.setenv("FASTNN_DATA", str(there))
+    assert datasets.find("text/a", root=here) == datasets.find("text/b", "a", folders=("", "text")) == there / "text" / "a"
+    (here / "text" / "a").write_text("here")
+    assert datasets.find("text/a", root=str(here)).read_text() == "here"
+    monkeypatch.delenv("FASTNN_DATA")
+    with pytest.raises(FileNotFoundError, match="text/b not found: set FASTNN_DATA"):
+        datasets.find("text/b", root=there)  # a folder is no file

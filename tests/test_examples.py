@@ -28,3 +28,14 @@ def test_example(name):
     r = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py"), "--quick"], capture_output=True, text=True, timeout=250)
     assert r.returncode == 0, r.stderr
     assert r.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_missing_data_is_said_in_one_line(name, tmp_path):
+    if name in SCIPY:
+        pytest.importorskip("scipy")
+    env = {k: v for k, v in os.environ.items() if k != "FASTNN_DATA"}
+    (tmp_path / "pooch.py").write_text("raise ImportError")  # nothing is downloaded
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
+    r = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py"), "--quick"], capture_output=True, text=True, timeout=60, env=env)
+    assert r.returncode == 1 and "not found: set FASTNN_DATA" in r.stderr and len(r.stderr.splitlines()) == 1, r.stderr

@@ -7,14 +7,12 @@ a third of the work, and 4e-4 to 7e-4. --plain trains as they did: 10,000 points
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 import scipy.io
 
 import fastnn
-from fastnn import pinn
+from fastnn import datasets, pinn
 from fastnn.pinn import d
 
 NU = 0.01 / np.pi
@@ -46,7 +44,7 @@ def built_in(seed, points=3000):
 
 def reference():
     """points (n, 2) and values (n,)"""
-    data = scipy.io.loadmat(Path(os.environ["FASTNN_DATA"]) / "pinn/burgers_shock.mat")
+    data = scipy.io.loadmat(datasets.find("pinn/burgers_shock.mat"))
     x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
     return np.stack([x.ravel(), t.ravel()], 1), data["usol"].ravel()
 
@@ -60,6 +58,7 @@ def main():
     parser.add_argument("--checkpoint", metavar="FILE", help="write it on the way, and continue from it")
     parser.add_argument("--plot", metavar="FILE", help="solution, error and loss as PNG")
     args = parser.parse_args()
+    points, u = reference()
     fastnn.manual_seed(args.seed)
     make, refine = (plain, None) if args.plain else (built_in, pinn.RAD("burgers", every=1000))
     problem = make(args.seed, 500) if args.quick else make(args.seed)
@@ -67,7 +66,6 @@ def main():
         problem, adam=10 if args.quick else 500, lbfgs=20 if args.quick else args.lbfgs, refine=refine, seed=args.seed, capture=True,
         lbfgs_options={"history_size": 100}, checkpoint=args.checkpoint, resume=bool(args.checkpoint),
     )  # fmt: skip
-    points, u = reference()
     error = problem.error(points, u)
     print(f"relative L2 error {error:.1e} (bar 1e-03), {history.seconds[-1]:.0f} s, {history.step[-1]} steps, seed {args.seed}")
     if args.plot:
@@ -75,4 +73,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

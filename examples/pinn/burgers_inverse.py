@@ -5,14 +5,12 @@ Karniadakis 2019, who report errors of 0.1 % and 0.5 % (exact), 0.2 % and 0.5 % 
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 import scipy.io
 
 import fastnn
-from fastnn import pinn
+from fastnn import datasets, pinn
 from fastnn.pinn import d
 
 TRUE = 0.01 / np.pi
@@ -27,7 +25,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    data = scipy.io.loadmat(Path(os.environ["FASTNN_DATA"]) / "pinn/burgers_shock.mat")
+    data = scipy.io.loadmat(datasets.find("pinn/burgers_shock.mat"))
     x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
     rng = np.random.default_rng(args.seed)
     chosen = rng.choice(x.size, 200 if args.quick else 2000, replace=False)
@@ -49,4 +47,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -7,14 +7,12 @@ LASSO path proposes which few of them make up u_t (Brunton, Proctor & Kutz 2016;
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 import scipy.io
 
 import fastnn
-from fastnn import pinn
+from fastnn import datasets, pinn
 from fastnn.pinn import d
 
 COLUMNS = {
@@ -30,7 +28,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    data = scipy.io.loadmat(Path(os.environ["FASTNN_DATA"]) / "pinn/burgers_shock.mat")
+    data = scipy.io.loadmat(datasets.find("pinn/burgers_shock.mat"))
     x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
     points, u = np.stack([x.ravel(), t.ravel()], 1), data["usol"].ravel()
     rng = np.random.default_rng(args.seed)
@@ -59,4 +57,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -6,13 +6,11 @@ Data (Lorenz.npz, times 0 to 3) and problem are those of DeepXDE.
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
-from fastnn import pinn
+from fastnn import datasets, pinn
 from fastnn.pinn import d
 
 TRUE = {"sigma": 10.0, "rho": 15.0, "beta": 8 / 3}
@@ -28,7 +26,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     fastnn.manual_seed(args.seed)
-    with np.load(Path(os.environ["FASTNN_DATA"]) / "pinn/deepxde/Lorenz.npz") as data:
+    with np.load(datasets.find("pinn/deepxde/Lorenz.npz")) as data:
         t, path = data["t"], data["y"]
     domain = pinn.Time(0, 3)
     outputs = ("x", "y", "z")
@@ -46,4 +44,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

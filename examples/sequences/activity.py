@@ -6,28 +6,22 @@ Accelerometer and gyroscope, 6 channels x 100 steps; standing, running, walking,
 """
 
 import argparse
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 
 BAR = 0.95
 
 
 def load(root, part):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        path = Path(base or "") / f"activity/BasicMotions_{part}.ts"
-        if base and path.exists():
-            lines = [line for line in path.read_text().splitlines() if line and line[0] not in "#@"]
-            rows = [line.split(":") for line in lines]
-            x = np.array([[[float(v) for v in channel.split(",")] for channel in row[:-1]] for row in rows], dtype=np.float32)
-            return x, [row[-1].strip().lower() for row in rows]
-    raise SystemExit(f"BasicMotions_{part}.ts not found: give --root or set FASTNN_DATA to the folder that holds activity")
+    text = datasets.find(f"activity/BasicMotions_{part}.ts", root=root).read_text()
+    rows = [line.split(":") for line in text.splitlines() if line and line[0] not in "#@"]
+    x = np.array([[[float(v) for v in channel.split(",")] for channel in row[:-1]] for row in rows], dtype=np.float32)
+    return x, [row[-1].strip().lower() for row in rows]
 
 
 class Recurrent(nn.Module):
@@ -120,4 +114,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -9,29 +9,24 @@ dropout; the first 90 % of the text to learn from. Printed is the mean -log p of
 
 import argparse
 import math
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim, sampling
+from fastnn import datasets, nn, optim, sampling
 
 BARS = {False: 1.88, True: 1.66}
 LAYERS, HEADS, WIDE = 4, 4, 128
 
 
-def load(root, file="text/tinyshakespeare/input.txt"):
+def load(root):
     """(the characters, codes to learn from, codes held back)."""
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / file).exists():
-            text = (Path(base) / file).read_text()
-            letters, codes = np.unique(list(text), return_inverse=True)
-            cut = len(text) * 9 // 10
-            return letters, codes[:cut], codes[cut:]
-    raise SystemExit(f"{file} not found: give --root or set FASTNN_DATA to the folder that holds it")
+    text = datasets.find("text/tinyshakespeare/input.txt", root=root).read_text()
+    letters, codes = np.unique(list(text), return_inverse=True)
+    cut = len(text) * 9 // 10
+    return letters, codes[:cut], codes[cut:]
 
 
 def count_ngrams(train, held, letters, order=5):
@@ -201,4 +196,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

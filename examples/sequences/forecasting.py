@@ -7,27 +7,16 @@ Each series is forecast from its own past by the same network, from which its la
 """
 
 import argparse
-import csv
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 
 PAST, AHEAD, MONTH = 336, 96, 30 * 24
 BARS = {"DLinear": 0.385, "LSTM": 0.50, "GRU": 0.50}
-
-
-def load(root, file="timeseries/ETTh1.csv"):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / file).exists():
-            with open(Path(base) / file, newline="") as f:
-                return np.array([r[1:] for r in list(csv.reader(f))[1:]], dtype=np.float64)
-    raise SystemExit(f"{file} not found: give --root or set FASTNN_DATA to the folder that holds it")
 
 
 class DLinear(nn.Module):
@@ -106,7 +95,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one epoch on two months")
     args = parser.parse_args()
-    series = load(args.root)
+    series = datasets.csv(datasets.find("timeseries/ETTh1.csv", root=args.root)).matrix()
     series = ((series - series[: 12 * MONTH].mean(0)) / series[: 12 * MONTH].std(0)).astype(np.float32)
     first = 10 * MONTH if args.quick else PAST
     train, held, test = windows(series, first, 12 * MONTH), windows(series, 12 * MONTH, 16 * MONTH), windows(series, 16 * MONTH, 20 * MONTH)
@@ -125,4 +114,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -6,25 +6,16 @@
 """
 
 import argparse
-import os
 import random
 import time
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 
 BARS = {"bigram": 2.46, "MLP + batch norm": 2.12, "WaveNet": 2.02}
-
-
-def load(root, file="text/names/names.txt"):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / file).exists():
-            return (Path(base) / file).read_text().split()
-    raise SystemExit(f"{file} not found: give --root or set FASTNN_DATA to the folder that holds it")
 
 
 def windows(names, context):
@@ -120,7 +111,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the names")
     args = parser.parse_args()
-    names = load(args.root)
+    names = datasets.find("text/names/names.txt", root=args.root).read_text().split()
     random.Random(42).shuffle(names)
     if args.quick:
         names = names[:3000]
@@ -144,4 +135,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -7,30 +7,25 @@ A tenth is held out (--fold says which); nothing is pretrained. The bag's weight
 """
 
 import argparse
-import os
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 from fastnn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 BARS = {"bag of bigrams": 0.77, "CNN": 0.75, "BiLSTM": 0.74, "Transformer": 0.73}
 
 
 def load(root):
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / "sentiment").is_dir():
-            return [
-                (line.split(), label)
-                for label, end in enumerate(("neg", "pos"))
-                for line in (Path(base) / f"sentiment/rt-polarity.{end}").read_text("latin-1").splitlines()
-            ]
-    raise SystemExit("sentiment/rt-polarity.* not found: give --root or set FASTNN_DATA to the folder that holds it")
+    return [
+        (line.split(), label)
+        for label, end in enumerate(("neg", "pos"))
+        for line in datasets.find(f"sentiment/rt-polarity.{end}", root=root).read_text("latin-1").splitlines()
+    ]
 
 
 # -- a bag of words and pairs of words --------------------------------------------------------------------------------------
@@ -199,4 +194,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -8,7 +8,6 @@ are 3 to 7 recordings of any speakers, one after the other; a convolution, a bid
 
 import argparse
 import io
-import os
 import tarfile
 import time
 import wave
@@ -18,20 +17,15 @@ import numpy as np
 
 import fastnn
 import fastnn.nn.functional as F
-from fastnn import nn, optim
+from fastnn import datasets, nn, optim
 
 BAR, STRING_BAR, RATE, WINDOW, HOP, MELS, FRAMES = 97.0, 5.0, 8000, 256, 128, 40, 64
 
 
-def load(root, file="speech/fsdd.tar.gz"):
+def load(root):
     """[(digit, index, samples)], in the order of the names."""
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base and (Path(base) / file).exists():
-            break
-    else:
-        raise SystemExit(f"{file} not found: give --root or set FASTNN_DATA to the folder that holds it")
     clips = []
-    with tarfile.open(Path(base) / file) as tar:
+    with tarfile.open(datasets.find("speech/fsdd.tar.gz", root=root)) as tar:
         for member in sorted((m for m in tar if m.name.endswith(".wav")), key=lambda m: m.name):
             digit, _, index = Path(member.name).stem.split("_")
             with wave.open(io.BytesIO(tar.extractfile(member).read())) as clip:
@@ -214,4 +208,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as e:  # no data
+        raise SystemExit(e)

@@ -4,9 +4,10 @@ A data set is looked for under `root`, then under the folder named by the enviro
 """
 
 from .digits import Digits
+from .files import find
 from .housing import california_housing, house_prices
 from .idx import read_idx
 from .mnist import MNIST, FashionMNIST
 from .table import Table, csv
 
-__all__ = ["MNIST", "Digits", "FashionMNIST", "Table", "california_housing", "csv", "house_prices", "read_idx"]
+__all__ = ["MNIST", "Digits", "FashionMNIST", "Table", "california_housing", "csv", "find", "house_prices", "read_idx"]

@@ -7,17 +7,12 @@ import tarfile
 
 import numpy as np
 
-from .images import find
+from .files import find
 from .table import csv
 
 __all__ = ["california_housing", "house_prices"]
 
-
-def _locate(root, *names):
-    path = find(root, names, ("", "housing"))
-    if path is None:
-        raise FileNotFoundError(f"{names[0]} not found: give root=, or set FASTNN_DATA to the folder that holds it")
-    return path
+FOLDERS = ("", "housing")
 
 
 def house_prices(root=None):
@@ -25,7 +20,7 @@ def house_prices(root=None):
 
     Reads house_price_regression_dataset.csv from root or $FASTNN_DATA, or their subfolder `housing`.
     """
-    table = csv(_locate(root, "house_price_regression_dataset.csv"), header=True)
+    table = csv(find("house_price_regression_dataset.csv", root=root, folders=FOLDERS), header=True)
     prices = table.pop("House_Price").astype(np.float64)
     return table.matrix(), prices, list(table)
 
@@ -36,7 +31,7 @@ def california_housing(root=None):
     The kind of coast becomes five columns of 0 and 1; missing bedrooms become the median. Reads housing.csv, or housing.tgz
     that holds it, from root or $FASTNN_DATA, or their subfolder `housing`.
     """
-    path = _locate(root, "housing.tgz", "housing.csv")
+    path = find("housing.tgz", "housing.csv", root=root, folders=FOLDERS)
     if path.suffix == ".csv":
         table = csv(path, header=True)
     else:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from ..utils.data import Dataset
 
 
@@ -28,14 +25,3 @@ class Images(Dataset):
 
     def __repr__(self):
         return f"{type(self).__name__}({len(self)} images of {'x'.join(map(str, self.data.shape[1:]))})"
-
-
-def find(root, names, folders=("",)):
-    """The first existing file of `names` in root, else in $FASTNN_DATA, or in one of their `folders`; or None."""
-    for base in (root, os.environ.get("FASTNN_DATA")):
-        if base is not None and base != "":
-            for folder in folders:
-                for name in names:
-                    if (path := Path(base) / folder / name).is_file():
-                        return path
-    return None

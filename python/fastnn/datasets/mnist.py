@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..tensor import from_numpy
+from .files import find
 from .idx import read_idx
-from .images import Images, find
+from .images import Images
 
 __all__ = ["MNIST", "FashionMNIST"]
 
@@ -40,9 +41,10 @@ class MNIST(Images):
 
     def _read(self, root, name, shape, download):
         kind = type(self).__name__
-        path = find(root, (name + ".gz", name), ("", kind.lower(), kind, f"{kind}/raw"))
-        if path is None:
-            path = self._download(root, name, download)
+        try:
+            path = find(name + ".gz", name, root=root, folders=("", kind.lower(), kind, f"{kind}/raw"))
+        except FileNotFoundError as error:
+            path = self._download(root, name, download, f"{kind}: {error}")
         self._verify(path, name)
         array = read_idx(path)
         if array.shape != shape or array.dtype != np.uint8:
@@ -58,16 +60,14 @@ class MNIST(Images):
         if hashlib.sha256(content).hexdigest() != self.digests[name]:
             raise ValueError(f"{path}: this is not the {name} of {type(self).__name__} (its sha256 differs)")
 
-    def _download(self, root, name, download):
-        kind = type(self).__name__
-        hint = f"{kind}: {name}.gz not found: give root=, or set FASTNN_DATA to the folder that holds it"
+    def _download(self, root, name, download, hint):
         if download is False:
-            raise FileNotFoundError(hint)
+            raise FileNotFoundError(hint) from None
         try:
             import pooch
         except ImportError:
-            raise FileNotFoundError(f"{hint}, or install pooch (pip install 'fastnn[data]') to download it") from None
-        folder = Path(pooch.os_cache("fastnn") if root is None else root) / kind.lower()
+            raise FileNotFoundError(f"{hint}; or install pooch: pip install 'fastnn[data]'") from None
+        folder = Path(pooch.os_cache("fastnn") if root is None else root) / type(self).__name__.lower()
         return Path(pooch.retrieve(self.url + name + ".gz", self._known_hash(name), f"{name}.gz", folder))
 
     def _known_hash(self, name):
