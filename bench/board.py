@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,13 +145,13 @@ def errors(row, functions):
     return {name: max(map(difference, values(f()), want)) for name, f in functions.items()}
 
 
-def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, only=None, out=sys.stdout):
+def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, only=None, out=None):
     """Runs the board and prints it; returns {"machine", "seed", "rows"}. A row has what `fastnn bench` gives, and more.
 
     "twin": whether the dimensions are the twin's; "cold": whether the arrays rotate; "alternating": whether the libraries took turns
     call by call; "minimum" beside the medians, "first" (the first call, compilation included) and "errors", each {library: number}.
     """
-    if threads:
+    if threads is not None:
         fastnn.set_num_threads(threads)
     if only and not any(chosen(c.name, only) for c in KERNELS + STEPS + ADAMW):
         raise ValueError(f"no case of the board is called '{only}'; there are: {', '.join(c.name for c in KERNELS + STEPS + ADAMW)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +98,7 @@ def ladder(family, *, quick=False, threads=None, derivative=False, seconds=None)
     peak: the fraction of the multiply-add rate measured here; roofline: of what this computation's traffic to memory allows.
     """
     names = rungs(family)  # ValueError for a family without rungs
-    if threads:
+    if threads is not None:
         fastnn.set_num_threads(threads)
     climb = climbs(family, quick)
     roof = limits(quick)
@@ -119,7 +118,7 @@ def ladder(family, *, quick=False, threads=None, derivative=False, seconds=None)
             "shape": climb.shape, "flops": flops, "bytes": size, "attainable": attainable, "rungs": rows}  # fmt: skip
 
 
-def study(family, *, plot=None, out=sys.stdout, **options):
+def study(family, *, plot=None, out=None, **options):
     """Prints the ladder of a family measured here; `plot` names a PNG or SVG file for the roofline. Returns what `ladder` does."""
     result = ladder(family, **options)
     machine = result["machine"]

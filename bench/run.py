@@ -18,7 +18,7 @@ import fastnn
 
 from .machine import describe, limits
 
-ORDER = ("small", "elementwise", "matmul", "conv2d", "pool", "softmax", "norm", "loss", "reduce")
+ORDER = ("elementwise", "matmul", "conv2d", "pool", "softmax", "norm", "loss", "reduce")
 
 
 def families():
@@ -29,12 +29,8 @@ def families():
 
 
 def cases(names, quick):
-    """(family, Case) of the families named (all if none). ValueError for an unknown family."""
-    known = families()
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown benchmark family '{name}'; there are: {', '.join(known)}")
-    for name in names or known:
+    """(family, Case) of the families named (all if none)."""
+    for name in names or families():
         for case in importlib.import_module(f"{__package__}.{name}").cases(quick):
             yield name, case
 
@@ -106,9 +102,16 @@ def difference(got, want):
     return float(np.where(same, 0.0, np.abs(got - want)).max() / scale)
 
 
-def bench(names=(), *, threads=None, quick=False, rivals=("numpy",), json_path=None, out=sys.stdout, filter=None):
-    """Runs the families and prints a table; returns the JSON object. Rivals that are not installed are left out."""
-    if threads:
+def bench(names=(), *, threads=None, quick=False, rivals=("numpy",), json_path=None, out=None, filter=None):
+    """Runs the families and prints a table; returns the JSON object. Rivals that are not installed are left out.
+
+    ValueError for an unknown family, or if no case's name contains `filter`.
+    """
+    known = families()
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown benchmark family '{name}'; there are: {', '.join(known)}")
+    if threads is not None:
         fastnn.set_num_threads(threads)
     n = fastnn.get_num_threads()
     limit_threads(n)
@@ -147,6 +150,8 @@ def bench(names=(), *, threads=None, quick=False, rivals=("numpy",), json_path=N
         }
         rows.append(row)
         print(line(row, rivals), file=out, flush=True)
+    if not rows:
+        raise ValueError(f"no case's name contains '{filter}'")
     summary(rows, rivals, out)
     result = {"machine": machine, "rows": rows}
     if json_path:

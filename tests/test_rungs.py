@@ -232,3 +232,31 @@ def test_board_command(capsys, tmp_path):
     assert main(["board", "--rivals", "nobody"]) == 2
     assert main(["board", "--filter", "nothing"]) == 2
     assert "18e XOR" in capsys.readouterr().err
+
+
+def test_commands_complain_before_they_measure(capsys, tmp_path):
+    from fastnn.cli import main
+
+    for arguments, message in (
+        ("bench nothing", "unknown benchmark family 'nothing'"),
+        ("bench matmul --rival nobody", "rival 'nobody' is not installed"),
+        ("bench matmul --threads 0", "expected 1 to 256 threads"),
+        (f"bench matmul --json {tmp_path}/no/x.json", "there is no folder"),
+        ("study softmax --plot x.txt", "neither .png nor .svg"),
+    ):
+        try:
+            code = main(arguments.split())
+        except SystemExit as e:  # argparse
+            code = e.code
+        printed = capsys.readouterr()
+        assert code == 2 and message in printed.err and not printed.out, (arguments, printed)
+    assert main(["bench", "matmul", "--quick", "--filter", "nothing"]) == 2
+    assert "contains 'nothing'" in capsys.readouterr().err
+
+
+def test_info_command(capsys):
+    from fastnn.cli import main
+
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert fastnn.__version__ in text and ("no: " in text) != fastnn.cuda.is_available()

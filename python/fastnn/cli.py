@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import time
+from pathlib import Path
 
 import fastnn
 
@@ -30,10 +32,18 @@ def info(args) -> int:
         ("caches", kib),
         ("threads", fastnn.get_num_threads()),
         ("kernels", len(fastnn._cpu.KERNELS)),
-        ("cuda", "no: this build has no CUDA kernels"),
+        ("cuda", gpu()),
     ):
         print(f"{key + ':':17}{value}")
     return 0
+
+
+def gpu() -> str:
+    """The GPU and how many kernels it has, or why there is none."""
+    try:
+        return f"{fastnn.cuda.get_device_name()}, {len(fastnn.cuda.kernels())} kernels"
+    except RuntimeError as e:
+        return f"no: {e}"
 
 
 def train_digits(epochs: int = 20, seed: int = 0, progress: bool = True):
@@ -105,8 +115,10 @@ def bench_command(args) -> int:
     from fastnn.bench.run import bench
 
     rivals = ["numpy"]
-    for r in args.rival:
-        rivals += [x for x in r.split(",") if x not in rivals]
+    for r in ",".join(args.rival).split(","):
+        if r and not importlib.util.find_spec(r):
+            raise ValueError(f"rival '{r}' is not installed")
+        rivals += [r] if r and r not in rivals else []
     bench(args.family, threads=args.threads, quick=args.quick, rivals=rivals, json_path=args.json, filter=args.filter)
     return 0
 
@@ -136,6 +148,19 @@ def study_command(args) -> int:
     return 0
 
 
+def output(path: str) -> str:
+    """A file that can be written: said before anything is measured, not after."""
+    if not Path(path).absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {Path(path).parent}")
+    return path
+
+
+def picture(path: str) -> str:
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise argparse.ArgumentTypeError(f"{path} is neither .png nor .svg")
+    return output(path)
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="fastnn", description="Neural networks on hand-written kernels that you can read.")
     parser.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
@@ -146,7 +171,7 @@ def main(argv=None) -> int:
     p.set_defaults(run=demo)
     p = commands.add_parser("bench", help="measure kernels, forward and derivative, against NumPy")
     p.add_argument("family", nargs="*", help="families to run (default: all)")
-    p.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    p.add_argument("--json", type=output, metavar="FILE", help="also write the results as JSON")
     p.add_argument("--threads", type=int, metavar="N")
     p.add_argument("--quick", action="store_true", help="smaller sizes, shorter measurements")
     p.add_argument("--rival", action="append", default=[], metavar="NAME", help="also measure torch, if installed")
@@ -154,14 +179,14 @@ def main(argv=None) -> int:
     p.set_defaults(run=bench_command)
     p = commands.add_parser("board", help="kernels and training steps against the best alternatives, and their twins")
     p.add_argument("--rivals", default="numpy,torch,torch.compile,jax", help="default: numpy,torch,torch.compile,jax")
-    p.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    p.add_argument("--json", type=output, metavar="FILE", help="also write the results as JSON")
     p.add_argument("--seed", type=int, default=0, help="of the twins' dimensions")
     p.add_argument("--threads", type=int, metavar="N")
     p.add_argument("--filter", metavar="TEXT", help="only these cases: numbers (9, 18a) or parts of names, with commas between")
     p.set_defaults(run=board_command)
     p = commands.add_parser("study", help="climb a ladder of kernels, from three loops to the production kernel, on this machine")
     p.add_argument("family", help=", ".join(fastnn.rungs()))
-    p.add_argument("--plot", metavar="FILE", help="also draw the roofline and the rungs below it, as PNG or SVG")
+    p.add_argument("--plot", type=picture, metavar="FILE", help="also draw the roofline and the rungs below it, as PNG or SVG")
     p.add_argument("--derivative", action="store_true", help="the derivative instead of the forward")
     p.add_argument("--threads", type=int, metavar="N")
     p.add_argument("--quick", action="store_true", help="a smaller problem")
