@@ -178,3 +178,10 @@ def test_largest_integers_are_exact(dtype, rng):
     np.testing.assert_array_equal(y.numpy(), windows.max(-1))
     np.testing.assert_array_equal(np.take_along_axis(x.reshape(2, 3, -1), at.numpy().reshape(2, 3, -1), 2).reshape(y.shape), y.numpy())
     assert y.dtype.name == dtype
+
+
+@pytest.mark.parametrize("name", ["max_pool3d", "avg_pool3d"])
+def test_errors_of_volumes_name_them(name):
+    for kernel, padding in ((9, 0), ((9, 1, 1), 0), (2, 2)):
+        with pytest.raises(RuntimeError, match=f"^{name}: "):
+            getattr(fastnn.nn.functional, name)(fastnn.ones(2, 3, 4, 5, 6), kernel, padding=padding)

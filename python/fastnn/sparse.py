@@ -175,20 +175,27 @@ spmm = mm
 
 @named
 def sparse_coo_tensor(indices, values, size=None, *, dtype=None, device=None, requires_grad=False, check_invariants=None, is_coalesced=None):
-    """A `SparseMatrix` with values (n) at indices (2, n): rows above columns. size: its shape, by default the smallest that fits."""
+    """A `SparseMatrix` with values (n) at indices (2, n): rows above columns. size: its shape, by default the smallest that fits.
+
+    Values that are no floats become float32. ShapeError: other shapes; BoundsError: an index outside of size.
+    """
+    return _made("sparse_coo_tensor", indices, values, size, dtype, requires_grad)
+
+
+def _made(name, indices, values, size, dtype, requires_grad):
     indices, values = as_tensor(indices), as_tensor(values)
     values = values if dtype is None else values.to(dtype)
     values = values if values._floating else values.to("float32")
     if indices.ndim != 2 or indices.shape[0] != 2 or values.ndim != 1 or indices.shape[1] != values.shape[0]:
-        raise ShapeError(f"sparse_coo_tensor: expected indices (2, n) and values (n), got {list(indices.shape)} and {list(values.shape)}")
+        raise ShapeError(f"{name}: expected indices (2, n) and values (n), got {list(indices.shape)} and {list(values.shape)}")
     rows, columns = (from_numpy(np.array(row, np.int64)) for row in indices.numpy())
     least = [int(v.max()) + 1 if v.numel() else 0 for v in (rows, columns)]
     size = tuple(least) if size is None else tuple(int(n) for n in size)
     if len(size) != 2:
-        raise ShapeError(f"sparse_coo_tensor: only matrices exist, got size {list(size)}")
+        raise ShapeError(f"{name}: only matrices exist, got size {list(size)}")
     for v, n, high in zip((rows, columns), size, least, strict=True):
         if high > n or (v.numel() and int(v.min()) < 0):
-            raise BoundsError(f"sparse_coo_tensor: index {high - 1 if high > n else int(v.min())} is out of bounds for size {list(size)}")
+            raise BoundsError(f"{name}: index {high - 1 if high > n else int(v.min())} is out of bounds for size {list(size)}")
     if requires_grad:
         values = values.detach().requires_grad_()
     return SparseMatrix(rows, columns, values, size)
@@ -196,11 +203,17 @@ def sparse_coo_tensor(indices, values, size=None, *, dtype=None, device=None, re
 
 @named
 def sparse_csr_tensor(crow_indices, col_indices, values, size=None, *, dtype=None, device=None, requires_grad=False, check_invariants=None):
-    """A `SparseMatrix` from compressed rows: row r has the entries crow_indices[r] .. crow_indices[r + 1] - 1."""
+    """A `SparseMatrix` from compressed rows: row r has the entries crow_indices[r] .. crow_indices[r + 1] - 1.
+
+    Errors are `sparse_coo_tensor`'s, and ShapeError unless crow_indices begins with 0, never falls and ends with the number of entries.
+    """
     offsets, columns = as_tensor(crow_indices).numpy(), as_tensor(col_indices)
-    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    counts = np.diff(offsets) if offsets.ndim == 1 else np.array([-1])
+    if columns.ndim != 1 or not offsets.size or offsets.ravel()[0] != 0 or (counts < 0).any() or offsets[-1] != len(columns):
+        raise ShapeError(f"sparse_csr_tensor: crow_indices must rise from 0 to the number of col_indices, whose shape is {list(columns.shape)}")
+    rows = np.repeat(np.arange(len(counts)), counts)
     size = (len(offsets) - 1, int(columns.max()) + 1 if columns.numel() else 0) if size is None else size
-    made = sparse_coo_tensor(np.stack([rows, columns.numpy()]), values, size, dtype=dtype, requires_grad=requires_grad)
+    made = _made("sparse_csr_tensor", np.stack([rows, columns.numpy()]), values, size, dtype, requires_grad)
     made.layout = "sparse_csr"
     return made
 

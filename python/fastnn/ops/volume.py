@@ -148,10 +148,10 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     s = k if s[0] is None else s
 
     def over_plane(x):
-        return pool.max_pool2d(x, k[1:], s[1:], p[1:], d[1:], ceil_mode, return_indices)
+        return pool._max(x, 2, name, k[1:], s[1:], p[1:], d[1:], ceil_mode, return_indices)
 
     def over_depth(x):
-        return pool.max_pool2d(x, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, return_indices)
+        return pool._max(x, 2, name, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, return_indices)
 
     if not return_indices:
         return _like(_along_depth(_by_plane(x, over_plane), over_depth), input)
@@ -168,8 +168,10 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     x = _batched(input, name)
     s = k if s[0] is None else s
     one = None if divisor_override is None else 1
-    y = _by_plane(x, lambda x: pool.avg_pool2d(x, k[1:], s[1:], p[1:], ceil_mode, count_include_pad, one))
-    y = _along_depth(y, lambda x: pool.avg_pool2d(x, (k[0], 1), (s[0], 1), (p[0], 0), ceil_mode, count_include_pad, divisor_override))
+    y = _by_plane(x, lambda x: pool._avg(x, 2, name, k[1:], s[1:], p[1:], ceil_mode, count_include_pad, one))
+    y = _along_depth(
+        y, lambda x: pool._avg(x, 2, name, (k[0], 1), (s[0], 1), (p[0], 0), ceil_mode, count_include_pad, divisor_override)
+    )
     return _like(y, input)
 
 
