@@ -4,7 +4,7 @@
     torch          PyTorch's, default Adam      torch compile    the model compiled (max-autotune), fused Adam
     numpy          an MLP by hand               jax              the whole step jitted, its buffers donated
 
-`python -m bench.capture` prints the table of docs/capture.md, each case in a process of its own.
+`python -m fastnn.bench.capture` prints the table of docs/capture.md, each case in a process of its own.
 """
 
 from __future__ import annotations

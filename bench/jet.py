@@ -1,7 +1,7 @@
 """Networks with derivatives: the residual of a differential equation and its gradient, against nested reverse mode.
 
 A row is one residual of a 20-wide tanh network, its mean square, and the gradients of all weights:
-Burgers u_t + u u_x - ν u_xx, biharmonic u_xxxx + 2 u_xxyy + u_yyyy, beam u_xxxx + u_t. `python -m bench.jet plot.svg` draws
+Burgers u_t + u u_x - ν u_xx, biharmonic u_xxxx + 2 u_xxyy + u_yyyy, beam u_xxxx + u_t. `python -m fastnn.bench.jet plot.svg` draws
 derivatives of order 1-4 by jets and by nested reverse mode (needs matplotlib).
 """
 

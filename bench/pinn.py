@@ -3,7 +3,7 @@
 Rivals: PyTorch with nested autograd.grad, DeepXDE on PyTorch (`pip install "fastnn[bench]"`). All have the same points, of
 which 100 at the start and 100 at the ends, and the same number of parameters.
 
-`python -m bench.pinn` also trains fastnn and DeepXDE to compare errors over seeds; it needs burgers_shock.mat in FASTNN_DATA.
+`python -m fastnn.bench.pinn` also trains fastnn and DeepXDE to compare errors over seeds; it needs pinn/burgers_shock.mat in FASTNN_DATA.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 import fastnn
-from fastnn import pinn
+from fastnn import datasets, pinn
 from fastnn.pinn import d
 
 from .case import Case
@@ -140,7 +140,7 @@ def main():
     args = parser.parse_args()
     import scipy.io
 
-    data = scipy.io.loadmat(os.path.join(os.environ["FASTNN_DATA"], "pinn/burgers_shock.mat"))
+    data = scipy.io.loadmat(datasets.find("pinn/burgers_shock.mat"))
     x, t = np.meshgrid(data["x"].ravel(), data["t"].ravel(), indexing="ij")
     at, u = np.stack([x.ravel(), t.ravel()], 1), data["usol"].ravel()
     print(f"{args.points} points, {args.adam} steps of Adam from the same weights, float32\n{'seed':>4} {'fastnn':>16} {'DeepXDE':>16}")

@@ -43,11 +43,12 @@ LEVELS = 4  # f, its gradient, that gradient's gradient, ...
 def registered():
     """{name: (family, op)} of every op that a module of ops defines, the move to another device apart (tests/test_cuda.py)."""
     found = {}
-    for family, module in ops.MODULES.items():
+    for family, module in sorted(ops.MODULES.items(), key=lambda m: m[0] != "elementwise"):  # others use its ops under their names
         for value in vars(module).values():
             o = value if isinstance(value, Op) else getattr(value, "op", None)
             if isinstance(o, Op) and (o.rules or isinstance(o, Fused)) and o.forward is not None and family != "jet" and o.name != "move":
-                found.setdefault(o.name, (family, o))
+                home = (getattr(o.forward, "__module__", None) or "").rpartition(".")[2]
+                found.setdefault(o.name, (home if home in ops.MODULES else family, o))
     return found
 
 
