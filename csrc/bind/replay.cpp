@@ -276,7 +276,8 @@ View narrowed(View v) {
   int order[MAX_DIMS], n = 0;
   for (int d = 0; d < v.ndim; ++d)
     if (v.shape[d] > 1 && v.strides[d] != 0) order[n++] = d;
-  std::sort(order, order + n, [&](int a, int b) { return llabs(v.strides[a]) < llabs(v.strides[b]); });
+  for (int i = 1; i < n; ++i)
+    for (int j = i; j > 0 && llabs(v.strides[order[j]]) < llabs(v.strides[order[j - 1]]); --j) std::swap(order[j], order[j - 1]);
   int64_t was = 1, now = 1;  // a contiguous next axis would have this stride
   for (int i = 0; i < n; ++i) {
     int64_t& s = v.strides[order[i]];

@@ -1,4 +1,4 @@
-// reduce/drive.cuh: y = ⊕ map(x) over a set of axes on a GPU, once for every reduction (reduce.cu, arg.cu).
+// reduce/drive.cuh: y = ⊕ map(x) over a set of axes on a GPU, once for every reduction (reduce.cu).
 //
 //    team      threads that make one result (core/cuda/team.cuh): along the row where the reduced axis is contiguous, across where
 //              results lie side by side, so that either way a warp reads neighbours
