@@ -102,6 +102,7 @@ class Tensor(_cpu.Array):
     ndimension = dim
 
     def numel(self) -> int:
+        """The number of elements."""
         return self._size
 
     nelement = numel
@@ -146,9 +147,11 @@ class Tensor(_cpu.Array):
         return self._packed
 
     def is_floating_point(self) -> bool:
+        """Whether the dtype is float32 or float64."""
         return self._floating
 
     def is_complex(self) -> bool:
+        """False: there are no complex dtypes."""
         return False
 
     def is_signed(self) -> bool:
@@ -210,6 +213,7 @@ class Tensor(_cpu.Array):
         return self
 
     def detach_(self):
+        """Forgets how this tensor was computed: it becomes a leaf that needs no gradient."""
         self._node = None
         self.requires_grad = False
         return self
@@ -461,22 +465,27 @@ def normalize_dim(dim, ndim):
 
 
 def is_tensor(x) -> bool:
+    """Whether x is a Tensor."""
     return isinstance(x, Tensor)
 
 
 def numel(x) -> int:
+    """The number of elements of x."""
     return x._size
 
 
 def is_floating_point(x) -> bool:
+    """Whether x's dtype is float32 or float64."""
     return x._floating
 
 
 def is_complex(x) -> bool:
+    """False: there are no complex dtypes."""
     return False
 
 
 def is_nonzero(x) -> bool:
+    """Whether the only element of x is not 0; RuntimeError unless there is exactly one."""
     return x.is_nonzero()
 
 

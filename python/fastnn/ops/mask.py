@@ -42,6 +42,7 @@ def nonzero(input, *, as_tuple=False):
 
 
 def argwhere(input):
+    """Where input is not 0: (n, input.ndim) int64, a row of indices for each, as `nonzero`."""
     return nonzero(input)
 
 

@@ -167,6 +167,7 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 
 def ravel(input):
+    """input as a vector: a view where memory allows, else a copy."""
     return reshape(input, -1)
 
 
@@ -292,6 +293,7 @@ def expand_as(input, other):
 
 
 def broadcast_to(input, shape):
+    """A view of input in the shape to which it broadcasts, as `expand`; ShapeError where it does not."""
     return expand(input, shape)
 
 
