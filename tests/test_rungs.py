@@ -146,6 +146,7 @@ def computations(family, arrays):
         attend, wide, mask = F.scaled_dot_product_attention, x[:, :, ::2, 1:], x[:1, :1, :, :13]
         return [attend(x, x, x), attend(x, x, x, is_causal=True), attend(wide, x[..., 1:], x), attend(x[:, :, :, ::2], x[..., ::2], x[:, :1], mask > 0),
                 attend(x.transpose(1, 2), x[:, :2].transpose(1, 2), x[:, 1:].transpose(1, 2)), attend(x[:0], x[:0], x[:0]), attend(x, x, x, scale=0.1)]  # fmt: skip
+    assert family == "lstm", f"no computations for {family}"
     fastnn.manual_seed(0)
     return list(fastnn.nn.LSTM(5, 7)(s)) + list(fastnn.nn.LSTM(5, 7)(s[:, ::2]))
 

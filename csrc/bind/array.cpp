@@ -1,5 +1,6 @@
 // bind/array.cpp: the Array type: its life, its attributes, the errors. Views of it are in views.cpp.
 #include "batch.h"
+#include "device.h"
 #include "replay.h"
 
 #include <structmember.h>
@@ -280,15 +281,7 @@ void bind_array(py::module_& m) {
       },
       "set_data(x, value): x becomes another view of value's memory, dtype and shape included; its history stays");
   m.def("live_buffers", &live_buffers);
-  m.def("pool_stats", [] {
-    PoolStats s = pool_stats();
-    py::dict d;
-    d["live_blocks"] = s.live_blocks;
-    d["live_bytes"] = s.live_bytes;
-    d["cached_bytes"] = s.cached_bytes;
-    d["peak_bytes"] = s.peak_bytes;
-    return d;
-  });
+  m.def("pool_stats", [] { return dict_of(pool_stats()); });
   m.def("pool_trim", &pool_trim);
   m.def("pool_reset_peak", &pool_reset_peak);
   m.def("pool_fail_after", &pool_fail_after, "testing: let the n-th allocation from now fail");

@@ -64,12 +64,6 @@ View packed_like(const Array& made, const View& shape) {  // made's memory in th
   return v;
 }
 
-bool one_number(const View& v) {
-  for (int d = 0; d < v.ndim; ++d)
-    if (v.strides[d] != 0 && v.shape[d] != 1) return false;
-  return true;
-}
-
 // to(x, cuda) -> x's elements in new memory there, or here
 py::object to_place(py::handle x, bool cuda) {
   if (!is_array(x.ptr())) throw py::type_error("to: expected a Tensor");
@@ -81,6 +75,15 @@ py::object to_place(py::handle x, bool cuda) {
 }
 
 }  // namespace
+
+py::dict dict_of(const PoolStats& s) {
+  py::dict d;
+  d["live_blocks"] = s.live_blocks;
+  d["live_bytes"] = s.live_bytes;
+  d["cached_bytes"] = s.cached_bytes;
+  d["peak_bytes"] = s.peak_bytes;
+  return d;
+}
 
 void copy_between(const View& to, const View& from) {
   if (recording) raise_error(ErrorKind::runtime, "fastnn.capture: a copy between devices is not recorded");
@@ -100,7 +103,7 @@ void copy_between(const View& to, const View& from) {
 }
 
 bool travels(const View& to, const View& from) {  // a single number goes with the launch
-  return to.place != from.place && !(to.place == Place::cuda && one_number(from));
+  return !(to.place == Place::cuda && from.one_number());
 }
 
 void bind_device(py::module_& m) {
@@ -118,15 +121,7 @@ void bind_device(py::module_& m) {
     gpu->synchronize();
   });
   m.def("device_trim", [] { if (gpu) gpu->trim(); });
-  m.def("device_stats", [] {
-    PoolStats s = gpu ? gpu->stats() : PoolStats{};
-    py::dict d;
-    d["live_blocks"] = s.live_blocks;
-    d["live_bytes"] = s.live_bytes;
-    d["cached_bytes"] = s.cached_bytes;
-    d["peak_bytes"] = s.peak_bytes;
-    return d;
-  });
+  m.def("device_stats", [] { return dict_of(gpu ? gpu->stats() : PoolStats{}); });
   m.def("device_kernels", [] {
     py::list list;
     if (!gpu) return list;

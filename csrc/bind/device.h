@@ -26,7 +26,8 @@ struct OnDevice {
   bool done = false;        // it was a copy from one device to the other, which has been made
 };
 OnDevice on_device(const char* name, std::vector<Slot>& slots);
-bool travels(const View& to, const View& from);       // does copying go from one device to the other?
+pybind11::dict dict_of(const PoolStats& s);           // what pool_stats and device_stats tell
+bool travels(const View& to, const View& from);       // of different devices: is it a copy, or a number for a launch?
 void copy_between(const View& to, const View& from);  // then this does it
 
 }  // namespace fastnn

@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-#include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "../core/isa.h"
 #include "../core/program.h"

@@ -55,11 +55,6 @@ struct Chain final : Step {
 bool same_shape(const View& a, const View& b) {
   return a.ndim == b.ndim && std::equal(a.shape, a.shape + a.ndim, b.shape);
 }
-bool one_number(const View& v) {
-  for (int d = 0; d < v.ndim; ++d)
-    if (v.shape[d] > 1 && v.strides[d] != 0) return false;
-  return true;
-}
 bool same_view(const View& a, const View& b) {
   return a.data == b.data && a.dtype == b.dtype && same_shape(a, b) && std::equal(a.strides, a.strides + a.ndim, b.strides);
 }
@@ -87,7 +82,7 @@ bool follows(Program& p, const Lives& lives, size_t j, size_t i) {
 // Whether the arrays count as one axis.
 bool flat(Step& s) {
   bool all = true;
-  s.views([&](View& v, bool) { all = all && (v.packed() || one_number(v)); });
+  s.views([&](View& v, bool) { all = all && (v.packed() || v.one_number()); });
   return all;
 }
 int64_t row_length(const View& y) { return y.numel() / y.shape[0]; }
@@ -152,7 +147,7 @@ std::unique_ptr<Chain> chained(Program& p, Lives& lives, size_t begin, size_t en
   for (size_t i = begin; i < end; ++i) one_axis = one_axis && flat(*p.steps[i]);
   for (size_t i = begin; i < end; ++i) {
     for (View* v : one_axis ? views_of(*p.steps[i]) : std::vector<View*>{}) {
-      bool number = one_number(*v);
+      bool number = v->one_number();
       v->shape[0] = v->numel();
       v->strides[0] = number ? 0 : 1;
       v->ndim = 1;

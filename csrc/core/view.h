@@ -60,6 +60,11 @@ struct View {
     }
     return true;
   }
+  FN bool one_number() const {  // the same element at every index
+    for (int d = 0; d < ndim; ++d)
+      if (strides[d] != 0 && shape[d] != 1) return false;
+    return true;
+  }
 };
 
 struct In : View {};

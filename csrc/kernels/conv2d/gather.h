@@ -29,7 +29,7 @@ template <class T> struct Gather {
   int64_t w_group, w_m, w_channel;                     // strides; the tap's index is added
 };
 
-constexpr int64_t KC = 384, KC_DIRECT = 256, SLAB_BYTES = 256 << 10;
+constexpr int64_t KC = 384, KC_DIRECT = 256, SLAB_BYTES = 256 << 10;  // direct: 1×1 filters (1024 to 256 channels by 384: 6 % slower)
 
 // A as [group][K block][M block][k][MR], blocks `size` apart (with slack: the last vector of a block hangs over).
 template <class T>
@@ -144,6 +144,8 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
           pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
           Walk w = walk(block, at, n);
+          // Read from memory, the next panel is fetched meanwhile (256 to 64 channels: 10 % faster).
+          const T* next_panel = slab + w.image * b.image + w.row * b.width + w.col + columns;
           for (int64_t column = 0; w.left;) {
             Run r = next(w, block);
             int64_t place = r.image * p.out_image + r.row * p.out_row + r.col * p.out_col;
@@ -151,8 +153,6 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             else from[runs] = column, length[runs] = r.length, where[runs++] = place;
             column += r.length;
           }
-          const Walk here = walk(block, at, n);  // read from memory, the next panel is fetched (256 to 64 channels: 10 % faster)
-          const T* next_panel = slab + here.image * b.image + here.row * b.width + here.col + columns;
           const bool straight = runs == 1 && n == columns && p.out_col == 1;
           for (int64_t part = first_m; part < last_m; ++part) {
             const int64_t m0 = mb.begin(part), rows = mb.size(part);

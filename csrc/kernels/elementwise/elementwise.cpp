@@ -316,11 +316,6 @@ FN bool same_strides(const View& a, const View& b) {
     if (a.strides[d] != b.strides[d] && a.shape[d] != 1) return false;
   return true;
 }
-FN bool one_number(const View& v) {
-  for (int d = 0; d < v.ndim; ++d)
-    if (v.strides[d] != 0 && v.shape[d] != 1) return false;
-  return true;
-}
 
 }  // namespace
 
@@ -329,7 +324,7 @@ void run_line(const Line& line, const View& y, const View* const* in) {
   if (n == 0) return;
   bool flat = y.packed(), number[MAX_INPUTS];
   for (int k = 0; flat && k < line.inputs; ++k) {
-    number[k] = n > 1 && one_number(*in[k]);
+    number[k] = n > 1 && in[k]->one_number();
     flat = number[k] || same_strides(*in[k], y);
   }
   if (flat) run_flat(line, static_cast<char*>(y.data), in, number, n);
