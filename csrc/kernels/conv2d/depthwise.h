@@ -36,6 +36,18 @@ template <class T> struct PlanesOf {  // `count` planes, `channels` of which hav
   bool flipped;           // taps in descending order
 };
 
+// A vector with several uses, loaded once: GCC would make the (unaligned) load an operand of each.
+template <class V> FN V once(V v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(v));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(v));
+#endif
+  return v;
+}
+
 template <class T> FN void put_columns(T* to, vec<T> v, int64_t n) {
   if (n >= lanes<T>) store(to, v);
   else if (n > 0) store_n(to, v, n);
@@ -190,8 +202,8 @@ FN void tap_sums(vec<T> (&acc)[P][K], const T* x, int64_t row, int64_t plane, in
 #pragma GCC unroll 8
     for (int q = 0; q < K; ++q) {
       const int at = i + first;
-      vec<T> v = load(x + (at % S * S + q % S) * plane + at / S * row + q / S + u);
-      if (!Whole) v = from_bits<T>(to_bits<T>(v) & keep);  // past the end lie other rows: 0·inf is NaN
+      vec<T> v = once(load(x + (at % S * S + q % S) * plane + at / S * row + q / S + u));
+      if (!Whole) v = once(from_bits<T>(to_bits<T>(v) & keep));  // past the end lie other rows: 0·inf is NaN
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r)
         if (i >= r * S && i < r * S + P) acc[i - r * S][q] += gv[r] * v;
@@ -218,38 +230,46 @@ static void tap_block(vec<T>* sums, int first, const T* slab, const Blocks& b, c
     for (int q = 0; q < K; ++q) sums[(first + p) * K + q] += acc[p][q];
 }
 
-// dw of planes x (p.in) and g: images are cut into chunks, added in order.
+// dw of planes x (p.in) and g, in the order in which they lie: memory is read as a stream. A task is a run of images and of
+// channels, with sums of its own, which are added in order. (Zen 5, 16x144x56x56: 4.2 -> 1.9 ms with `once`.)
 template <int K, int S, class T> static void sum_taps(const PlanesOf<T>& p, const T* g, const Window& s) {
   constexpr int L = lanes<T>, AT_ONCE = SUMS / K < K ? int(SUMS / K) : K;
   const Blocks b = cut(s, 1, BAND_BYTES / int64_t(sizeof(T)), s.rows * s.cols);
-  const int64_t x_size = s.height * s.width, g_size = s.rows * s.cols, images = p.count / p.channels;
-  const Even chunks = {images, least(images, ceil_div(32, p.channels))};
-  Scratch<vec<T>> sums(p.channels * chunks.parts * K * K);
-  const int64_t work = ceil_div(images, chunks.parts) * s.rows * ceil_div(s.cols, L) * K * K;
-  parallel_for(p.channels * chunks.parts, ceil_div(MULTIPLIES / 16, work), [&](int64_t begin, int64_t end) {
+  const int64_t x_size = s.height * s.width, g_size = s.rows * s.cols, images = p.count / p.channels, size = p.channels * K * K;
+  const Even chunks = {images, least(images, 4)}, parts = {p.channels, least(p.channels, ceil_div(32, chunks.parts))};
+  Scratch<T> sums(chunks.parts * size);
+  const int64_t work = ceil_div(images, chunks.parts) * ceil_div(p.channels, parts.parts) * s.rows * ceil_div(s.cols, L) * K * K;
+  parallel_for(chunks.parts * parts.parts, ceil_div(MULTIPLIES / 16, work), [&](int64_t begin, int64_t end) {
     Scratch<T> slab(slab_size<T>(b));
+    Scratch<vec<T>> lanes_of(ceil_div(p.channels, parts.parts) * K * K);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t channel = i / chunks.parts, chunk = i % chunks.parts;
-      vec<T>* sum = sums + i * K * K;
-      for (int k = 0; k < K * K; ++k) sum[k] = vec<T>{};
+      const int64_t chunk = i / parts.parts, first_channel = parts.begin(i % parts.parts), channels = parts.size(i % parts.parts);
+      for (int64_t k = 0; k < channels * K * K; ++k) lanes_of[k] = vec<T>{};
       for (int64_t n = chunks.begin(chunk); n < chunks.begin(chunk) + chunks.size(chunk); ++n)
-        for (int64_t j = 0; j < b.count(); ++j) {
-          const Block block = block_at(s, b, j);
-          const int64_t plane = n * p.channels + channel;
-          fill_slab<T>(slab, {p.in + plane * x_size, p.in, p.in_end, 0, 0}, 1, s, b, block);
-          const T* from = g + plane * g_size + block.t * s.cols + block.u;
-          int first = 0;
-          for (; first + AT_ONCE <= K; first += AT_ONCE) tap_block<K, S, AT_ONCE, T>(sum, first, slab, b, block, from, s.cols);
-          for (; first < K; ++first) tap_block<K, S, 1, T>(sum, first, slab, b, block, from, s.cols);
-        }
+        for (int64_t channel = 0; channel < channels; ++channel)
+          for (int64_t j = 0; j < b.count(); ++j) {
+            const Block block = block_at(s, b, j);
+            const int64_t plane = n * p.channels + first_channel + channel;
+            fill_slab<T>(slab, {p.in + plane * x_size, p.in, p.in_end, 0, 0}, 1, s, b, block);
+            const T* from = g + plane * g_size + block.t * s.cols + block.u;
+            vec<T>* sum = lanes_of + channel * K * K;
+            int first = 0;
+            for (; first + AT_ONCE <= K; first += AT_ONCE) tap_block<K, S, AT_ONCE, T>(sum, first, slab, b, block, from, s.cols);
+            for (; first < K; ++first) tap_block<K, S, 1, T>(sum, first, slab, b, block, from, s.cols);
+          }
+      T* to = sums + chunk * size + first_channel * K * K;
+      for (int64_t channel = 0; channel < channels; ++channel, to += K * K) {
+        T folded[K * K + L];
+        fold<L, K * K>(lanes_of + channel * K * K, folded);
+        for (int k = 0; k < K * K; ++k) to[k] = folded[k];
+      }
     }
   });
-  for (int64_t channel = 0; channel < p.channels; ++channel)
-    for (int k = 0; k < K * K; ++k) {
-      vec<T> sum = sums[channel * chunks.parts * K * K + k];
-      for (int64_t i = 1; i < chunks.parts; ++i) sum += sums[(channel * chunks.parts + i) * K * K + k];
-      p.out[channel * K * K + k] = sum_lanes<T>(sum);
-    }
+  for (int64_t k = 0; k < size; ++k) {
+    T sum = sums[k];
+    for (int64_t chunk = 1; chunk < chunks.parts; ++chunk) sum += sums[chunk * size + k];
+    p.out[k] = sum;
+  }
 }
 
 }  // namespace fastnn::FN_ISA

@@ -144,7 +144,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
           pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
           Walk w = walk(block, at, n);
-          // Read from memory, the next panel is fetched meanwhile (256 to 64 channels: 10 % faster).
+          // Read from memory, the next panel is fetched meanwhile (256 to 64 channels: 10 % faster; 201 to 55 of 50x50 30 %).
           const T* next_panel = slab + w.image * b.image + w.row * b.width + w.col + columns;
           for (int64_t column = 0; w.left;) {
             Run r = next(w, block);
@@ -159,7 +159,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
             const int64_t line = part - first_m;  // of the next panel's in memory: as many tiles fetch one each
             Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : wide ? NV_WIDE : NV, direct && line < NV);
-            const Ahead<T> ahead = {next_panel + line * L, slab_offset};
+            const Ahead<T> ahead = {next_panel + line * L + L - 1, slab_offset};  // where a vector ends: this panel has its first line
             if (straight) {
               T* to = out + m0 * p.out_channel + where[0];
               for (int64_t r = 0; r < rows && k >= 64; ++r)  // results lie in L3 or memory, and end in a line of their own

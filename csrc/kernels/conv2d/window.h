@@ -229,10 +229,12 @@ struct Piece {  // at most a vector of neighbouring positions: from the slab to 
 
 template <class T, int P>
 FN void pack_pieces(T* panel, int64_t pitch, const T* slab, const int64_t* offset, int64_t k, const Piece* piece) {
+  int64_t from[P], to[P];  // in registers: a store to the panel may alias what `piece` points to
+  for (int j = 0; j < P; ++j) from[j] = piece[j].from, to[j] = piece[j].to;
   for (int64_t i = 0; i < k; ++i, panel += pitch) {
     const T* tap = slab + offset[i];
 #pragma GCC unroll 8
-    for (int j = 0; j < P; ++j) store(panel + piece[j].to, load(tap + piece[j].from));
+    for (int j = 0; j < P; ++j) store(panel + to[j], load(tap + from[j]));
   }
 }
 
