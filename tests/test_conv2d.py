@@ -309,3 +309,15 @@ def test_threads_give_the_same_bits(isa, kernel, channels, filters, groups, rng)
         with fastnn.isa(isa), fastnn.threads(threads):
             results.add(tuple(a.tobytes() for a in all_three(x, w, g, options)))
     assert len(results) == 1
+
+
+@pytest.mark.parametrize(("c", "o", "size", "kernel"), [(3, 70, 256, 3), (64, 33, 160, 1)])
+def test_results_past_the_cache(c, o, size, kernel, rng):
+    """Streamed where all images together exceed the cache: the same bits as image by image."""
+    x, w = tensor(rng.standard_normal((3, c, size, size), np.float32)), tensor(rng.standard_normal((o, c, kernel, kernel), np.float32))
+    b = tensor(rng.standard_normal(o, np.float32))
+    for isa in ISAS:
+        with fastnn.isa(isa), fastnn.rung(conv2d="implicit"):
+            y = fastnn.conv2d(x, w, b, padding=kernel // 2)
+            for i in range(3):
+                assert np.array_equal(y[i : i + 1].numpy(), fastnn.conv2d(x[i : i + 1].clone(), w, b, padding=kernel // 2).numpy())

@@ -8,6 +8,22 @@ namespace fastnn::FN_ISA {
 
 constexpr int64_t CACHE_BYTES = 32 << 20;  // arrays read and written by one pass, together, that cannot all stay in L3
 
+// A vector to an address that is a multiple of its size.
+FN void stream_vector(float* to, vec<float> v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v, reinterpret_cast<vec<float>*>(to));
+#elif defined(__AVX512F__)
+  _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(to, (__m256)v);
+#elif defined(__x86_64__)
+  _mm_stream_ps(to, (__m128)v);
+#else
+  store(to, v);
+#endif
+}
+FN void stream_vector(double* to, vec<double> v) { stream_vector(reinterpret_cast<float*>(to), reinterpret_cast<vec<float>>(v)); }
+
 // n bytes from a tile to memory at any address.
 FN void stream(void* to, const void* from, int64_t n) {
   auto* t = static_cast<char*>(to);
@@ -16,20 +32,7 @@ FN void stream(void* to, const void* from, int64_t n) {
   if (head > n) head = n;
   __builtin_memcpy(t, f, size_t(head));
   int64_t i = head;
-  for (; i + VECTOR_BYTES <= n; i += VECTOR_BYTES) {
-    auto v = load(reinterpret_cast<const float*>(f + i));
-#if defined(__clang__)
-    __builtin_nontemporal_store(v, reinterpret_cast<vec<float>*>(t + i));
-#elif defined(__AVX512F__)
-    _mm512_stream_ps(reinterpret_cast<float*>(t + i), (__m512)v);
-#elif defined(__AVX2__)
-    _mm256_stream_ps(reinterpret_cast<float*>(t + i), (__m256)v);
-#elif defined(__x86_64__)
-    _mm_stream_ps(reinterpret_cast<float*>(t + i), (__m128)v);
-#else
-    store(reinterpret_cast<float*>(t + i), v);
-#endif
-  }
+  for (; i + VECTOR_BYTES <= n; i += VECTOR_BYTES) stream_vector(reinterpret_cast<float*>(t + i), load(reinterpret_cast<const float*>(f + i)));
   __builtin_memcpy(t + i, f + i, size_t(n - i));
 }
 FN void stream_end() {  // streamed stores become visible before the thread says it is done

@@ -7,7 +7,7 @@
 //      for each few channels                 K in steps near KC: the slab and A's part stay in L2
 //        fill the slab                       window.h
 //        for each NR positions
-//          pack their taps: K × NR in L1     skipped when reading the slab in place costs less (see `in_place`)
+//          pack their taps: K × NR in L1     skipped where reading the slab costs less (see `by_rows`, `in_place`)
 //          for each MR rows: tile            tile.h, streaming A from L2
 //
 // In place, positions run on over the slab's border columns and the surplus results are dropped; packed, no lane is lost.
@@ -92,10 +92,12 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   Blocks b = cut(s, channels, SLAB_BYTES / int64_t(sizeof(T)), least(2048, positions));
   const Even mc = {mb.parts, most(1, least(tasks / (p.groups * b.count()), mb.parts / 8))};
 
-  // Cycles per K step and columns positions: a row of A costs columns/L/2, copying a piece about 1.
+  // Cycles per K step and columns positions: a row of A costs columns/L/2, copying a piece about 1. By rows, what lies past the
+  // end of a row is multiplied in vain, but nothing is packed (Zen 5, 3x224x224 to 64, 7×7 stride 2: 4.5 -> 4.2 ms).
   int64_t pieces = columns / L + columns / b.cols + 1;
   const bool direct = is_slab(s, b) && p.m > MR_FLAT;
-  const bool in_place = !direct && p.m * columns * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
+  const bool by_rows = !direct && !wide && p.out_col == 1 && (ceil_div(b.cols, L) * L - b.cols) * p.m <= 4 * b.cols;
+  const bool in_place = !direct && !by_rows && p.m * columns * b.extra[1] * kmax <= (pieces * kmax - 5 * p.m) * 2 * L * b.cols;
   if (direct) use_as_slab(b, p.in_image, p.in_channel);
 
   const int64_t a_block = mb.size(0) * kmax + L;
@@ -105,11 +107,17 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
   slab_offsets(s, b, slab_offset);
   for (int64_t i = 0; i < kmax; ++i) panel_offset[i] = i * columns;
 
+  // Results that do not stay in the cache are streamed past it where all begin at a multiple of a vector (3x224x224 to 64, 3×3:
+  // 2.3 -> 1.55 ms). Lost: unaligned ones by way of a block in L2 (139x139: 5 % slower).
+  const auto aligned = [](int64_t n) { return n % L == 0; };
+  const bool streamed = !in_place && kb.parts == 1 && p.out_col == 1 && aligned(b.cols) | direct && aligned(p.out_channel) && aligned(p.out_image) &&
+                        aligned(reinterpret_cast<intptr_t>(p.out) / int64_t(sizeof(T))) &&
+                        (p.in_end - p.in + all * p.groups * p.m) * int64_t(sizeof(T)) > CACHE_BYTES;
   const int64_t m_max = most(mb.size(0) * mc.size(0), MR);
 
   parallel_for(p.groups * b.count() * mc.parts, 1, [&](int64_t begin, int64_t end) {
     const int64_t stretch_max = ceil_div((b.rows - 1) * b.width + b.cols, columns) * columns, pitch = stretch_max * b.images + L;
-    Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place ? 0 : kmax * columns + L);
+    Scratch<T> filled(direct ? 0 : slab_size<T>(b)), panel(in_place || by_rows ? 0 : kmax * columns + L);
     Scratch<T> results(in_place ? m_max * pitch : MR * columns + L);  // `put` reads whole vectors
     Scratch<Piece> places(columns);
     Scratch<int64_t> lists(3 * columns);
@@ -124,6 +132,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
       for (int64_t kblock = 0; kblock < kb.parts; ++kblock) {
         const int64_t c0 = kb.begin(kblock), k = kb.size(kblock) * s.taps;
         const bool add = kblock > 0;
+        const End end_of = add ? End::add : streamed ? End::stream : End::store;
         const T* slab = filled;
         if (direct) slab = in + c0 * p.in_channel + block.n * p.in_image + block.t * s.width;
         else fill_slab<T>(filled, {in + c0 * p.in_channel, p.in, p.in_end, p.in_image, p.in_channel}, kb.size(kblock), s, b, block);
@@ -134,12 +143,31 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
               for (int64_t part = first_m; part < last_m; ++part) {
                 const int64_t m0 = mb.begin(part);
                 T* c = results + (m0 - mb.begin(first_m)) * pitch + image * stretch_max + at;
-                tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + part * a_block, slab + image * b.image + at, slab_offset, c, pitch, add,
+                tile_of<T>(int(mb.size(part)), stretch - at <= L ? 1 : wide ? NV_WIDE : NV)(k, a + part * a_block, slab + image * b.image + at, slab_offset, c, pitch, end_of,
                                                      p.bias && !add ? p.bias + group * p.m + m0 : nullptr, {});
               }
           continue;
         }
-        for (int64_t at = 0; at < all; at += columns) {
+        for (int64_t row = 0; by_rows && row < block.images * block.rows; ++row)
+          for (int64_t u = 0; u < block.cols; u += columns) {
+            const int64_t image = row / block.rows, t = row % block.rows, n = least(columns, block.cols - u);
+            const T* base = slab + image * b.image + t * b.width + u;
+            for (int64_t part = first_m; part < last_m; ++part) {
+              const int64_t m0 = mb.begin(part), rows = mb.size(part);
+              Tile<T> run_tile = tile_of<T>(int(rows), n <= L ? 1 : NV);
+              const T* bias = p.bias && !add ? p.bias + group * p.m + m0 : nullptr;
+              T* c = out + m0 * p.out_channel + image * p.out_image + t * p.out_row + u;
+              if (n == columns || n == L) {
+                for (int64_t r = 0; r < rows && k >= 64 && !streamed; ++r)
+                  for (int64_t q = 0; q <= n; q += L) __builtin_prefetch(c + r * p.out_channel + least(q, n - 1), 1);
+                run_tile(k, a + part * a_block, base, slab_offset, c, p.out_channel, end_of, bias, {});
+              } else {
+                run_tile(k, a + part * a_block, base, slab_offset, results, columns, End::store, bias, {});
+                for (int64_t r = 0; r < rows; ++r) put<T>(c + r * p.out_channel, 1, results + r * columns, n, add);
+              }
+            }
+          }
+        for (int64_t at = 0; !by_rows && at < all; at += columns) {
           const int64_t n = least(columns, all - at);
           pack_positions<T>(panel, columns, slab, direct ? p.in_end : slab + slab_size<T>(b), slab_offset, k, b, block, at, n, places);
           int64_t runs = 0;  // where the panel's columns go: from[], length[] of them to where[]
@@ -162,12 +190,12 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
             const Ahead<T> ahead = {next_panel + line * L + L - 1, slab_offset};  // where a vector ends: this panel has its first line
             if (straight) {
               T* to = out + m0 * p.out_channel + where[0];
-              for (int64_t r = 0; r < rows && k >= 64; ++r)  // results lie in L3 or memory, and end in a line of their own
+              for (int64_t r = 0; r < rows && k >= 64 && !streamed; ++r)  // results lie in L3 or memory, and end in a line of their own
                 for (int64_t c = 0; c <= columns; c += L) __builtin_prefetch(to + r * p.out_channel + least(c, columns - 1), 1);
-              run_tile(k, a + part * a_block, panel, panel_offset, to, p.out_channel, add, bias, ahead);
+              run_tile(k, a + part * a_block, panel, panel_offset, to, p.out_channel, end_of, bias, ahead);
               continue;
             }
-            run_tile(k, a + part * a_block, panel, panel_offset, results, columns, false, bias, ahead);
+            run_tile(k, a + part * a_block, panel, panel_offset, results, columns, End::store, bias, ahead);
             for (int64_t r = 0; r < rows; ++r)
               for (int64_t j = 0; j < runs; ++j)
                 put<T>(out + (m0 + r) * p.out_channel + where[j], p.out_col, results + r * columns + from[j], length[j], add);
@@ -181,6 +209,7 @@ template <class T> static void gather(const Gather<T>& p, const Window& s) {
               put<T>(out + m * p.out_channel + image * p.out_image + row * p.out_row, p.out_col,
                      results + (m - mb.begin(first_m)) * pitch + image * stretch_max + row * b.width, block.cols, false);
     }
+    if (streamed) stream_end();
   });
 }
 

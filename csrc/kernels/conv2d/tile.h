@@ -7,6 +7,7 @@
 //    registers   MR×NV as matmul/tile.h has them; MR_FLAT×4 for few rows, whose latency needs more columns
 //    cost        M·V FMAs for M + V loads: bound by the FMA ports
 #pragma once
+#include "../../core/stream.h"
 #include "window.h"
 
 namespace fastnn::FN_ISA {
@@ -24,8 +25,11 @@ template <class T> struct Ahead {
   const int64_t* offset = nullptr;
 };
 
+// What becomes of a tile: stored, added to what is there, or streamed past the cache (then c and pitch are multiples of a vector).
+enum class End { store, add, stream };
+
 template <class T, int M, int V, bool Fetch = false>
-static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T* c, int64_t pitch, bool add,
+static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T* c, int64_t pitch, End end,
                  const T* bias, Ahead<T> ahead) {
   vec<T> acc[M][V];
 #pragma GCC unroll 14
@@ -48,11 +52,12 @@ static void tile(int64_t k, const T* a, const T* base, const int64_t* offset, T*
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {  // each block of K starts from zero: shorter chains of sums, smaller errors
       T* to = c + v * lanes<T>;
-      store(to, add ? load(to) + acc[r][v] : acc[r][v]);
+      if (end == End::stream) stream_vector(to, acc[r][v]);
+      else store(to, end == End::add ? load(to) + acc[r][v] : acc[r][v]);
     }
 }
 
-template <class T> using Tile = void (*)(int64_t, const T*, const T*, const int64_t*, T*, int64_t, bool, const T*, Ahead<T>);
+template <class T> using Tile = void (*)(int64_t, const T*, const T*, const int64_t*, T*, int64_t, End, const T*, Ahead<T>);
 
 template <class T, int V, int M, bool Fetch = false> static Tile<T> tile_high(int rows) {
   if constexpr (M == 1) return tile<T, 1, V, Fetch>;
