@@ -244,6 +244,7 @@ int num_threads() {
   if (n == 0) thread_count = n = default_threads();
   return n;
 }
+int threads_here() { return inside ? 1 : num_threads(); }
 void set_num_threads(int n) {
   if (n < 1 || n > MAX_THREADS)
     raise_error(ErrorKind::value, "set_num_threads: expected 1 to %d threads, got %d", MAX_THREADS, n);

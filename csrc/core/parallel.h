@@ -16,6 +16,7 @@ namespace fastnn {
 using ChunkFn = void (*)(void* context, int64_t begin, int64_t end);
 void parallel_run(int64_t n, int64_t grain, ChunkFn run, void* context, bool brief);  // parallel.cpp, baseline code
 int num_threads();
+int threads_here();  // as many share a loop that begins here: 1 inside another
 void set_num_threads(int n);
 
 template <class F> FN void parallel_for(int64_t n, int64_t grain, const F& f, bool brief = false) {
@@ -33,8 +34,10 @@ void scratch_free(void* p, size_t bytes);
 template <class T> struct Scratch {
   T* data;
   size_t count;
-  FN explicit Scratch(int64_t n) : data(static_cast<T*>(scratch_alloc(size_t(n) * sizeof(T)))), count(size_t(n)) {}
-  FN ~Scratch() { scratch_free(data, count * sizeof(T)); }
+  FN explicit Scratch(int64_t n) : data(n ? static_cast<T*>(scratch_alloc(size_t(n) * sizeof(T))) : nullptr), count(size_t(n)) {}
+  FN ~Scratch() {
+    if (data) scratch_free(data, count * sizeof(T));
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   FN operator T*() const { return data; }

@@ -8,12 +8,14 @@
 //
 //    for each piece of C [rows, columns]:          a thread takes one, and shares nothing that it writes with the others
 //      for each KC of k:
-//        B block [KC, columns <= NC] is packed, lies in L2
-//        for each row block (<= MR rows):          A panel [rows, KC] is packed just before use, lies in L1
-//          for each NR columns: one tile
+//        for each NC of the columns:               B block [KC, NC] is packed, lies in L2
+//          for each row block (<= MR rows):        A panel [rows, KC] is packed when first needed and kept, lies in L1 or L3
+//            for each NR columns: one tile         what comes next of A, and the tile's C, are prefetched before it
 //
 // Every store of one tile happens in order of k, `first` marks the first one. Pieces and blocks depend on m, n, k only and k
 // is never split between threads: the result is the same for any number of threads.
+// Packing cost 10-13 % on Zen 5 (1024^3, pieces of 256 x 512 that packed A twice and B four times), fetching C at a tile's end
+// 3-4 %; now 1024^3 takes 8 % less, 2048^3 6 %, 784x4096.4096x256 20 % (one core).
 // Tried and lost: one packed copy of B (and A) for all threads. Packing less is worth little (an element costs 0.1-0.3 ns),
 // but a line that the other core packed costs 100 ns: 192^3 147 us instead of 68, 32x784.784x512 600 instead of 150.
 #pragma once
@@ -60,12 +62,17 @@ template <class T> struct Panels {
   int64_t stride, row;
 };
 
-// One row block of C, columns [j, end): all its tiles from left to right. `b` starts at column j.
-template <int M, class T, class Rows, class Store>
+struct Nothing {
+  FN void operator()(int64_t) const {}
+};
+
+// One row block of C, columns [j, end): all its tiles from left to right, `before(j)` before each. `b` starts at column j.
+template <int M, class T, class Rows, class Store, class Before = Nothing>
 __attribute__((noinline)) static void row_block(Rows a, Panels<T> b, int64_t depth, int64_t i, int64_t j, int64_t end, bool first,
-                      const Store& store) {
+                      const Store& store, Before before = {}) {
   for (; j < end; j += NR<T>, b.data += b.stride) {
     int64_t cols = end - j < NR<T> ? end - j : NR<T>;
+    before(j);
     with_constant<NV>(ceil_div(cols, lanes<T>), [&](auto vectors) __attribute__((always_inline)) {
       vec<T> acc[M][decltype(vectors)::value];
       multiply<M, decltype(vectors)::value, T>(depth, a, b.data, b.row, acc);
@@ -92,20 +99,35 @@ __attribute__((noinline)) static void row_direct(Rows a, const T* b, int64_t b_r
   }
 }
 
-// C as rows x columns pieces, each of whole row blocks and whole panels. Pieces are long where C is, at most 512 rows and NC
-// columns (B's block of a piece lies in L2), and at least 4 (8 from 16 M operations on) where C is large enough.
+// C as rows x columns pieces, each of whole row blocks and whole panels. Two pieces a thread, as one of them may be late
+// (fewer where the product is short); of all such grids the one whose largest piece costs least, tiles and packing. How often A
+// and B are packed depends on the number of threads: no result does.
 template <class T> struct Pieces {
-  int64_t rows, columns;
-  FN Pieces(int64_t m, int64_t n, int64_t k) : rows(ceil_div(m, 512)), columns(ceil_div(n, NC<T>)) {
-    int64_t flops = 2 * m * n * k, wanted = flops < 2 * SPLIT_FLOPS ? 2 : flops < 16 * GRAIN_FLOPS ? 4 : 8;
-    while (rows * columns < wanted && flops >= SPLIT_FLOPS) {
-      int64_t height = m / rows, width = n / columns;
-      if (height >= 2 * MR && (height >= width || width < 2 * NR<T>)) rows *= 2;
-      else if (width >= 2 * NR<T>) columns *= 2;
-      else break;
+  int64_t rows = 1, columns = 1;
+  FN Pieces(int64_t m, int64_t n, int64_t k, int64_t blocks, bool packs_a, bool packs_b) {
+    constexpr double PACK = 40, READ = 27;  // operations that take as long as packing, reading an element: 0.15 ns, 0.1 ns, Zen 5
+    double flops = 2.0 * double(m) * double(n) * double(k), least = 0;
+    int64_t threads = threads_here(), wanted = 2 * threads, panels = ceil_div(n, NR<T>);
+    if (threads == 1 || flops < SPLIT_FLOPS) return;
+    if (flops < double(wanted * SPLIT_FLOPS / 2)) wanted = ceil_div(int64_t(flops), SPLIT_FLOPS / 2);
+    for (int64_t c = 1; c <= wanted && c <= panels; ++c) {
+      int64_t r = ceil_div(wanted, c) < blocks ? ceil_div(wanted, c) : blocks;
+      double height = double(ceil_div(blocks, r) * MR), width = double(ceil_div(panels, c) * NR<T>);
+      double cost = double(ceil_div(r * c, threads)) * (2 * height * width + (packs_a ? PACK : READ) * height + (packs_b ? PACK : READ) * width);
+      if (c == 1 || cost < least) least = cost, rows = r, columns = c;
     }
-    // Few pieces come in fours, or threads get unequal shares: 1536^3 in 9 pieces 195 GFLOP/s, in 12 214.
-    while (rows * columns > 1 && rows * columns < 32 && rows * columns % 4 && flops >= 16 * GRAIN_FLOPS && n / (columns + 1) >= 2 * NR<T>) ++columns;
+  }
+};
+
+// Lines of A that the next row block reads, a few before each tile of this one. Without: 1-3 % slower (1024^3, 2048^3).
+struct Ahead {
+  const char* data = nullptr;
+  int64_t row = 0, length = 0, lines = 0, at = 0;  // rows of `length` bytes, `row` bytes apart; `lines` at a time
+  FN void operator()() {
+    for (int64_t q = 0; q < lines; ++q, at += 64) {
+      if (at >= length) at = 0, data += row;
+      __builtin_prefetch(data + at, 0, 2);
+    }
   }
 };
 
@@ -114,7 +136,7 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
   if (m == 0 || n == 0) return;
   constexpr int64_t W = lanes<T>;
   RowBlocks blocks(m);
-  Pieces<T> pieces(m, n, k);
+  Pieces<T> pieces(m, n, k, blocks.count, Left::packs, Right::packs);
   int64_t depth = k == 0 ? 1 : k <= KC<T> ? k : ceil_div(k, ceil_div(k, KC<T>)), panels = ceil_div(n, NR<T>);
   FN_NOTE("tiles of %d x %d; A %s, B %s; C in %d x %d pieces, k by %d", MR, int(NR<T>), Left::packs ? "packed" : "in place",
           Right::packs ? "packed" : "in place", int(pieces.rows), int(pieces.columns), int(depth));
@@ -122,34 +144,57 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
     int64_t j = x * panels / pieces.columns * NR<T>;
     return j >= n ? n : j > 0 && !Right::packs && n - j < W ? j - W : j;
   };
+  const int64_t panel = Left::packs ? MR * depth : 0, block = Right::packs ? NC<T> < n ? NC<T> : panels * NR<T> : n;
   parallel_for(pieces.rows * pieces.columns, 1, [&](int64_t begin, int64_t stop) {
-    Scratch<T> b(Right::packs ? ceil_div(panels, pieces.columns) * NR<T> * depth + W : 0);
-    alignas(64) T a[Left::packs ? MR * KC<T> + W : 1];
+    Scratch<T> a(panel ? panel * ceil_div(blocks.count, pieces.rows) + W : 0), b(Right::packs ? block * depth + W : 0);
     for (int64_t piece = begin; piece < stop; ++piece) {
-      int64_t x = piece % pieces.columns, y = piece / pieces.columns, from = edge(x), to = edge(x + 1);
+      int64_t x = piece % pieces.columns, y = piece / pieces.columns, left_end = edge(x), right_end = edge(x + 1);
       int64_t top = y * blocks.count / pieces.rows, bottom = (y + 1) * blocks.count / pieces.rows;
       for (int64_t p = 0; p == 0 || p < k; p += depth) {
         int64_t d = k - p < depth ? k - p : depth;
-        right.pack(b, from, to, p, d);
-        for (int64_t r = top; r < bottom; ++r) {
-          int64_t i = blocks.start(r);
-          with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
-            constexpr int M = decltype(height)::value;
-            auto rows = left.template rows<M>(a, i, p, d);
-            if constexpr (Right::packs) row_block<M, T>(rows, Panels<T>{b, NR<T> * d, NR<T>}, d, i, from, to, p == 0, store);
-            else row_direct<M, T>(rows, right.b.data + p * right.b.rs, right.b.rs, d, i, from, to, p == 0, store);
-          });
+        for (int64_t from = left_end, to; from < right_end; from = to) {
+          to = right_end - from < block ? right_end : from + block;
+          bool fresh = from == left_end;  // A's panels of this block of k are still to be packed
+          right.pack(b, from, to, p, d);
+          for (int64_t r = top; r < bottom; ++r) {
+            int64_t i = blocks.start(r);
+            with_constant<MR>(blocks.rows(r), [&](auto height) __attribute__((always_inline)) {
+              constexpr int M = decltype(height)::value;
+              T* packed = a + (r - top) * panel;
+              auto rows = left.template rows<M>(packed, i, p, d, fresh);
+              if constexpr (Right::packs) {
+                Ahead ahead = r + 1 < bottom ? left.ahead(packed + panel, i + M, p, d, fresh, ceil_div(to - from, NR<T>)) : Ahead{};
+                row_block<M, T>(rows, Panels<T>{b, NR<T> * d, NR<T>}, d, i, from, to, p == 0, store, [&](int64_t j) __attribute__((always_inline)) {
+                  ahead();
+                  store.template fetch<M>(i, j);
+                });
+              } else {
+                row_direct<M, T>(rows, right.b.data + p * right.b.rs, right.b.rs, d, i, from, to, p == 0, store);
+              }
+            });
+          }
         }
       }
     }
   }, 2 * m * n * k < GRAIN_FLOPS);
 }
 
+// Rows i .. i + MR of A at columns p .. p + depth, a `times`-th part at a time.
+template <class T> static Ahead rows_ahead(const Matrix<T>& a, int64_t i, int64_t p, int64_t depth, int64_t times) {
+  constexpr int64_t size = sizeof(T);
+  auto from = reinterpret_cast<const char*>(a.data + i * a.rs + p * a.cs);
+  int64_t rows = a.cs == 1 ? MR : depth, length = size * (a.cs == 1 ? depth : MR);
+  return {from, size * (a.cs == 1 ? a.rs : a.cs), length, ceil_div(rows * ceil_div(length, 64), times), 0};
+}
 template <class T> struct PackRows {  // of A
   static constexpr bool packs = true;
   Matrix<T> a;
-  template <int M> FN PackedRows<M, T> rows(T* to, int64_t i, int64_t p, int64_t depth) const {
-    pack_panel<T>(to, M, {a.data + i * a.rs + p * a.cs, a.rs, a.cs}, M, depth);
+  FN Ahead ahead(const T* packed, int64_t i, int64_t p, int64_t depth, bool fresh, int64_t times) const {
+    if (fresh) return rows_ahead<T>(a, i, p, depth, times);
+    return rows_ahead<T>({packed, MR * depth, 1}, 0, 0, MR * depth, times * MR);  // one row: the panel
+  }
+  template <int M> FN PackedRows<M, T> rows(T* to, int64_t i, int64_t p, int64_t depth, bool fresh = true) const {
+    if (fresh) pack_panel<T>(to, M, {a.data + i * a.rs + p * a.cs, a.rs, a.cs}, M, depth);
     return {to};
   }
 };
@@ -158,8 +203,9 @@ template <class T> struct PackRows {  // of A
 template <class T> struct RowsInPlace {
   static constexpr bool packs = false;
   Matrix<T> a;
+  FN Ahead ahead(const T*, int64_t i, int64_t p, int64_t depth, bool, int64_t times) const { return rows_ahead<T>(a, i, p, depth, times); }
   static FN bool suits(const Matrix<T>& a) { return a.rs == 1 || (a.cs == 1 && a.rs * int64_t(sizeof(T)) % 4096 != 0); }
-  template <int M> FN StridedRows<T> rows(T*, int64_t i, int64_t p, int64_t) const {
+  template <int M> FN StridedRows<T> rows(T*, int64_t i, int64_t p, int64_t, bool) const {
     return StridedRows<T>(a.data + i * a.rs + p * a.cs, a.rs, a.cs);
   }
 };

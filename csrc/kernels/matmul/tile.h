@@ -91,6 +91,15 @@ template <class T> struct Store {
   const T* d = nullptr;
   int64_t d_rs = 0, d_cs = 0;
 
+  // Asks for the lines of a tile, before its sums are there. Pays where C lies in no cache: elsewhere it costs 2-5 %.
+  template <int M> FN void fetch(int64_t i, int64_t j) const {
+    const T* y = c + i * rs + j * cs;
+#pragma GCC unroll 16
+    for (int r = 0; r < M; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) __builtin_prefetch(y + r * rs + v * lanes<T>, 1);
+  }
+
   // As in `multiply`, the last vector of a row begins at column j + last. Both are added before either is stored: where they
   // overlap in a C that is also D, both hold the same sum.
   template <int M, int V>
