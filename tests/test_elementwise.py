@@ -413,3 +413,23 @@ def test_prelu_and_clamp_gradients_reach_tensors(rng):
     torch.clamp(b, lo[1], hi[1]).sum().backward()
     for mine, theirs in ((a, b), lo, hi):
         np.testing.assert_allclose(mine.grad.numpy(), theirs.grad.numpy())
+
+
+def test_functions_of_numpy_take_tensors():
+    """`ndarray * Tensor` is ours, gradients included; np.sin(Tensor) computes in NumPy; arrays change in place."""
+    a, t = np.array([3.0, 4.0]), fastnn.tensor([1.0, 2.0], dtype=fastnn.float64, requires_grad=True)
+    for f in (np.add, np.subtract, np.multiply, np.divide, np.power, np.floor_divide, np.less, np.greater_equal, np.equal):
+        for left, right in ((a, t), (t, a), (np.float64(3), t), (t, np.float64(3))):
+            plain = [x.detach().numpy() if isinstance(x, fastnn.Tensor) else x for x in (left, right)]
+            result = f(left, right)
+            assert isinstance(result, fastnn.Tensor)
+            np.testing.assert_array_equal(result.detach().numpy(), f(*plain))
+    (a**t).sum().backward()
+    np.testing.assert_allclose(t.grad.numpy(), a ** t.detach().numpy() * np.log(a))
+    d = t.detach()
+    np.testing.assert_array_equal(np.sin(d).numpy(), np.sin(d.numpy()))
+    assert [x.tolist() for x in np.modf(d)] == [[0, 0], [1, 2]]
+    a += d
+    assert a.tolist() == [4, 6] and np.add.reduce(d).item() == 3
+    with pytest.raises(RuntimeError, match="requires grad"):
+        np.exp(t)

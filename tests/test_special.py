@@ -109,3 +109,25 @@ def test_gamma_draws_follow_their_quantile():
 
     numeric = (quantile(a * (1 + 1e-5)) - quantile(a * (1 - 1e-5))) / (2e-5 * a)
     np.testing.assert_allclose(slope.numpy(), numeric, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in special.__all__ if "polynomial" in n])
+def test_polynomials(name, rng):
+    """Degrees -1 to 7, numbers and tensors, against NumPy's polynomials (and PyTorch's, where it is installed)."""
+    x = rng.uniform(-1, 1, 9)
+    t, degrees = fastnn.tensor(x), np.arange(-1, 8)
+    f = getattr(special, name)
+    values = np.stack([f(t, int(n)).numpy() for n in degrees])
+    np.testing.assert_array_equal(f(t, fastnn.tensor(degrees)[:, None]).numpy(), values)
+    kind, at = name.split("_")[-1], 2 * x - 1 if name.startswith("shifted") else x
+    angle = np.arccos(at)
+    known = {
+        "t": lambda n: np.cos(n * angle), "u": lambda n: np.sin((n + 1) * angle) / np.sin(angle),
+        "v": lambda n: np.cos((n + 0.5) * angle) / np.cos(angle / 2), "w": lambda n: np.sin((n + 0.5) * angle) / np.sin(angle / 2),
+        "h": lambda n: np.polynomial.hermite.Hermite.basis(n)(at), "he": lambda n: np.polynomial.hermite_e.HermiteE.basis(n)(at),
+        "l": lambda n: np.polynomial.laguerre.Laguerre.basis(n)(at), "p": lambda n: np.polynomial.legendre.Legendre.basis(n)(at),
+    }[kind]  # fmt: skip
+    np.testing.assert_allclose(values, np.stack([known(n) if n >= 0 else 0 * x for n in degrees]), rtol=1e-10, atol=1e-11)
+    assert fastnn.autograd.gradcheck(lambda a: f(a, 4), (t.requires_grad_(),))
+    with pytest.raises(ValueError, match=name):
+        f(t, 1.5)

@@ -1,6 +1,6 @@
-"""Puts the bench's results into README.md, between the markers: python tools/readme_table.py RESULTS.json
+"""Puts the results of the bench or of the board into README.md, between their markers: python tools/readme_table.py RESULTS.json ...
 
-Make the results with: fastnn bench --json RESULTS.json --rival torch
+Make the results with: fastnn bench --quick --rival torch --json RESULTS.json, fastnn board --json RESULTS.json
 """
 
 from __future__ import annotations
@@ -45,8 +45,37 @@ def table(result):
     return "\n".join(out)
 
 
+def board(result):
+    """A line for each case: the ratio to the fastest rival, and that of the twin."""
+    machine, rows, names = result["machine"], result["rows"], ("forward", "derivative", "step")
+    ratios = {}
+    for row in rows:
+        if row["rivals"]:
+            kind = (row["case"], row["direction"], row["twin"], row["cold"], row["alternating"])
+            ratios[kind] = min(row["rivals"].values()) / row["seconds"]
+    versions = ", ".join(f"{r} {machine[r]}" for r in ("numpy", "torch", "jax") if r in machine)
+    out = [
+        f"{machine['cpu']}, {machine['threads']} threads, {machine['isa']}; {machine['gflops']:.0f} GFLOP/s and {machine['stream_gbs']:.0f} GB/s; {versions}.",
+        "",
+        "| case | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for case in dict.fromkeys(k[0] for k in ratios):
+        cells = []
+        for direction in names:
+            pair = [ratios.get((case, direction, twin, False, False)) for twin in (False, True)]
+            cells.append(" / ".join(f"{r:.2f}x" for r in pair if r))
+        out.append(f"| {case} | " + " | ".join(cells) + " |")
+    for twin, what in ((False, "named shapes"), (True, "twins")):
+        here = [r for k, r in ratios.items() if k[2] is twin]
+        if here:
+            out.append(f"| **{what}**, {len(here)} rows | {mean(here):.2f}x | worst {min(here):.2f}x | {sum(r < 1 for r in here)} below 1.00x |")
+    return "\n".join(out)
+
+
 if __name__ == "__main__":
-    text = README.read_text()
-    new = table(json.loads(Path(sys.argv[1]).read_text()))
-    pattern = r"(<!-- table: .*? -->\n).*?(<!-- end of table -->)"
-    README.write_text(re.sub(pattern, lambda m: f"{m[1]}{new}\n\n{m[2]}", text, flags=re.S))
+    for path in sys.argv[1:]:
+        result = json.loads(Path(path).read_text())
+        name, new = ("board", board(result)) if "seed" in result else ("table", table(result))
+        pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"
+        README.write_text(re.sub(pattern, lambda m, new=new: f"{m[1]}{new}\n\n{m[2]}", README.read_text(), flags=re.S))

@@ -67,7 +67,6 @@ class Tensor(_cpu.Array):
 
     __module__ = "fastnn"
     __array_priority__ = 1000
-    __array_ufunc__ = None  # NumPy leaves `ndarray + Tensor` to Tensor
     __hash__ = object.__hash__
     is_quantized = is_meta = is_mps = is_xpu = is_nested = False
     names = property(lambda self: (None,) * self.ndim)

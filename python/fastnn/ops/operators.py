@@ -7,8 +7,8 @@ import numpy as np
 from .. import _cpu
 from ..autodiff import record
 from ..inplace import before_change, inplace, take_over
-from ..tensor import Tensor, as_tensor, full_like, zeros_like
-from . import calculus, diagonal, matmul, scan, shape
+from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
+from . import bits, calculus, diagonal, matmul, scan, shape, special, variance
 from . import elementwise as ew
 from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
 
@@ -92,6 +92,38 @@ def _operators():
     Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
 
 
+_NUMPY = {  # NumPy's name of an operator: the method of a tensor on its left, and on its right
+    "add": ("__add__", "__radd__"), "subtract": ("__sub__", "__rsub__"), "multiply": ("__mul__", "__rmul__"),
+    "divide": ("__truediv__", "__rtruediv__"), "true_divide": ("__truediv__", "__rtruediv__"), "floor_divide": ("__floordiv__", "__rfloordiv__"),
+    "remainder": ("__mod__", "__rmod__"), "power": ("__pow__", "__rpow__"), "matmul": ("__matmul__", "__rmatmul__"),
+    "bitwise_and": ("__and__", "__rand__"), "bitwise_or": ("__or__", "__ror__"), "bitwise_xor": ("__xor__", "__rxor__"),
+    "left_shift": ("__lshift__", "__rlshift__"), "right_shift": ("__rshift__", "__rrshift__"),
+    "equal": ("__eq__", "__eq__"), "not_equal": ("__ne__", "__ne__"), "less": ("__lt__", "__gt__"), "less_equal": ("__le__", "__ge__"),
+    "greater": ("__gt__", "__lt__"), "greater_equal": ("__ge__", "__le__"),
+}  # fmt: skip
+
+
+def _ufunc(self, ufunc, method, *inputs, out=None, **options):
+    """NumPy's functions of tensors. `ndarray + Tensor` is Tensor's operator, gradients included; others, `np.sin(tensor)`,
+    compute in NumPy and give a tensor, as PyTorch's do: RuntimeError for one that requires grad."""
+    if method == "__call__" and out is None and not options and ufunc.__name__ in _NUMPY:
+        left, right = (as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs)
+        if isinstance(left, Tensor):
+            return getattr(left, _NUMPY[ufunc.__name__][0])(right)
+        return getattr(right, _NUMPY[ufunc.__name__][1])(left)
+    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+    if out is not None:
+        options["out"] = tuple(x.numpy() if isinstance(x, Tensor) else x for x in out)
+    y = getattr(ufunc, method)(*arrays, **options)
+    if out is not None:
+        return out[0] if len(out) == 1 else out
+    wrapped = [from_numpy(np.asarray(a)) if isinstance(a, (np.ndarray, np.generic)) else a for a in (y if isinstance(y, tuple) else (y,))]
+    return tuple(wrapped) if isinstance(y, tuple) else wrapped[0]
+
+
+Tensor.__array_ufunc__ = _ufunc
+
+
 def _fill(input, value):
     """A tensor like input with one value; the derivative goes to value, if that is a tensor."""
     if isinstance(value, Tensor):
@@ -136,10 +168,14 @@ def _inplace_forms():
         (matmul, "addmm addmv baddbmm"),
         (scan, "cumprod cumsum"),
         (diagonal, "tril triu"),
+        (special, "digamma erfinv i0 igamma igammac lgamma mvlgamma"),
+        (bits, "nextafter"),
+        (variance, "renorm"),
+        (ew, "float_power bitwise_left_shift bitwise_right_shift"),
     ):
         for name in names.split():
             setattr(Tensor, name + "_", inplace(getattr(module, name)))
-    others = "less:lt less_equal:le greater:gt greater_equal:ge not_equal:ne"
+    others = "fix:trunc less:lt less_equal:le greater:gt greater_equal:ge not_equal:ne"
     others += " arccos:acos arcsin:asin arctan:atan arccosh:acosh arcsinh:asinh arctanh:atanh arctan2:atan2"
     for pair in others.split():
         name, same = pair.split(":")
