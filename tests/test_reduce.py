@@ -27,6 +27,21 @@ def test_nan_wins():
             assert fastnn.argmax(t(columns, "f4"), 0).tolist() == [at, at, 0]
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "i4", "u1"])
+def test_best_of_short_rows(dtype, rng):
+    """Every length around the vectors' widths: ties, NaN, infinities, views with gaps."""
+    for n in [*range(1, 70), 127, 128, 129, 1000, 2047, 2048, 2049]:
+        x = rng.integers(0, 1 + n // 3, (37, n)).astype(dtype)
+        if dtype[0] == "f":
+            x[3], x[5], x[7] = -INF, INF, -0.0
+            x[11, n // 2] = x[13, n - 1] = x[17] = NAN
+            x[19, n // 2 :] = NAN
+        for view in (x, x[::-2], np.pad(x, ((0, 0), (1, 3)))[:, 1 : n + 1]):
+            ours = fastnn.from_numpy(view)
+            assert ours.argmax(1).tolist() == view.argmax(1).tolist() and ours.argmin(1).tolist() == view.argmin(1).tolist()
+            np.testing.assert_array_equal(ours.max(1).values.numpy(), view.max(1))
+
+
 def test_first_of_equals():
     x = np.zeros((7, 5000), "f4")
     x[:, [4000, 4500]] = 1

@@ -1,4 +1,4 @@
-// core/shuffle.h: lanes in another order: even and odd ones apart, backwards, rows as columns.
+// core/shuffle.h: lanes in another order: even and odd ones apart, backwards, rows as columns; comparisons as bits.
 #pragma once
 #include "simd.h"
 
@@ -41,6 +41,24 @@ template <class T> FN vec<T> reverse(vec<T> v) {
   else if constexpr (lanes<T> == 8) return __builtin_shufflevector(v, v, 7, 6, 5, 4, 3, 2, 1, 0);
   else if constexpr (lanes<T> == 4) return __builtin_shufflevector(v, v, 3, 2, 1, 0);
   else return __builtin_shufflevector(v, v, 1, 0);
+}
+
+// A comparison as a number: bit i is set where lane i is.
+template <class T> FN uint64_t lane_bits(bits<T> m) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m);
+  else return _mm512_movepi64_mask((__m512i)m);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return uint64_t(_mm256_movemask_ps((__m256)m));
+  else return uint64_t(_mm256_movemask_pd((__m256d)m));
+#elif defined(__x86_64__)
+  if constexpr (sizeof(T) == 4) return uint64_t(_mm_movemask_ps((__m128)m));
+  else return uint64_t(_mm_movemask_pd((__m128d)m));
+#else
+  uint64_t n = 0;
+  for (int i = 0; i < lanes<T>; ++i) n |= uint64_t(m[i] & 1) << i;
+  return n;
+#endif
 }
 
 // As many bytes as T has lanes, and integers of T's width. GCC 12 converts them one by one where it is left to.

@@ -2,10 +2,12 @@
 //
 //    index[o] = the first r with x[o, r] = y[o] = max_r x[o, r]          NaN counts as larger (smaller) than all others
 //
-// across   a row is read once for the maximum of each block of 2048; the best block, still in L1, is searched for the place
+// across   a row is read once for the maximum of each block of 2048; the best block, still in L1, is searched for the place;
+//          many rows of one block have a loop of their own
 // down     (value, row) pairs are carried lane by lane: one comparison and two blends an element
 // A long axis with few outputs is cut into parts; a later part wins only if it is strictly better.
 #include "../../core/error.h"
+#include "../../core/shuffle.h"
 #include "pass.h"
 
 namespace fastnn::FN_ISA {
@@ -30,6 +32,12 @@ template <class S_, bool MAX> struct Best {
     else return MAX ? x > best : x < best;
   }
   FN vec<T> join(vec<T> a, vec<T> b) const { return beats(b, a) ? b : a; }
+  static constexpr bool MOST = MAX;
+};
+template <class Op> struct Extreme {  // where there is no NaN
+  using T = typename Op::T;
+  using E = T;
+  FN vec<T> join(vec<T> a, vec<T> b) const { return Op::MOST ? max(a, b) : min(a, b); }
 };
 
 constexpr int64_t BLOCK = 2048, TASK = 65536, PACK_TILE = 256;
@@ -63,6 +71,50 @@ template <class Op> void best_across(const typename Op::S* x, int64_t stride, in
   while (i < n - 1 && !(T(block[i]) == best || (best != best && block[i] != block[i]))) ++i;
   value = block[i];
   index = at + i;
+}
+
+// `rows` short rows of n: the maximum of each, then the first place where it is, four vectors at a time. The last vectors end
+// with the row and may read some of it again. Up to 4 vectors, no branch depends on what is found: (512, 512, 64) along the
+// last axis 7.5 ms by best_across, 1.5 so, at the speed of memory (Zen 5). Rows with a NaN are left to best_across.
+template <class Op>
+static void best_of_short(const typename Op::S* x, int64_t step, int64_t rows, int64_t n, typename Op::S* value, int64_t* index, int64_t y_step) {
+  using S = typename Op::S;
+  using T = typename Op::T;
+  constexpr int W = lanes<T>;
+  const Extreme<Op> op;
+  int64_t offset[4];
+  for (int u = 0; u < 4; ++u) offset[u] = n >= 4 * W || u * W <= n - W ? u * W : n - W;
+  const int64_t last = n > 4 * W ? n - 4 * W : 0;
+  for (int64_t row = 0; row < rows; ++row, x += step, value += y_step, index += y_step) {
+    vec<T> most[4];
+    bits<T> odd = {};
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < n; i += 4 * W) {
+      const S* from = x + (i < last ? i : last);
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) {
+        const vec<T> v = load_as<S, T>(from + offset[u]);
+        most[u] = i == 0 ? v : op.join(most[u], v);
+        if constexpr (Op::FLOAT) odd |= v != v;
+      }
+    }
+    if (Op::FLOAT && __builtin_expect(lane_bits<T>(odd) != 0, 0)) {
+      best_across<Op>(x, 1, 0, n, *value, *index);
+      continue;
+    }
+    const vec<T> m = splat(fold(op, op.join(op.join(most[0], most[1]), op.join(most[2], most[3]))));
+    for (int64_t i = 0;; i += 4 * W) {
+      const int64_t from = i < last ? i : last;
+      uint64_t found = 0;
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) found |= lane_bits<T>(bits<T>(load_as<S, T>(x + from + offset[u]) == m)) << u * W;
+      if (found == 0) continue;
+      const int lane = __builtin_ctzll(found);
+      *index = from + offset[lane / W] + lane % W;
+      *value = x[*index];
+      break;
+    }
+  }
 }
 
 template <class Op, int ROWS>
@@ -153,8 +205,14 @@ template <class S, bool MAX> void arg(const View& index_view, const View& y_view
     parallel_for(units, task_units, [&](int64_t begin, int64_t end) {
       S value[TILE];
       int64_t place[TILE];
+      const bool is_short = r.x == 1 && p.length >= lanes<typename Op::T> && p.length <= BLOCK;
+      for (int64_t u = begin, n = 1; u < end && !p.down && is_short; u += n) {
+        const Walk at(p.kept, p.nk, u);
+        n = k.size - u % k.size < end - u ? k.size - u % k.size : end - u;
+        best_of_short<Op>(x + at.x, k.x, n, p.length, y + at.y, index + at.y, k.y);
+      }
       Walk unit(p.kept, p.nk, begin);
-      for (int64_t u = begin; u < end && !p.down; ++u, unit.next())
+      for (int64_t u = begin; u < end && !p.down && !is_short; ++u, unit.next())
         best_across<Op>(x + unit.x, r.x, 0, p.length, y[unit.y], index[unit.y]);
       for (int64_t u = begin; u < end && p.down; ++u) {
         find(u, 0, value, place);
