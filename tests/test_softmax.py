@@ -72,9 +72,24 @@ def test_large_arrays_are_streamed_to_the_same_numbers(width):
         fastnn._cpu.softmax_dx(y, g, x, 1)
         return y
 
+    def log_softmax_dx(x, g):
+        y = fastnn.empty(*x.shape)
+        fastnn._cpu.log_softmax_dx(y, g, x, 1)
+        return y
+
     def layer_norm(x, g):
         return fastnn.nn.functional.layer_norm(x, (width,), w, b)
 
-    for f in (softmax_dx, layer_norm):
+    def layer_norm_dx(x, g):
+        x.requires_grad_()
+        return fastnn.autograd.grad(layer_norm(x, g), x, g)[0]
+
+    def softmax(x, g):
+        return F.softmax(x, 1)
+
+    def log_softmax(x, g):
+        return F.log_softmax(x, 1)
+
+    for f in (softmax, log_softmax, softmax_dx, log_softmax_dx, layer_norm, layer_norm_dx):
         whole, parts = f(x, g), [f(x[i : i + 1000], g[i : i + 1000]) for i in range(0, 6000, 1000)]
-        np.testing.assert_array_equal(whole.numpy(), np.concatenate([p.numpy() for p in parts]))
+        np.testing.assert_array_equal(whole.detach().numpy(), np.concatenate([p.detach().numpy() for p in parts]))

@@ -7,16 +7,16 @@
 //       inner = 1               one row after the other
 //
 // An algorithm A gives
-//    A::row<T>(y, a, b, n)                             contiguous rows
+//    A::row<T>(y, a, b, n, fetch)                      contiguous rows; fetch as in core/stream.h
 //    A::held<K, T>(y, a, b, c)                         contiguous rows of K <= 8 vectors, c lanes of the last one exist
 //    A::columns<U, T>(y, a, b, n, stride, c)           U vectors of rows side by side, c lanes of the last one exist
 //    A::turn                                           1, 2: rows of as many vectors are turned;  0: never
-//    A::streams                                        long rows of large arrays are written past the cache
+//    A::arrays                                         how many it reads and writes
 //
 // Measured (Cascade Lake, 524288 floats): rows of 8, held 1.5 ms, turned 0.9 ms; of 16, equal for softmax, 1.6 against
 // 0.8 ms for log_softmax, whose logarithm then serves 16 rows at once. The derivatives have two inputs to turn and one
-// reduction to win: of 16, held 0.4 ms, turned 0.8 ms. Streamed (Zen 4, 4096x1024): softmax_dx 1.01 -> 0.68 ms; those that
-// take exp are bound by it and lose 5 %.
+// reduction to win: of 16, held 0.4 ms, turned 0.8 ms. Long rows of large arrays are written past the cache, the rows to come
+// fetched meanwhile (Zen 5, 8192x1000): softmax 1.8 -> 1.1 ms, log_softmax 1.75 -> 1.15.
 #pragma once
 #include "../../core/note.h"
 #include "../../core/parallel.h"
@@ -47,7 +47,7 @@ template <class T> FN bool worth_turning(Axis s, int turn) {
 template <class A, class T> static void along_axis(T* y, const T* a, const T* b, Axis s) {
   constexpr int L = lanes<T>, R = ROWS<T>;
   if (s.outer * s.n * s.inner == 0) return;
-  const int64_t moved = A::streams ? 3 * s.outer * s.n * s.inner * int64_t(sizeof(T)) : 0;
+  const int64_t moved = A::arrays * s.outer * s.n * s.inner * int64_t(sizeof(T));
   FN_NOTE("%s", s.inner > 1                    ? "numbers of a row lie apart: lanes run across rows"
                 : worth_turning<T>(s, A::turn) ? "rows shorter than a vector or two: turned, so that lanes run across rows"
                 : s.n <= HELD * L              ? "rows of at most 8 vectors: held in registers"
@@ -86,7 +86,9 @@ template <class A, class T> static void along_axis(T* y, const T* a, const T* b,
     });
   } else {
     parallel_for(s.outer, grain_of(s.n), [&](int64_t begin, int64_t end) {
-      rows_to(y, begin, end, s.n, moved, [&](T* to, int64_t r) { A::template row<T>(to, a + r * s.n, b + r * s.n, s.n); });
+      rows_to(y, begin, end, s.n, moved, [&](T* to, int64_t r, auto fetch) FN_LAMBDA {
+        A::template row<T>(to, a + r * s.n, b + r * s.n, s.n, fetch);
+      });
     });
   }
 }

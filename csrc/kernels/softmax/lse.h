@@ -32,9 +32,15 @@ template <class T> FN T row_max(const T* x, int64_t n) {
   return max_lanes<T>(max(max(m[0], m[1]), max(m[2], m[3])));
 }
 
-template <class T> FN T row_sum_exp(const T* x, int64_t n, T m) {
+struct Nothing {
+  FN void operator()(const void*) const {}
+};
+template <class T, class F = Nothing> FN T row_sum_exp(const T* x, int64_t n, T m, F fetch = {}) {
   vec<T> s[4] = {};
-  sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA { s[k] += exp_weight(load_part(x + i, c, NEG_INF<T>) - m); });
+  sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
+    fetch(x + i);
+    s[k] += exp_weight(load_part(x + i, c, NEG_INF<T>) - m);
+  });
   return sum_of<T>(s);
 }
 
@@ -89,10 +95,11 @@ template <class T, class F> FN void with_vectors(int64_t n, const F& f) {
 }
 
 // y = exp(x - m) but for the last, partial vector, which comes back in `rest`; returns the sum of all.
-template <class T> FN T row_exp(T* y, vec<T>& rest, const T* x, int64_t n, T m) {
+template <class T, class F = Nothing> FN T row_exp(T* y, vec<T>& rest, const T* x, int64_t n, T m, F fetch = {}) {
   int64_t whole = n - n % lanes<T>;
   vec<T> s[4] = {};
   sweep<T>(whole, [&](int64_t i, int k, int64_t) FN_LAMBDA {
+    fetch(x + i);
     vec<T> e = exp_weight(load(x + i) - m);
     store(y + i, e);
     s[k] += e;
@@ -133,6 +140,20 @@ template <int U, class T> FN void column_sum_exp(vec<T>* s, const vec<T>* m, con
   for (int64_t j = 0; j < n; ++j)
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u) s[u] += exp_weight(load_part(x + j * stride + u * lanes<T>, c) - m[u]);
+}
+
+// The same, and the exponentials are kept in y.
+template <int U, class T> FN void column_exp(T* y, vec<T>* s, const vec<T>* m, const T* x, int64_t n, int64_t stride, int64_t c) {
+#pragma GCC unroll 4
+  for (int u = 0; u < U; ++u) s[u] = vec<T>{};
+  for (int64_t j = 0; j < n; ++j)
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) {
+      const int64_t i = j * stride + u * lanes<T>;
+      const vec<T> e = exp_weight(load_part(x + i, c) - m[u]);
+      s[u] += e;
+      store_part(y + i, e, c);
+    }
 }
 
 template <class T> FN T log1(T x) { return log(splat(x))[0]; }

@@ -16,11 +16,11 @@ namespace fastnn::FN_ISA {
   _Pragma("GCC unroll 4") for (int u = 0; u < U; ++u)
 
 struct Softmax {
-  static constexpr bool streams = false;
+  static constexpr int arrays = 2;
   static constexpr int turn = 1;
-  template <class T> FN static void row(T* y, const T* x, const T*, int64_t n) {
+  template <class T, class F> FN static void row(T* y, const T* x, const T*, int64_t n, F fetch) {
     vec<T> rest;
-    T scale = 1 / row_exp(y, rest, x, n, row_max(x, n));
+    T scale = 1 / row_exp(y, rest, x, n, row_max(x, n), fetch);
     int64_t whole = n - n % lanes<T>;
     sweep<T>(whole, [&](int64_t i, int, int64_t) FN_LAMBDA { store(y + i, scale * load(y + i)); });
     if (whole < n) store_n(y + whole, scale * rest, n - whole);
@@ -33,14 +33,9 @@ struct Softmax {
     store_row<K, T>(y, v, c);
   }
   template <int U, class T> FN static void columns(T* y, const T* x, const T*, int64_t n, int64_t stride, int64_t c) {
-    vec<T> m[U], s[U] = {};
+    vec<T> m[U], s[U];
     column_max<U>(m, x, n, stride, c);
-    for (int64_t j = 0; j < n; ++j) EACH_VECTOR {
-      int64_t i = j * stride + u * lanes<T>;
-      vec<T> e = exp_weight(load_part(x + i, c) - m[u]);
-      s[u] += e;
-      store_part(y + i, e, c);
-    }
+    column_exp<U>(y, s, m, x, n, stride, c);
     EACH_VECTOR s[u] = 1 / s[u];
     for (int64_t j = 0; j < n; ++j) EACH_VECTOR {
       int64_t i = j * stride + u * lanes<T>;
@@ -50,10 +45,10 @@ struct Softmax {
 };
 
 struct LogSoftmax {
-  static constexpr bool streams = false;
+  static constexpr int arrays = 2;
   static constexpr int turn = 2;
-  template <class T> FN static void row(T* y, const T* x, const T*, int64_t n) {
-    T m = row_max(x, n), lse = log1(row_sum_exp(x, n, m));
+  template <class T, class F> FN static void row(T* y, const T* x, const T*, int64_t n, F fetch) {
+    T m = row_max(x, n), lse = log1(row_sum_exp(x, n, m, fetch));
     // x - m first: m + log s would round away log s where m is large
     sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA { store_part(y + i, load_part(x + i, c) - m - lse, c); });
   }
@@ -79,13 +74,14 @@ struct LogSoftmax {
 };
 
 struct SoftmaxDx {
-  static constexpr bool streams = true;
+  static constexpr int arrays = 3;
   static constexpr int turn = 0;
-  template <class T> FN static void row(T* dx, const T* g, const T* y, int64_t n) {
+  template <class T, class F> FN static void row(T* dx, const T* g, const T* y, int64_t n, F fetch) {
     vec<T> s[4] = {};
     sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA { s[k] += load_part(g + i, c) * load_part(y + i, c); });
     T dot = sum_of<T>(s);
     sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
+      fetch(y + i), fetch(g + i);
       store_part(dx + i, load_part(y + i, c) * (load_part(g + i, c) - dot), c);
     });
   }
@@ -113,13 +109,14 @@ struct SoftmaxDx {
 };
 
 struct LogSoftmaxDx {
-  static constexpr bool streams = false;
+  static constexpr int arrays = 3;
   static constexpr int turn = 0;
-  template <class T> FN static void row(T* dx, const T* g, const T* y, int64_t n) {
+  template <class T, class F> FN static void row(T* dx, const T* g, const T* y, int64_t n, F fetch) {
     vec<T> s[4] = {};
     sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA { s[k] += load_part(g + i, c); });
     T total = sum_of<T>(s);
     sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
+      fetch(y + i), fetch(g + i);
       store_part(dx + i, load_part(g + i, c) - exp_weight(load_part(y + i, c)) * total, c);
     });
   }
