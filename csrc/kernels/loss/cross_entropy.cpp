@@ -80,6 +80,25 @@ template <class T> FN void tile_stats(T* m, T* s, const T* x, int64_t n, int64_t
   }
 }
 
+// exp(x - maximum) of `rows` <= R samples side by side to d, which may be x, and their sums to s.
+template <class T> FN void tile_exp(T* d, T* s, const T* x, int64_t n, int64_t stride, int64_t rows) {
+  constexpr int L = lanes<T>;
+  if (rows == ROWS<T> || stride == ROWS<T>) {
+    vec<T> m[4], sum[4];
+    column_max<4>(m, x, n, stride, L);
+    column_exp<4>(d, sum, m, x, n, stride, L);
+    for (int u = 0; u < 4; ++u) store(s + u * L, sum[u]);
+    return;
+  }
+  for (int64_t i = 0; i < rows; i += L) {
+    vec<T> m[1], sum[1];
+    int64_t c = rows - i < L ? rows - i : L;
+    column_max<1>(m, x + i, n, stride, c);
+    column_exp<1>(d + i, sum, m, x + i, n, stride, c);
+    store(s + i, sum[0]);
+  }
+}
+
 template <class T> static void losses(T* loss, const T* x, const Targets<T>& t, double smoothing) {
   Smoothed<T> z = smoothed(t, smoothing);
   bool smooth = smoothing > 0;
@@ -152,28 +171,29 @@ static void derivative(const View& dxv, const View& gv, const View& xv, const Vi
   over_samples(
       dx, x, t,
       [&](T* d, const T* tile, int64_t stride, int64_t rows, int64_t first) FN_LAMBDA {
-        alignas(64) T m[ROWS<T>], s[ROWS<T>], share[ROWS<T>], hit[ROWS<T>];
-        tile_stats(m, s, tile, t.C, stride, rows);
+        alignas(64) T s[ROWS<T>], w[ROWS<T>], G[ROWS<T>];
+        alignas(64) lane<bits<T>> index[ROWS<T>];
+        tile_exp(d, s, tile, t.C, stride, rows);
         bool some_ignored = false;
-        for (int64_t r = 0; r < rows; ++r) {
-          int64_t i = first + r;
-          T w = t.ignored(i) ? T(0) : t.weight_of(i), G = slope(i);
+        for (int64_t r = 0; r < ROWS<T>; ++r) {
+          int64_t i = first + (r < rows ? r : 0);
           some_ignored |= t.ignored(i);
-          hit[r] = G * z.keep * w;
-          s[r] = G * (z.keep * w + z.share * z.W) / s[r];
-          share[r] = G * z.share;
+          index[r] = lane<bits<T>>(t.index[i]);
+          w[r] = t.ignored(i) ? T(0) : t.weight_of(i);
+          G[r] = slope(i);
         }
         for (int64_t r = 0; r < rows; r += L) {
           int64_t c = stride == ROWS<T> || rows - r >= L ? L : rows - r;
-          vec<T> mv = load(m + r), a = load(s + r), b = load(share + r);
+          vec<T> gv = load(G + r), b = gv * z.share, top = gv * z.keep * load(w + r);
+          vec<T> a = gv * (z.keep * load(w + r) + splat(z.share * z.W)) / load(s + r);
+          bits<T> at = to_bits<T>(load(reinterpret_cast<const T*>(index) + r));
           for (int64_t j = 0; j < t.C; ++j) {
-            vec<T> v = exp_weight(load_part(tile + j * stride + r, c) - mv) * a;
+            vec<T> v = load_part(d + j * stride + r, c) * a;
             if (smooth) v -= b * (t.weight ? t.weight[j] : T(1));
+            v -= at == lane<bits<T>>(j) - bits<T>{} ? top : vec<T>{};
             store_part(d + j * stride + r, v, c);
           }
         }
-        for (int64_t r = 0; r < rows; ++r)
-          if (!t.ignored(first + r)) d[t.index[first + r] * stride + r] -= hit[r];
         if (!some_ignored) return;
         for (int64_t r = 0; r < rows; ++r)
           if (t.ignored(first + r))

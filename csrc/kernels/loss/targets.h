@@ -36,12 +36,16 @@ template <class T> static double check_and_weigh(const Targets<T>& t) {
   parallel_for(n, GRAIN, [&](int64_t begin, int64_t end) {
     double sum = 0;
     int64_t counted = 0;
+    bool outside = false;
     for (int64_t i = begin; i < end; ++i) {
+      counted += !t.ignored(i);
+      outside |= !t.ignored(i) & (uint64_t(t.index[i]) >= uint64_t(t.C));
+    }
+    for (int64_t i = begin; i < end && (outside || t.weight); ++i) {
       if (t.ignored(i)) continue;
       if (uint64_t(t.index[i]) >= uint64_t(t.C))
         raise_error(ErrorKind::index, "Target %lld is out of bounds.", static_cast<long long>(t.index[i]));
-      ++counted;
-      if (t.weight) sum += t.weight[t.index[i]];
+      sum += t.weight ? t.weight[t.index[i]] : T(0);
     }
     partial[begin / GRAIN] = t.weight ? sum : double(counted);
   });
