@@ -375,6 +375,19 @@ def test_embedding_options(rng):
             np.testing.assert_allclose(p, q, rtol=1e-6, err_msg=str(options))
 
 
+@pytest.mark.parametrize("width", [96, 101])
+def test_derivative_of_a_large_table(width, rng):
+    """Larger than the cache: rows with no, one and many ids; rows of odd length start at any address."""
+    rows = (40 << 20) // (4 * width)
+    ids = np.concatenate([rng.integers(0, rows, 3000), rng.integers(0, 5, 200), [rows - 1]])
+    g = rng.standard_normal((ids.size, width)).astype(np.float32)
+    w = fastnn.zeros(rows, width, requires_grad=True)
+    dw = fastnn.autograd.grad(F.embedding(fastnn.from_numpy(ids), w), w, fastnn.from_numpy(g))[0].numpy()
+    want = np.zeros((rows, width), np.float32)
+    np.add.at(want, ids, g)
+    np.testing.assert_array_equal(dw, want)
+
+
 def test_special_values_pass_through():
     a = np.array([np.nan, -0.0, np.inf, -np.inf, 5e-324, 1.0])
     x = fastnn.tensor(a)

@@ -9,15 +9,14 @@ template <class I, class G> static void group_by(int64_t n, int64_t groups, I* s
   for (int64_t g = 0; g <= groups; ++g) start[g] = 0;
   for (int64_t b = 0; b < n; ++b) {
     int64_t g = group(b);
-    if (g >= 0) ++start[g + 1];
+    if (g >= 0) ++start[g];
   }
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-  for (int64_t b = 0; b < n; ++b) {
+  I total = 0;
+  for (int64_t g = 0; g <= groups; ++g) start[g] = total += start[g];  // where the group ends
+  for (int64_t b = n - 1; b >= 0; --b) {                              // from the last, so that each end moves to its group's start
     int64_t g = group(b);
-    if (g >= 0) order[start[g]++] = int32_t(b);
+    if (g >= 0) order[--start[g]] = int32_t(b);
   }
-  for (int64_t g = groups; g > 0; --g) start[g] = start[g - 1];  // each start has moved to its group's end
-  start[0] = 0;
 }
 
 }  // namespace fastnn::FN_ISA

@@ -9,15 +9,18 @@
 
 namespace fastnn::FN_ISA {
 
-constexpr int64_t AHEAD = 8;  // rows fetched before they are added
+// Rows fetched before they are added: 8 KiB of them. Zen 5, rows of 64 floats from memory: 8 rows ahead 61 us, 16 45, 32 35;
+// of 256 floats in L3: 46.7, 47.3, 50.7.
+constexpr int64_t AHEAD = 16;
+template <int V> constexpr int64_t ROWS_AHEAD = V * VECTOR_BYTES <= 256 ? 32 : AHEAD;
 
 // V vectors of columns, or n < a vector of them.
 template <int V, bool Part, class T, class X, class P>
 FN void sum_columns(T* y, int64_t n, int64_t begin, int64_t end, int64_t total, const X& x, const P& weight, T scale) {
   vec<T> acc[V] = {};
   for (int64_t k = begin; k < end; ++k) {
-    if (k + AHEAD < total)
-      if (const T* next = x(k + AHEAD))
+    if (k + ROWS_AHEAD<V> < total)
+      if (const T* next = x(k + ROWS_AHEAD<V>))
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) __builtin_prefetch(next + v * lanes<T>);
     const T* row = x(k);
@@ -42,6 +45,8 @@ FN void sum_rows(T* y, int64_t width, int64_t begin, int64_t end, int64_t total,
     return row ? row + j : row;
   };
   for (; j + MOST * W <= width; j += MOST * W) sum_columns<MOST, false>(y + j, W, begin, end, total, from, weight, scale);
+  if (MOST == 8)
+    for (; j + 4 * W <= width; j += 4 * W) sum_columns<4, false>(y + j, W, begin, end, total, from, weight, scale);
   for (; j + 2 * W <= width; j += 2 * W) sum_columns<2, false>(y + j, W, begin, end, total, from, weight, scale);
   for (; j + W <= width; j += W) sum_columns<1, false>(y + j, W, begin, end, total, from, weight, scale);
   if (j < width) sum_columns<1, true>(y + j, width - j, begin, end, total, from, weight, scale);
