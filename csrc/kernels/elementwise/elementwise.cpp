@@ -59,8 +59,8 @@ void run_contiguous(const Line& line, char* y, const Operand* in, int64_t n) {
   for (int k = 0; k < line.inputs; ++k) apart &= in[k].p != y;
   if (apart) {
     Operand here[MAX_INPUTS];
-    const uintptr_t granule = uintptr_t(line.granule) * line.y_size, unit = granule < 64 ? granule : 64;
-    const int64_t lead = int64_t((unit - reinterpret_cast<uintptr_t>(y) % unit) % unit) / line.y_size, body = (n - lead) / line.granule * line.granule;
+    const uintptr_t granule = uintptr_t(line.granule) * line.y_size, unit = granule < 64 ? granule : 64;  // powers of 2
+    const int64_t lead = int64_t(-reinterpret_cast<uintptr_t>(y) & (unit - 1)) >> __builtin_ctz(line.y_size), body = (n - lead) & -int64_t(line.granule);
     if (lead) line.run(y, in, line.granule);
     move_by(line, here, in, lead);
     line.run(y + lead * line.y_size, here, body);
@@ -68,7 +68,7 @@ void run_contiguous(const Line& line, char* y, const Operand* in, int64_t n) {
     move_by(line, here, in, n - line.granule);
     return line.run(y + (n - line.granule) * line.y_size, here, line.granule);
   }
-  const int64_t whole = n / line.granule * line.granule, tail = n - whole;
+  const int64_t whole = n & -int64_t(line.granule), tail = n - whole;
   if (whole) line.run(y, in, whole);
   if (!tail) return;
   alignas(64) char pad[MAX_INPUTS][BLOCK * 8], out[BLOCK * 8];

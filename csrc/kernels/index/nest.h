@@ -88,7 +88,8 @@ template <class F> FN void by_type(DType t, const F& f) {
 
 // n neighbours. Short runs are cheaper as moves that may overlap than as a call or a loop: 7 floats are 16 bytes from the
 // front and 16 from the end. No move is wider than 32 bytes: where rows are not aligned, a 64-byte store always crosses a
-// cache line (rows of 28 floats, Zen 4: 9 ns in 64s, 6 ns in 32s).
+// cache line (rows of 28 floats, Zen 4: 9 ns in 64s, 6 ns in 32s). Rows of 2 to 4 whole lines mostly are aligned (rows of 64 floats, Zen 5:
+// 11.3 us for 4,096 in 32s, 10.4 in 64s).
 template <int BYTES> FN void ends(char* y, const char* x, int64_t n) {
   char first[BYTES], last[BYTES];
   __builtin_memcpy(first, x, BYTES);
@@ -101,6 +102,11 @@ template <class T> FN void copy_run(T* to, const T* from, int64_t count) {
   char* y = reinterpret_cast<char*>(to);
   const char* x = reinterpret_cast<const char*>(from);
   if (n > 256) __builtin_memcpy(y, x, size_t(n));
+#if defined(__AVX512F__)
+  else if (n >= 128 && n % 64 == 0) {
+    for (int64_t i = 0; i < n; i += 64) __builtin_memcpy(y + i, x + i, 64);
+  }
+#endif
   else if (n > 64) {
     int64_t i = 0;
     for (; i + 64 < n; i += 32) __builtin_memcpy(y + i, x + i, 32);
