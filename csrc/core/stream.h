@@ -46,8 +46,8 @@ FN bool past_cache(int64_t n, int64_t moved) { return moved >= CACHE_BYTES && n 
 
 // row(y, r, fetch) writes row r of n elements to y; streamed where `moved` bytes in all do not fit the cache. Then a row also
 // calls fetch(p) for each vector of its inputs, in a pass that computes, and the rows to come are read meanwhile: by itself the
-// processor reads ahead along a stream of loads, and while a row is worked on there is none. As a burst before each row it
-// gains half as much.
+// processor reads ahead along a stream of loads, and while a row is worked on there is none. Fetched as a burst before each row,
+// log_softmax gains 1.28 and not 1.5, the derivative of layer norm nothing.
 template <bool ON> struct Fetch {
   int64_t away;  // bytes
   FN void operator()(const void* p) const {
