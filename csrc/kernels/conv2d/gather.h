@@ -51,12 +51,27 @@ static void pack_weights(T* packed, int64_t size, const Gather<T>& p, const Wind
   });
 }
 
+// Half a vector of results between half a vector of what is there: v's lanes H·L/2 to (H + 1)·L/2 to the even places of `to`.
+template <int H, class T, int... I> FN void put_evens(T* to, vec<T> v, bool add, Sequence<I...>) {
+  constexpr int L = lanes<T>;
+  const vec<T> there = load(to);
+  const vec<T> spread = __builtin_shufflevector(v, there, (I % 2 ? L + I : H * (L / 2) + I / 2)...);
+  store(to, add ? __builtin_shufflevector(spread + there, there, (I % 2 ? L + I : I)...) : spread);
+}
+
 // Results of a tile that does not land in one contiguous piece of the output.
 template <class T> FN void put(T* out, int64_t step, const T* from, int64_t n, bool add) {
   constexpr int L = lanes<T>;
   if (step != 1) {
-    if (add) for (int64_t i = 0; i < n; ++i) out[i * step] += from[i];
-    else for (int64_t i = 0; i < n; ++i) out[i * step] = from[i];
+    int64_t i = 0;
+    if (step == 2)  // the element behind the last one may be another thread's
+      for (; i + L < n; i += L) {
+        typename MakeSequence<L>::type order;
+        put_evens<0, T>(out + 2 * i, load(from + i), add, order);
+        put_evens<1, T>(out + 2 * i + L, load(from + i), add, order);
+      }
+    if (add) for (; i < n; ++i) out[i * step] += from[i];
+    else for (; i < n; ++i) out[i * step] = from[i];
     return;
   }
   int64_t i = 0;

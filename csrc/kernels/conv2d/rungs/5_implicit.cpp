@@ -4,10 +4,11 @@
 // zeros. Production hands everything down to here that has no cheaper way.
 //
 //    cost      2·N·O·C/groups·P·Q·H'·W' flops each; bound by the FMA ports from about 16 channels on
-//    read on   ../window.h (what a tap is)  →  gather.h (conv2d, conv2d_dx), tile.h  →  weights.h (conv2d_dw)
+//    read on   ../window.h (what a tap is)  →  gather.h (conv2d, conv2d_dx), tile.h  →  spread.h (conv2d_dx of few channels)  →  weights.h (conv2d_dw)
 //              →  winograd.h: fewer multiplications
 #include "../../declare.h"
 #include "../gather.h"
+#include "../spread.h"
 #include "../weights.h"
 
 namespace fastnn::FN_ISA {
@@ -23,6 +24,35 @@ template <class F> void over_positions(const View& y, const View& x, const View&
   run(window, taps);
 }
 
+// spread.h, with the offsets (row, col) of the window of g, and which tap of w each phase of dx has there.
+template <class T> bool all_phases(Gather<T> p, View dx, View g, View w, const Conv2d& s) {
+  const int64_t P = w.shape[2], Q = w.shape[3];
+  Scratch<int64_t> row(P * Q), col(P * Q), index(P * Q);
+  Scratch<Phases> phases(P * Q);
+  Window window{g.shape[0], ceil_div(dx.shape[2], 2), ceil_div(dx.shape[3], 2), g.shape[2], g.shape[3], {1, 1}, 0, row, col, index};
+  const auto reach = [&](int axis, int64_t tap) { return floor_div(s.padding[axis] + 1 - tap, 2); };
+  const auto tap_of = [&](int axis, int64_t offset, int64_t phase) {  // the tap that phase has at an offset, or -1
+    const int64_t tap = phase + s.padding[axis] - 2 * offset;
+    return tap >= 0 && tap < w.shape[2 + axis] ? tap : -1;
+  };
+  for (int64_t y = reach(0, P - 1) - 1; y <= reach(0, 0); ++y)
+    for (int64_t x = reach(1, Q - 1) - 1; x <= reach(1, 0); ++x) {
+      Phases here;
+      for (int64_t phase = 0; phase < 4; ++phase) {
+        const int64_t p = tap_of(0, y, phase / 2), q = tap_of(1, x, phase % 2);
+        here.tap[phase] = p < 0 || q < 0 ? -1 : p * Q + q;
+      }
+      if (here.mask() == 0) continue;
+      const int64_t taps = window.taps;
+      add_tap(window, y, x, taps);
+      if (window.taps > taps) phases[taps] = here;
+    }
+  if (window.taps == 0) return false;
+  p.out = dx.ptr<T>();
+  spread(p, window, phases, dx.shape[2], dx.shape[3]);
+  return true;
+}
+
 // Outputs h with (h + padding) % stride = phase see only the taps with p·dilation % stride = phase, each at a fixed
 // offset: stride² small convolutions of g, all of stride 1.
 template <class T> void input_gradient(View dx, View g, View w, View bias, const Conv2d& s) {
@@ -31,6 +61,8 @@ template <class T> void input_gradient(View dx, View g, View w, View bias, const
   Gather<T> p = {g.ptr<T>(), g.ptr<T>() + g.numel(), nullptr, w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
                  w.shape[1], w.shape[0] / s.groups, g.shape[1] * area, area, dx.shape[1] * H * W, H * W, s.stride[0] * W,
                  s.stride[1], w.numel() / s.groups, taps, w.shape[1] * taps};
+  const bool few = p.m <= SPREAD_M && p.channels && dx.numel() && g.numel();
+  if (few && s.stride[0] == 2 && s.stride[1] == 2 && s.dilation[0] == 1 && s.dilation[1] == 1 && all_phases(p, dx, g, w, s)) return;
   for (int64_t h0 = 0; h0 < least(s.stride[0], H); ++h0)
     for (int64_t w0 = 0; w0 < least(s.stride[1], W); ++w0) {
       Window phase{g.shape[0], ceil_div(H - h0, s.stride[0]), ceil_div(W - w0, s.stride[1]), g.shape[2], g.shape[3], {1, 1}, 0,
