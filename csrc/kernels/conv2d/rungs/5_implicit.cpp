@@ -4,8 +4,8 @@
 // zeros. Production hands everything down to here that has no cheaper way.
 //
 //    cost      2·N·O·C/groups·P·Q·H'·W' flops each; bound by the FMA ports from about 16 channels on
-//    read on   ../window.h (what a tap is)  →  gather.h (conv2d, conv2d_dx), tile.h  →  spread.h (conv2d_dx of few channels)  →  weights.h (conv2d_dw)
-//              →  winograd.h: fewer multiplications
+//    read on   ../window.h (what a tap is)  →  gather.h (conv2d, conv2d_dx), tile.h  →  spread.h (conv2d_dx, few channels)
+//              →  weights.h (conv2d_dw)  →  winograd.h: fewer multiplications
 #include "../../declare.h"
 #include "../gather.h"
 #include "../spread.h"
