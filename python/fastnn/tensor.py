@@ -142,8 +142,11 @@ class Tensor(_cpu.Array):
     def data_ptr(self) -> int:
         return self._pointer
 
-    def is_contiguous(self) -> bool:
-        return self._packed
+    def is_contiguous(self, memory_format=dtypes.contiguous_format) -> bool:
+        """Whether the elements lie in memory in order; with channels_last: in the order of an image's axes 0, 2, 3, 1."""
+        if memory_format not in (dtypes.channels_last, dtypes.channels_last_3d):
+            return self._packed
+        return self.ndim == (4 if memory_format is dtypes.channels_last else 5) and self.movedim(1, -1)._packed
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""

@@ -39,7 +39,7 @@ class Module(StateDict):
         slots["_backward_hooks"] = OrderedDict()
 
     def forward(self, *args, **kwargs):
-        raise RuntimeError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args, **kwargs):
         if _called is not None:
