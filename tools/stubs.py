@@ -25,7 +25,7 @@ KERNELS: list[tuple[str, str, str]]
 
 def __getattr__(name: str) -> Callable[..., Any]: ...
 '''
-TYPES = {"In": "Tensor | None", "Out": "Tensor", "PackedIn": "Tensor | None", "PackedOut": "Tensor", "State": "Tensor", "Ins": "Sequence[Tensor]"}
+TYPES = {"In": "Tensor | None", "Out": "Tensor", "PackedIn": "Tensor | None", "PackedOut": "Tensor", "HostIn": "Tensor | None", "State": "Tensor", "Ins": "Sequence[Tensor]"}
 TYPES |= {"Outs": "Sequence[Tensor]", "int64_t": "int", "double": "float", "bool": "bool", "Ints": "Sequence[int]"}
 
 

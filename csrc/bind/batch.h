@@ -54,8 +54,9 @@ constexpr Merge merge_of(const char* name) {
 struct Slot {
   View* view;
   Array* array;  // null for a missing argument
-  enum Kind { in, out, state } kind;
+  enum Kind { in, out, state, host } kind;  // host: an input that stays on the CPU
   bool packed;
+  static constexpr bool writes(Kind k) { return k == out || k == state; }
 };
 class Examples {
  public:

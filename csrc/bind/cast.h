@@ -55,19 +55,20 @@ template <class P> struct Argument {  // geometry structs: a tuple with one inte
     P value;                                                                                         \
     Array* array;                                                                                    \
     Argument(PyObject* o, Where w)                                                                   \
-        : value{view_from(o, w, Slot::role != Slot::in, packed)}, array(value.ndim < 0 ? nullptr : &array_of(o)) {} \
+        : value{view_from(o, w, Slot::writes(Slot::role), packed)}, array(value.ndim < 0 ? nullptr : &array_of(o)) {} \
     int64_t bytes() const { return value.ndim < 0 ? 0 : value.bytes(); }                             \
     bool hidden() const {                                                                            \
       if (Slot::role == Slot::state) return in_vmap();                                               \
       return array && array->batch;                                                                  \
     }                                                                                                \
-    void written() { if (Slot::role != Slot::in) array->buffer->fresh = false; }                     \
+    void written() { if (Slot::writes(Slot::role)) array->buffer->fresh = false; }                  \
     void slots(std::vector<Slot>& s) { s.push_back({&value, array, Slot::role, packed}); }           \
   };
 FN_VIEW_ARGUMENT(In, in, false)
 FN_VIEW_ARGUMENT(Out, out, false)
 FN_VIEW_ARGUMENT(PackedIn, in, true)
 FN_VIEW_ARGUMENT(PackedOut, out, true)
+FN_VIEW_ARGUMENT(HostIn, host, true)
 FN_VIEW_ARGUMENT(State, state, true)
 #undef FN_VIEW_ARGUMENT
 

@@ -4,6 +4,7 @@
 //
 //    In, Out               any strides (elementwise, reduce, matmul, copy: packing absorbs transposes)
 //    PackedIn, PackedOut   C-contiguous; bind/cast.h is the one place that checks it
+//    HostIn                C-contiguous, and on the CPU also where the others are on a GPU: a table that the host reads
 //
 // This header is compiled once per instruction set, so it may only hold always-inlined code: an out-of-line copy
 // compiled for AVX-512 and kept by the linker would crash an older CPU. Read on: simd.h.
@@ -71,6 +72,7 @@ struct In : View {};
 struct Out : View {};
 struct PackedIn : View {};
 struct PackedOut : View {};
+struct HostIn : View {};
 struct State : View {};  // of a random generator, C-contiguous: read and advanced
 
 constexpr int MAX_INTS = 16;

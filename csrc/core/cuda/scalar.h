@@ -8,6 +8,7 @@ namespace fastnn::cuda {
 
 template <class T> using vec = T;
 template <class V> using scalar = V;
+template <class V> using lane = V;
 template <class T> constexpr int lanes = 1;
 template <class T> struct Limits;
 template <> struct Limits<float> { static constexpr float INF = __builtin_inff(), NAN_ = __builtin_nanf(""); };

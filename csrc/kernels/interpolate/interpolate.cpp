@@ -161,7 +161,7 @@ template <class T> static void resample_dx(T* dx, const T* g, Planes in, Planes 
   });
 }
 
-void interpolate2d(PackedOut y, PackedIn x, PackedIn rows, PackedIn row_weights, PackedIn columns, PackedIn column_weights) {
+void interpolate2d(PackedOut y, PackedIn x, HostIn rows, HostIn row_weights, HostIn columns, HostIn column_weights) {
   if (y.numel() == 0) return;
   Planes in = Planes::of(x), out = Planes::of(y);
   auto run = [&](auto zero) {
@@ -172,7 +172,7 @@ void interpolate2d(PackedOut y, PackedIn x, PackedIn rows, PackedIn row_weights,
   y.dtype == DType::f32 ? run(float{}) : run(double{});
 }
 
-void interpolate2d_dx(PackedOut dx, PackedIn g, PackedIn rows, PackedIn row_weights, PackedIn columns, PackedIn column_weights) {
+void interpolate2d_dx(PackedOut dx, PackedIn g, HostIn rows, HostIn row_weights, HostIn columns, HostIn column_weights) {
   if (dx.numel() == 0) return;
   Planes in = Planes::of(dx), out = Planes::of(g);
   auto run = [&](auto zero) {

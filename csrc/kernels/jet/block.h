@@ -6,6 +6,7 @@
 // linear part of a layer is one product W [units, inputs] · X [inputs, channels·P] on the matmul tile, W packed once a
 // call. The padding keeps rows from falling on the same cache sets.
 #pragma once
+#include "../../core/math.h"
 #include "../matmul/gemm.h"
 #include "ladder.h"
 #include "series.h"

@@ -238,7 +238,7 @@ static void check(const View& x, const View& v, const View& orders) {
     raise_error("jet_mlp: expected directions (K, d) of the points' type");
 }
 
-void jet_mlp(PackedOut y, PackedOut kept, PackedIn x, PackedIn v, Ins weights, PackedIn orders, int64_t activation) {
+void jet_mlp(PackedOut y, PackedOut kept, PackedIn x, PackedIn v, Ins weights, HostIn orders, int64_t activation) {
   check(x, v, orders);
   bool known = with_ladder(activation, [&](auto ladder) __attribute__((always_inline)) {
     if (x.dtype == DType::f32) forward<float>(y, kept, x, v, weights, orders, ladder);
@@ -247,7 +247,7 @@ void jet_mlp(PackedOut y, PackedOut kept, PackedIn x, PackedIn v, Ins weights, P
   if (!known) raise_error("jet_mlp: unknown activation");
 }
 void jet_mlp_dx(PackedOut dx, PackedOut dv, Outs dweights, PackedIn g, PackedIn kept, PackedIn x, PackedIn v, Ins weights,
-                PackedIn orders, int64_t activation) {
+                HostIn orders, int64_t activation) {
   check(x, v, orders);
   if (dweights.n != weights.n || g.dtype != x.dtype) raise_error("jet_mlp_dx: one gradient for each weight, g of the points' type");
   bool known = with_ladder(activation, [&](auto ladder) __attribute__((always_inline)) {

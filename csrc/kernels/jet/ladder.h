@@ -1,8 +1,7 @@
 // jet/ladder.h: an activation and its derivatives, s[k] = s^(k)(z) for k = 0..n, n <= 5 (order 4, and one for the adjoint).
 // Where a derivative is a polynomial in the function, all of them cost one evaluation of the function.
+// Generic in the vector: of the names of core/math.h on the CPU, of one number and core/cuda/scalar.h on a GPU. Include those first.
 #pragma once
-#include "../../core/math.h"
-#include "../../core/simd.h"
 
 namespace fastnn::FN_ISA {
 

@@ -125,7 +125,7 @@ template <class T, class Each> void reduced(const Targets<T>& t, const View& y, 
   sum_of<T>(y, loss.data, n);
   if (reduction != MEAN) return;
   total_weight(t, number_view(total));
-  divide_by<T>(y, global<const T>(global<T>(total)), T(0));
+  divide_by<T>(y, total.read(), T(0));
 }
 
 template <class T> void forward(const View& y, const View& x, const View& target, const View& weight, double smoothing, int64_t ignore, int64_t reduction) {
@@ -140,7 +140,7 @@ void derivative(const View& dx, const View& g, const View& x, const View& target
   Scratch<T> total(1);
   if (reduction == MEAN) total_weight(t, number_view(total));
   launch("cross_entropy_dx", &slopes<T>, blocks_for(t.N * t.S, TEAM_THREADS / t.parts), TEAM_THREADS, t, out<T>(dx), in<T>(g), in<T>(x),
-         global<const T>(global<T>(total)), reduction);
+         total.read(), reduction);
 }
 
 template <class T> __global__ void picked(Targets<T> t, global<T> loss, global<const T> x) {
@@ -205,7 +205,7 @@ void nll_loss_dx(PackedOut dx, PackedIn g, PackedIn target, PackedIn weight, int
     Scratch<T> total(1);
     if (reduction == MEAN) total_weight(t, number_view(total));
     launch("nll_loss_dx", &picked_slopes<T>, blocks_for(dx.numel(), 256), 256, t, out<T>(dx), in<T>(g),
-           global<const T>(global<T>(total)), reduction);
+           total.read(), reduction);
   });
 }
 

@@ -3,9 +3,6 @@
 #include "../../core/cuda/loops.cuh"
 #include "../../core/cuda/scalar.h"
 
-namespace fastnn::cuda {
-template <class V> using lane = V;
-}
 #include "formulas.h"
 #include "total.cuh"
 

@@ -133,7 +133,7 @@ template <bool Relu> void rnn_back(const Times& times, const Layer& l, const Lay
 
 }  // namespace
 
-void rnn(PackedOut y, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, PackedIn b_ih, PackedIn b_hh, PackedIn sizes,
+void rnn(PackedOut y, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, PackedIn b_ih, PackedIn b_hh, HostIn sizes,
          bool reverse, bool relu) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, b_ih, b_hh};
@@ -147,7 +147,7 @@ void rnn(PackedOut y, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, Pac
 }
 
 void rnn_dx(PackedOut dx, PackedOut dh0, PackedOut dw_ih, PackedOut dw_hh, PackedOut db_ih, PackedOut db_hh, PackedIn g, PackedIn y,
-            PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, PackedIn sizes, bool reverse, bool relu) {
+            PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, HostIn sizes, bool reverse, bool relu) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, ABSENT, ABSENT};
   LayerGradients out{dx, dh0, dw_ih, dw_hh, db_ih, db_hh};
@@ -157,7 +157,7 @@ void rnn_dx(PackedOut dx, PackedOut dh0, PackedOut dw_ih, PackedOut dw_hh, Packe
 }
 
 void lstm(PackedOut y, PackedOut gates, PackedOut cells, PackedIn x, PackedIn h0, PackedIn c0, PackedIn w_ih, PackedIn w_hh,
-          PackedIn b_ih, PackedIn b_hh, PackedIn sizes, bool reverse) {
+          PackedIn b_ih, PackedIn b_hh, HostIn sizes, bool reverse) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, b_ih, b_hh};
   check(times, l, y, 4, 2);
@@ -170,7 +170,7 @@ void lstm(PackedOut y, PackedOut gates, PackedOut cells, PackedIn x, PackedIn h0
 
 void lstm_dx(PackedOut dx, PackedOut dh0, PackedOut dc0, PackedOut dw_ih, PackedOut dw_hh, PackedOut db_ih, PackedOut db_hh,
              PackedIn g, PackedIn y, PackedIn gates, PackedIn cells, PackedIn x, PackedIn h0, PackedIn c0, PackedIn w_ih,
-             PackedIn w_hh, PackedIn sizes, bool reverse) {
+             PackedIn w_hh, HostIn sizes, bool reverse) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, ABSENT, ABSENT};
   LayerGradients out{dx, dh0, dw_ih, dw_hh, db_ih, db_hh};
@@ -188,7 +188,7 @@ void lstm_dx(PackedOut dx, PackedOut dh0, PackedOut dc0, PackedOut dw_ih, Packed
 }
 
 void gru(PackedOut y, PackedOut gates, PackedOut cells, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, PackedIn b_ih,
-         PackedIn b_hh, PackedIn sizes, bool reverse) {
+         PackedIn b_hh, HostIn sizes, bool reverse) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, b_ih, b_hh};
   check(times, l, y, 3, 1);
@@ -200,7 +200,7 @@ void gru(PackedOut y, PackedOut gates, PackedOut cells, PackedIn x, PackedIn h0,
 }
 
 void gru_dx(PackedOut dx, PackedOut dh0, PackedOut dw_ih, PackedOut dw_hh, PackedOut db_ih, PackedOut db_hh, PackedIn g, PackedIn y,
-            PackedIn gates, PackedIn cells, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, PackedIn sizes, bool reverse) {
+            PackedIn gates, PackedIn cells, PackedIn x, PackedIn h0, PackedIn w_ih, PackedIn w_hh, HostIn sizes, bool reverse) {
   Times times(sizes, reverse);
   Layer l{x, h0, w_ih, w_hh, ABSENT, ABSENT};
   LayerGradients out{dx, dh0, dw_ih, dw_hh, db_ih, db_hh};

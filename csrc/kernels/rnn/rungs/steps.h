@@ -119,12 +119,12 @@ static void lstm_rung_dx(const LayerGradients& out, const View& dc0, const View&
 
 #define LSTM_RUNG(name, Rung)                                                                                                          \
   void lstm_##name(PackedOut y, PackedOut gates, PackedOut cells, PackedIn x, PackedIn h0, PackedIn c0, PackedIn w_ih,           \
-                   PackedIn w_hh, PackedIn b_ih, PackedIn b_hh, PackedIn sizes, bool reverse) {                                  \
+                   PackedIn w_hh, PackedIn b_ih, PackedIn b_hh, HostIn sizes, bool reverse) {                                  \
     lstm_rung<Rung>(y, gates, cells, c0, sizes, reverse, Layer{x, h0, w_ih, w_hh, b_ih, b_hh});                                  \
   }                                                                                                                              \
   void lstm_dx_##name(PackedOut dx, PackedOut dh0, PackedOut dc0, PackedOut dw_ih, PackedOut dw_hh, PackedOut db_ih,             \
                       PackedOut db_hh, PackedIn g, PackedIn y, PackedIn gates, PackedIn cells, PackedIn x, PackedIn h0,          \
-                      PackedIn c0, PackedIn w_ih, PackedIn w_hh, PackedIn sizes, bool reverse) {                                 \
+                      PackedIn c0, PackedIn w_ih, PackedIn w_hh, HostIn sizes, bool reverse) {                                 \
     lstm_rung_dx<Rung>(LayerGradients{dx, dh0, dw_ih, dw_hh, db_ih, db_hh}, dc0, g, y, gates, cells, c0, sizes, reverse,         \
                        Layer{x, h0, w_ih, w_hh, ABSENT, ABSENT});                                                                \
   }
