@@ -83,6 +83,7 @@ template <class T> struct Scratch {
   ~Scratch() { runtime::pool_free(data, bytes); }
   Scratch(const Scratch&) = delete;
   operator global<T>() const { return global<T>(static_cast<T*>(data)); }
+  global<const T> read() const { return global<const T>(static_cast<const T*>(data)); }
 };
 
 }  // namespace fastnn::cuda

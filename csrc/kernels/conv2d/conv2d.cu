@@ -136,7 +136,7 @@ void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d geometry) {
     Scratch<T> partial(pieces * dw.numel());
     launch("conv2d_dw", &to_weights<T>, grid_of(ceil_div(columns, Part::BN), ceil_div(v.O, Part::BM), pieces * v.groups), Part::THREADS, v,
            global<T>(partial), pieces, depth);
-    launch("conv2d_dw", &add<T>, blocks_for(dw.numel(), 256), 256, out<T>(dw), global<const T>(global<T>(partial)), dw.numel(), pieces);
+    launch("conv2d_dw", &add<T>, blocks_for(dw.numel(), 256), 256, out<T>(dw), partial.read(), dw.numel(), pieces);
   });
 }
 

@@ -104,7 +104,7 @@ template <class Op, class T> void reduce(const char* name, const View& y, const 
     return launch(name, &reduce_pieces<Op, T>, blocks_for(blocks, 1), TEAM_THREADS, r, op, in<T>(x), global<A>(), out<R>(y));
   Scratch<A> partial(r.outputs * r.pieces);
   launch(name, &reduce_pieces<Op, T>, blocks_for(blocks, 1), TEAM_THREADS, r, op, in<T>(x), global<A>(partial), out<R>(y));
-  launch(name, &join_pieces<Op>, blocks_for(r.outputs, 1), TEAM_THREADS, r, op, global<const A>(global<A>(partial)), out<R>(y));
+  launch(name, &join_pieces<Op>, blocks_for(r.outputs, 1), TEAM_THREADS, r, op, partial.read(), out<R>(y));
 }
 
 }  // namespace fastnn::cuda

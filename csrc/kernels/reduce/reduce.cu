@@ -4,8 +4,9 @@
 //
 // A reduction is an op: a value to begin with, how an element is added, how two values are joined, what comes out. Those that the
 // CPU makes in two passes (logsumexp: the maximum, then the sum; var: the mean, then squares about it) take one here: their value
-// is a pair, and pairs can be joined. Read on: drive.cuh.
+// is a pair, and pairs can be joined. Read on: drive.cuh, moments.cuh.
 #include "drive.cuh"
+#include "moments.cuh"
 
 namespace fastnn::cuda {
 namespace {
@@ -103,25 +104,14 @@ template <class T> struct LogSumExp {
   FN R result(A a) const { return a.s == T(0) ? lowest<T>() : a.m == lowest<T>() ? a.m : a.m + log(a.s); }
 };
 
-// Σ (x - mean)² of two sets from each one's own: Chan, Golub, LeVeque 1983
-template <class T> struct Variance {
-  struct A { T n, mean, squares; };
+template <class T> struct Variance : MomentsOf<T> {
+  using typename MomentsOf<T>::A;
   using R = T;
   double divisor;
   bool root;
-  FN A init() const { return {T(0), T(0), T(0)}; }
-  FN A add(A a, T x, int64_t) const {
-    const T n = a.n + T(1), d = x - a.mean, mean = a.mean + d / n;
-    return {n, mean, a.squares + d * (x - mean)};
-  }
-  FN A join(A a, A b) const {
-    if (a.n == T(0)) return b;
-    if (b.n == T(0)) return a;
-    const T n = a.n + b.n, d = b.mean - a.mean;
-    return {n, a.mean + d * (b.n / n), a.squares + b.squares + d * d * (a.n * (b.n / n))};
-  }
-  FN R result(A a) const {
-    const T v = a.squares / T(divisor);
+  Variance(double divisor, bool root) : divisor(divisor), root(root) {}
+  FN R result(const A& a) const {
+    const T v = a.squares() / T(divisor);
     return root ? sqrt(v) : v;
   }
 };
