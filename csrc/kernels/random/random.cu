@@ -1,52 +1,9 @@
-// random/random.cu: the Philox stream on a GPU: the same numbers as on the CPU, for every seed and offset (stream.h says which
-// element gets which word). Here are the words and the masks of dropout, equal bit for bit.
-//
-// The state [seed, offset] lies on the host: a launch takes its part of the stream along, and the offset is advanced at once.
-#include "../../core/cuda/scalar.h"
+// random/random.cu: the words of the Philox stream, and the masks of dropout: equal to the CPU's bit for bit.
+// read on  stream.cuh  →  draw.cu (distributions)
+#include "stream.cuh"
 
 namespace fastnn::cuda {
 namespace {
-
-constexpr int TILE = 16, WORDS = 4 * TILE;  // counters of a tile, and their 32-bit words
-
-struct Stream {
-  uint32_t k0, k1;
-  uint64_t first;
-};
-Stream stream_at(const int64_t* state) {
-  const auto seed = uint64_t(state[0]);
-  return {uint32_t(seed), uint32_t(seed >> 32), uint64_t(state[1])};
-}
-Stream claimed(const View& state, int64_t tiles) {
-  int64_t* s = state.ptr<int64_t>();
-  Stream stream = stream_at(s);
-  stream.first = uint64_t(__atomic_fetch_add(&s[1], tiles * TILE, __ATOMIC_RELAXED));  // two threads never share numbers
-  return stream;
-}
-
-struct Block { uint32_t w[4]; };
-FN Block rounds(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t(c0) * 0xD2511F53u, b = uint64_t(c2) * 0xCD9E8D57u;
-    const uint32_t n0 = uint32_t(b >> 32) ^ c1 ^ k0, n2 = uint32_t(a >> 32) ^ c3 ^ k1;
-    c0 = n0, c1 = uint32_t(b), c2 = n2, c3 = uint32_t(a);
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-  }
-  return {{c0, c1, c2, c3}};
-}
-FN Block at(const Stream& s, uint64_t counter) { return rounds(uint32_t(counter), uint32_t(counter >> 32), 0, 0, s.k0, s.k1); }
-
-// A thread has one counter: its four words go to four elements, 16 apart, and neighbours write next to each other.
-template <class F> __device__ __forceinline__ void each_word(const Stream& s, int64_t n, const F& f) {
-  const int64_t counters = ceil_div(n, WORDS) * TILE;
-  for (int64_t c = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; c < counters; c += int64_t(gridDim.x) * blockDim.x) {
-    const Block b = at(s, s.first + uint64_t(c));
-    for (int w = 0; w < 4; ++w) {
-      const int64_t i = c / TILE * WORDS + w * TILE + c % TILE;
-      if (i < n) f(i, b.w[w]);
-    }
-  }
-}
 
 // [seed, offset] of the mask go to or come from `saved`, on the GPU: the derivative does not wait to read them.
 template <class T>
@@ -90,6 +47,11 @@ void philox(PackedOut words, PackedIn counter, PackedIn key) {
   launch("philox", words_of, blocks_for(n, 256), 256, n, out<int64_t>(words), in<int64_t>(counter), in<int64_t>(key));
 }
 
+void claim(PackedOut saved, State state, int64_t n) {
+  const Stream s = claimed(state, ceil_div(n, WORDS));
+  const int64_t pair[2] = {int64_t(uint64_t(s.k1) << 32 | s.k0), int64_t(s.first)};
+  runtime::to_device(saved.data, pair, sizeof pair);
+}
 void dropout(PackedOut y, PackedOut saved, State state, PackedIn x, double p) {
   run_drop(y, x, claimed(state, ceil_div(y.numel(), WORDS)), p, saved, false);
 }
