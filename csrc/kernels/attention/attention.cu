@@ -1,0 +1,277 @@
+// attention/attention.cu: softmax(scale q kᵀ + mask) v, and its derivative, without ever holding the matrix of scores.
+//
+//    forward      a block has R rows of queries, and goes along the keys, R at a time: scores in registers, P = exp(s - m), m the
+//                 largest so far; o += P v, what was summed multiplied by exp(m - m') first (Milakov and Gimelshein 2018, Dao et al. 2022)
+//    derivative   P again from lse:  dV = Pᵀ g   dP = g Vᵀ   dS = P (dP - D), D = Σ g y of the row   dQ = scale dS K   dK = scale dSᵀ Q
+//                 a block has R keys, and goes down the rows, for dK and dV; another kernel's has R rows, for dQ. Seven products where
+//                 five would do, and no atomics: sums come in a fixed order
+//
+// Causal tiles that no row sees are left out. Rows that see no key: y = 0, lse = ∞. Columns beyond 128 of E or F are another block's.
+// cost     2 L S (E + F) flops a head, half of it where causal, on the ordinary cores. With dropout each weight costs a Philox block
+// read on  tiles.cuh
+#include <type_traits>
+
+#include "../../core/cuda/team.cuh"
+#include "tiles.cuh"
+
+namespace fastnn::cuda {
+namespace {
+
+enum Which { Q, K, V, MASK, G, Y, OUT, OUT2 };  // columns of Problem::starts
+
+template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) forward(Problem<T> p, Strided<T> y, global<T> lse) {
+  using S = Sizes<T>;
+  SHARED(T, ma, S::D * (S::R + 4));
+  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
+  SHARED(T, weights, S::R * (S::R + 1));
+  const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
+  for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
+    int64_t at[8];
+    p.starts.find(head, at);
+    const int64_t row0 = int64_t(blockIdx.x) * S::R, column0 = int64_t(blockIdx.z) * SIDE * TN, seen = p.most_seen(row0, row0 + S::R);
+    T o[S::TM][TN] = {}, top[S::TM], sum[S::TM] = {};
+    for (int i = 0; i < S::TM; ++i) top[i] = -T(Limits<T>::INF);
+    for (int64_t key0 = 0; key0 < seen; key0 += S::R) {
+      T s[S::TM][S::TM] = {};
+      accumulate<S, S::TM, true, true>(
+          s, p.width, ma, mb, [&](int i, int64_t e) { return row0 + i < p.rows ? p.scale * p.q.at(at[Q], row0 + i, p.length, e) : T(0); },
+          [&](int64_t e, int j) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
+#pragma unroll
+      for (int i = 0; i < S::TM; ++i) {
+        const int64_t r = row0 + ty * S::TM + i;
+        T largest = top[i], part = 0;
+#pragma unroll
+        for (int j = 0; j < S::TM; ++j) {
+          s[i][j] = p.score(at[MASK], r, key0 + tx * S::TM + j, s[i][j]);
+          largest = max(s[i][j], largest);
+        }
+        largest = across(largest, [](T a, T b) { return max(a, b); });
+        const T m = largest == -T(Limits<T>::INF) ? T(0) : largest, shrink = exp(top[i] - m);  // nothing seen yet: exp(-∞ - 0) = 0
+        top[i] = largest;
+#pragma unroll
+        for (int j = 0; j < S::TM; ++j) {
+          const int64_t key = key0 + tx * S::TM + j;
+          T w = exp(s[i][j] - m);
+          part += w;
+          if (p.drops && r < p.rows && key < p.keys) w = p.dropped(head, r, key, w);
+          weights[(ty * S::TM + i) * (S::R + 1) + tx * S::TM + j] = w;
+        }
+        sum[i] = sum[i] * shrink + across(part, [](T a, T b) { return a + b; });
+#pragma unroll
+        for (int c = 0; c < TN; ++c) o[i][c] *= shrink;
+      }
+      __syncthreads();
+      accumulate<S, TN, true, false>(
+          o, p.keys - key0 < S::R ? p.keys - key0 : S::R, ma, mb, [&](int i, int64_t j) { return weights[i * (S::R + 1) + j]; },
+          [&](int64_t j, int c) { return column0 + c < p.values ? p.v.data[at[V] + (key0 + j) * p.v.row + (column0 + c) * p.v.column] : T(0); });
+    }
+#pragma unroll
+    for (int i = 0; i < S::TM; ++i) {
+      const int64_t r = row0 + ty * S::TM + i;
+      if (r >= p.rows) continue;
+      const T factor = sum[i] == T(0) ? T(0) : T(1) / sum[i];
+      for (int c = 0; c < TN; ++c)
+        if (column0 + tx * TN + c < p.values) y.at(at[OUT], r, p.length, column0 + tx * TN + c) = sum[i] == T(0) ? T(0) : o[i][c] * factor;
+      if (tx == 0 && blockIdx.z == 0) lse[head * p.rows + r] = sum[i] == T(0) ? T(Limits<T>::INF) : top[i] + log(sum[i]);
+    }
+  }
+}
+
+template <class T> __global__ void __launch_bounds__(TEAM_THREADS) deltas(Problem<T> p, int parts, global<T> delta) {
+  SHARED(T, memory, TEAM_THREADS);
+  const Team team(parts, true);
+  const int64_t all = p.heads * p.rows;
+  for (int64_t first = int64_t(blockIdx.x) * team.teams; first < all; first += int64_t(gridDim.x) * team.teams) {
+    const int64_t n = first + team.team;
+    int64_t at[8];
+    T sum = 0;
+    if (n < all) {
+      p.starts.find(n / p.rows, at);
+      for (int64_t j = team.part; j < p.values; j += team.parts) sum += p.g.at(at[G], n % p.rows, p.length, j) * p.y.at(at[Y], n % p.rows, p.length, j);
+    }
+    sum = team.join(memory, sum, [](T a, T b) { return a + b; });
+    if (team.part == 0 && n < all) delta[n] = sum;
+  }
+}
+
+// P (dropped out) and dS of a tile, rows by keys, into shared memory.
+template <class T, class S, class Ma, class Mb, class Mp>
+__device__ __forceinline__ void weigh(const Problem<T>& p, const int64_t* at, int64_t head, int64_t row0, int64_t key0, Ma& ma, Mb& mb, Mp& weights, Mp& slopes,
+                                      global<const T> lse, global<const T> delta) {
+  const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
+  T s[S::TM][S::TM] = {}, d[S::TM][S::TM] = {};
+  accumulate<S, S::TM, true, true>(
+      s, p.width, ma, mb, [&](int i, int64_t e) { return row0 + i < p.rows ? p.scale * p.q.at(at[Q], row0 + i, p.length, e) : T(0); },
+      [&](int64_t e, int j) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
+  accumulate<S, S::TM, true, true>(
+      d, p.values, ma, mb, [&](int i, int64_t c) { return row0 + i < p.rows ? p.g.at(at[G], row0 + i, p.length, c) : T(0); },
+      [&](int64_t c, int j) { return key0 + j < p.keys ? p.v.data[at[V] + (key0 + j) * p.v.row + c * p.v.column] : T(0); });
+#pragma unroll
+  for (int i = 0; i < S::TM; ++i) {
+    const int64_t r = row0 + ty * S::TM + i;
+    const T l = r < p.rows ? lse[head * p.rows + r] : T(0), mean = r < p.rows ? delta[head * p.rows + r] : T(0);
+#pragma unroll
+    for (int j = 0; j < S::TM; ++j) {
+      const int64_t key = key0 + tx * S::TM + j;
+      T w = 0, slope = 0;
+      if (r < p.rows && key < p.sees(r)) {
+        w = exp(p.score(at[MASK], r, key, s[i][j]) - l);
+        slope = w * ((p.drops ? p.dropped(head, r, key, d[i][j]) : d[i][j]) - mean);
+        if (p.drops) w = p.dropped(head, r, key, w);
+      }
+      const int place = (ty * S::TM + i) * (S::R + 1) + tx * S::TM + j;
+      weights[place] = w, slopes[place] = slope;
+    }
+  }
+  __syncthreads();
+}
+
+template <class T, int TN>
+__global__ void __launch_bounds__(ATTENTION_THREADS) to_keys(Problem<T> p, Strided<T> dk, Strided<T> dv, global<const T> lse, global<const T> delta) {
+  using S = Sizes<T>;
+  SHARED(T, ma, S::D * (S::R + 4));
+  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
+  SHARED(T, weights, S::R * (S::R + 1));
+  SHARED(T, slopes, S::R * (S::R + 1));
+  const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
+  for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
+    int64_t at[8];
+    p.starts.find(head, at);
+    const int64_t key0 = int64_t(blockIdx.x) * S::R, column0 = int64_t(blockIdx.z) * SIDE * TN;
+    T k[S::TM][TN] = {}, v[S::TM][TN] = {};
+    for (int64_t row0 = 0; row0 < p.rows; row0 += S::R) {
+      if (p.most_seen(row0, row0 + S::R) <= key0) continue;
+      weigh<T, S>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
+      const int64_t depth = p.rows - row0 < S::R ? p.rows - row0 : S::R;
+      accumulate<S, TN, false, false>(
+          v, depth, ma, mb, [&](int i, int64_t r) { return weights[r * (S::R + 1) + i]; },
+          [&](int64_t r, int c) { return column0 + c < p.values ? p.g.at(at[G], row0 + r, p.length, column0 + c) : T(0); });
+      accumulate<S, TN, false, false>(
+          k, depth, ma, mb, [&](int i, int64_t r) { return slopes[r * (S::R + 1) + i]; },
+          [&](int64_t r, int c) { return column0 + c < p.width ? p.scale * p.q.at(at[Q], row0 + r, p.length, column0 + c) : T(0); });
+    }
+    for (int i = 0; i < S::TM; ++i)
+      for (int c = 0; c < TN; ++c) {
+        const int64_t key = key0 + ty * S::TM + i, column = column0 + tx * TN + c;
+        if (key >= p.keys) continue;
+        if (dk.data && column < p.width) dk.data[at[OUT] + key * dk.row + column * dk.column] = k[i][c];
+        if (dv.data && column < p.values) dv.data[at[OUT2] + key * dv.row + column * dv.column] = v[i][c];
+      }
+  }
+}
+
+template <class T, int TN>
+__global__ void __launch_bounds__(ATTENTION_THREADS) to_rows(Problem<T> p, Strided<T> dq, Strided<T> dmask, global<const T> lse, global<const T> delta) {
+  using S = Sizes<T>;
+  SHARED(T, ma, S::D * (S::R + 4));
+  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
+  SHARED(T, weights, S::R * (S::R + 1));
+  SHARED(T, slopes, S::R * (S::R + 1));
+  const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
+  for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
+    int64_t at[8];
+    p.starts.find(head, at);
+    const int64_t row0 = int64_t(blockIdx.x) * S::R, column0 = int64_t(blockIdx.z) * SIDE * TN, seen = p.most_seen(row0, row0 + S::R);
+    T q[S::TM][TN] = {};
+    for (int64_t key0 = 0; key0 < seen; key0 += S::R) {
+      weigh<T, S>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
+      if (dmask.data && blockIdx.z == 0)
+        for (int e = t; e < S::R * S::R; e += ATTENTION_THREADS) {
+          const int64_t r = row0 + e / S::R, key = key0 + e % S::R;
+          if (r < p.rows && key < p.keys) dmask.at(at[OUT2], r, p.length, key) = slopes[e / S::R * (S::R + 1) + e % S::R];
+        }
+      if (dq.data)
+        accumulate<S, TN, true, false>(
+            q, p.keys - key0 < S::R ? p.keys - key0 : S::R, ma, mb, [&](int i, int64_t j) { return slopes[i * (S::R + 1) + j]; },
+            [&](int64_t j, int c) { return column0 + c < p.width ? p.k.data[at[K] + (key0 + j) * p.k.row + (column0 + c) * p.k.column] : T(0); });
+      __syncthreads();
+    }
+    for (int i = 0; dq.data && i < S::TM; ++i)
+      for (int c = 0; c < TN; ++c) {
+        const int64_t r = row0 + ty * S::TM + i, column = column0 + tx * TN + c;
+        if (r < p.rows && column < p.width) dq.at(at[OUT], r, p.length, column) = p.scale * q[i][c];
+      }
+  }
+}
+
+// ---- from the arguments to a problem ------------------------------------------------------------------------------------------
+
+template <class U> Strided<U> strided(const View& x) {
+  const int n = x.ndim;
+  return {global<U>(x.ptr<U>()), n > 2 ? x.strides[n - 3] : 0, x.strides[n - 2], x.strides[n - 1]};
+}
+template <class U> Strided<U> wanted(const View& x) { return x.ndim < 0 || x.numel() == 0 ? Strided<U>{} : strided<U>(x); }
+
+template <class T>
+Problem<T> problem_of(const View& q, const View& k, const View& v, const View& mask, const View& saved, double scale, bool causal, double p, const View* g,
+                      const View* y, const View* out1, bool out1_of_keys, const View* out2, bool out2_of_keys) {
+  Problem<T> a{};
+  const int n = q.ndim;
+  a.q = strided<const T>(q), a.k = strided<const T>(k), a.v = strided<const T>(v);
+  a.masked = mask.ndim >= 0, a.flags = a.masked && mask.dtype == DType::b8;
+  if (a.flags) a.visible = strided<const uint8_t>(mask);
+  else if (a.masked) a.added = strided<const T>(mask);
+  if (g) a.g = strided<const T>(*g), a.y = strided<const T>(*y);
+  a.heads = 1, a.group = n > 2 ? (k.shape[n - 3] ? q.shape[n - 3] / k.shape[n - 3] : 0) : 1;
+  a.length = q.shape[n - 2], a.rows = a.group * a.length, a.keys = k.shape[n - 2], a.width = k.shape[n - 1], a.values = v.shape[n - 1];
+  a.causal = causal, a.scale = T(scale), a.drops = saved.ndim >= 0;
+  if (a.drops) {
+    a.saved = in<int64_t>(saved), a.keep_scale = p < 1 ? T(1 / (1 - p)) : T(0);
+    a.threshold = p < 1 ? uint32_t(int64_t(p * 0x1p32)) : ~0u;
+  }
+  for (int d = 0; d < n - 2; ++d) {
+    a.heads *= k.shape[d];
+    const int64_t times = d == n - 3 ? a.group : 1;
+    const auto of = [&](const View* x, bool keys) { return !x || x->ndim < 0 || x->numel() == 0 ? 0 : x->strides[d] * (keys ? 1 : times); };
+    const int64_t strides[8] = {of(&q, false), of(&k, true), of(&v, true), of(&mask, false), of(g, false), of(y, false), of(out1, out1_of_keys), of(out2, out2_of_keys)};
+    a.starts.add(k.shape[d], strides);
+  }
+  return a;
+}
+
+template <class F> void with_columns(int64_t columns, const F& f) {  // of a block: 64 or 128
+  if (columns <= 4 * SIDE) f(std::integral_constant<int, 4>{});
+  else f(std::integral_constant<int, 8>{});
+}
+dim3 grid(int64_t tiles, int64_t heads, int64_t columns, int each) {
+  return dim3(unsigned(tiles), unsigned(heads < 65535 ? heads : 65535), unsigned(ceil_div(columns, int64_t(SIDE) * each)));
+}
+
+}  // namespace
+
+void attention(Out y, PackedOut lse, In q, In k, In v, In mask, PackedIn dropout, double scale, bool causal, double p) {
+  with_floats("attention", q, [&](auto zero) {
+    using T = decltype(zero);
+    const Problem<T> a = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, nullptr, nullptr, &y, false, nullptr, false);
+    if (a.heads == 0 || a.rows == 0) return;
+    with_columns(a.values, [&](auto each) {
+      launch("attention", &forward<T, each.value>, grid(ceil_div(a.rows, Sizes<T>::R), a.heads, a.values > 0 ? a.values : 1, each.value), ATTENTION_THREADS, a,
+             strided<T>(y), out<T>(lse));
+    });
+  });
+}
+
+void attention_dx(Out dq, Out dk, Out dv, Out dmask, In g, In y, PackedIn lse, In q, In k, In v, In mask, PackedIn dropout, double scale,
+                  bool causal, double p) {
+  with_floats("attention_dx", q, [&](auto zero) {
+    using T = decltype(zero);
+    const Problem<T> keys = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, &g, &y, &dk, true, &dv, true);
+    const Problem<T> rows = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, &g, &y, &dq, false, &dmask, false);
+    Scratch<T> delta(keys.heads * keys.rows);
+    const int parts = team_size(keys.values);
+    if (keys.heads > 0 && keys.rows > 0) launch("attention_dx", &deltas<T>, blocks_for(keys.heads * keys.rows, TEAM_THREADS / parts), TEAM_THREADS, keys, parts, global<T>(delta));
+    const int64_t wide = keys.width > keys.values ? keys.width : keys.values;
+    with_columns(wide, [&](auto each) {
+      if (keys.heads > 0 && keys.keys > 0 && (wanted<T>(dk).data || wanted<T>(dv).data))
+        launch("attention_dx", &to_keys<T, each.value>, grid(ceil_div(keys.keys, Sizes<T>::R), keys.heads, wide, each.value), ATTENTION_THREADS, keys, wanted<T>(dk),
+               wanted<T>(dv), in<T>(lse), delta.read());
+    });
+    with_columns(keys.width, [&](auto each) {
+      if (keys.heads > 0 && keys.rows > 0 && (wanted<T>(dq).data || wanted<T>(dmask).data))
+        launch("attention_dx", &to_rows<T, each.value>, grid(ceil_div(keys.rows, Sizes<T>::R), keys.heads, keys.width > 0 ? keys.width : 1, each.value),
+               ATTENTION_THREADS, rows, wanted<T>(dq), wanted<T>(dmask), in<T>(lse), delta.read());
+    });
+  });
+}
+
+}  // namespace fastnn::cuda
