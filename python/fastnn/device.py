@@ -48,6 +48,11 @@ def is_cuda(where) -> bool:
     return where is not None and where is not CPU and device(where).type == "cuda"
 
 
+def beside(x, like):
+    """x on the device of `like`: for tables that Python makes, and index tensors of the other device."""
+    return x.to("cuda") if like.is_cuda and not x.is_cuda else x
+
+
 def kernels(*tensors):
     """The module whose kernels run on these tensors."""
     return _cpu

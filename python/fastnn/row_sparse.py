@@ -67,7 +67,7 @@ class RowSparse:
         from .tensor import zeros
 
         with no_grad():
-            return zeros(self._shape, dtype=self.dtype).index_add_(0, self._rows, self._values_)
+            return zeros(self._shape, dtype=self.dtype, device=self._values_.device).index_add_(0, self._rows, self._values_)
 
     def detach(self):
         return self

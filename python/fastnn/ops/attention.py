@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 
-from ..device import kernels
+from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..fused import fused
 from ..tensor import Tensor, empty, ones, zeros
@@ -72,6 +72,7 @@ def _attention(q, k, v, mask, *, dropped, scale, causal, p):
 
     dropped: the [seed, offset] of `claim`, or None.
     """
+    dropped = None if dropped is None else beside(dropped, q)
     y, lse = _like(q, v._shape[-1]), empty(q._shape[:-1], dtype=q.dtype)
     kernels(q).attention(y, lse, q, k, v, mask, dropped, scale, causal, p)
     return y, lse
@@ -80,6 +81,7 @@ def _attention(q, k, v, mask, *, dropped, scale, causal, p):
 def _attention_dx(g, ys, q, k, v, mask, needs, dropped, scale, causal, p):
     out = [_like(x, x._shape[-1]) if need else empty((0,), dtype=q.dtype) for x, need in zip((q, k, v), needs, strict=False)]
     out.append(empty(mask._shape if needs[3] else (0,), dtype=q.dtype))
+    dropped = None if dropped is None else beside(dropped, q)
     kernels(q).attention_dx(*out, g, ys[0], contiguous(ys[1]), q, k, v, mask, dropped, scale, causal, p)
     return [x if need else None for x, need in zip(out, needs, strict=True)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autodiff import Array
-from ..device import kernels
+from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..fused import fused
 from ..tensor import empty, empty_like, from_numpy, full, full_like, zeros_like
@@ -93,11 +93,12 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     for name, t in (("input_lengths", ins), ("target_lengths", lens)):
         if t._size != x._shape[1]:
             raise ShapeError(f"{name} must be of size batch_size")
-    targets = targets.to("int64")
+    ins, lens, targets = beside(ins, x), beside(lens, x), targets.to("int64")
     if single and targets.ndim == 1:
         targets = targets.unsqueeze(0)
     elif targets.ndim == 1:
-        targets = _rows(targets, lens)
+        targets = _rows(targets.cpu(), lens.cpu())
+    targets = beside(targets, x)
     if targets.ndim != 2 or targets._shape[0] != x._shape[1]:
         raise ShapeError(f"ctc_loss: targets {list(targets._shape)} do not fit log_probs {list(log_probs._shape)}")
     loss, *_ = _ctc_loss(x, targets, ins, lens, blank=int(blank))

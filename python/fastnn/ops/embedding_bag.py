@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from ..autodiff import Array, is_grad_enabled, op
-from ..device import kernels
+from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..row_sparse import RowSparse
 from ..tensor import empty, from_numpy
@@ -31,21 +31,21 @@ def _packed(t):
 @op(saves="wp")
 def _embedding_bag(w, p, index, offsets, *, bags, skip, mean):
     y = empty((bags, w._shape[1]), dtype=w.dtype)
-    kernels(w).embedding_bag(y, contiguous(w), _packed(p), contiguous(index), contiguous(offsets), skip, mean)
+    kernels(w).embedding_bag(y, contiguous(w), _packed(p), contiguous(index), contiguous(beside(offsets, w)), skip, mean)
     return y
 
 
 @op(saves="gp")
 def _embedding_bag_dw(g, p, index, offsets, *, rows, skip, mean):
     dw = empty((rows, g._shape[1]), dtype=g.dtype)
-    kernels(g).embedding_bag_dw(dw, contiguous(g), _packed(p), contiguous(index), contiguous(offsets), skip, mean)
+    kernels(g).embedding_bag_dw(dw, contiguous(g), _packed(p), contiguous(index), contiguous(beside(offsets, g)), skip, mean)
     return dw
 
 
 @op(saves="gw")
 def _embedding_bag_dp(g, w, index, offsets, *, skip, mean):
     dp = empty(index._shape, dtype=g.dtype)
-    kernels(g).embedding_bag_dp(dp, contiguous(g), contiguous(w), contiguous(index), contiguous(offsets), skip, mean)
+    kernels(g).embedding_bag_dp(dp, contiguous(g), contiguous(w), contiguous(index), contiguous(beside(offsets, g)), skip, mean)
     return dp
 
 
@@ -132,7 +132,7 @@ def _shares(index, w):
 
 def _largest(w, index, offsets, bags, skip):
     at = empty((bags, w._shape[1]), dtype="int64")
-    kernels(w).embedding_bag_max(at, contiguous(w.detach()), contiguous(index), contiguous(offsets), skip)
+    kernels(w).embedding_bag_max(at, contiguous(w.detach()), contiguous(index), contiguous(beside(offsets, w)), skip)
     return where(at < 0, 0.0, gather(w, 0, at.clamp(min=0)))
 
 

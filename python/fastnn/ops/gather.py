@@ -7,6 +7,7 @@ import numpy as np
 from .. import _cpu, dtypes
 from ..autodiff import Array, op
 from ..creation import number, zero
+from ..device import beside
 from ..errors import DTypeError, ShapeError
 from ..inplace import inplace
 from ..tensor import from_numpy, normalize_dim
@@ -23,7 +24,7 @@ def _gather(x, index, *, dim):
 
 @op(saves="index")
 def _gather_dx(g, index, *, shape, dim):
-    y = _cpu.empty(shape, g.dtype)
+    y = _cpu.empty(shape, g.dtype, g, index)
     _cpu.copy(y, zero(g.dtype)._expand(shape))
     _cpu.scatter(y, index, g, dim, 1)
     return y
@@ -46,7 +47,7 @@ def _scatter_dsrc(g, y, x, index, src, dim, accumulate):
     if accumulate:
         return g
     place, got = _cpu.empty(x._shape, dtypes.int64), _cpu.empty(index._shape, dtypes.int64)
-    number = from_numpy(np.arange(index._size).reshape(index._shape))
+    number = beside(from_numpy(np.arange(index._size).reshape(index._shape)), index)
     _cpu.scatter(place, index, number, dim, 0)
     _cpu.gather(got, place, index, dim)
     return only_where(_cpu.eq(got, number), g)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array
+from ..device import beside
 from ..errors import DTypeError, ShapeError
 from ..tensor import from_numpy
 from .elementwise import floor, where
@@ -51,7 +52,7 @@ def affine_grid(theta, size, align_corners=None):
 
     axes = np.meshgrid(*(ends(s) for s in size[2:]), indexing="ij")
     base = np.stack([*reversed(axes), np.ones(size[2:])], -1).reshape(1, -1, n + 1)
-    return reshape(matmul(from_numpy(base).to(theta.dtype), theta.mT), (size[0], *size[2:], n))
+    return reshape(matmul(beside(from_numpy(base), theta).to(theta.dtype), theta.mT), (size[0], *size[2:], n))
 
 
 def _reflected(x, low, high):

@@ -18,6 +18,7 @@ import numpy as np
 from .. import _cpu, dtypes
 from ..autodiff import Array, op, record
 from ..creation import number, zero
+from ..device import beside
 from ..errors import DTypeError, ShapeError
 from ..inplace import before_change, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy
@@ -49,13 +50,18 @@ def _region(shape, indices, axes, at):
     return (*kept[:at], *_tables(indices), *kept[at:])
 
 
+def _beside(indices, x):
+    """Tables of indices on x's device: Python makes them on the CPU, and PyTorch takes them from there too."""
+    return [beside(i, x) for i in indices] if x.is_cuda else indices
+
+
 @op
 def _getitem(x, *indices, view=None, axes=(), at=0, wrap=1, skip=NO_SKIP):
     x = _view(x, view)
     if not axes:
         return x
     y = _cpu.empty(_region(x._shape, indices, axes, at), x.dtype)
-    _cpu.index_get(y, x, indices, axes, at, wrap, NO_SKIP)
+    _cpu.index_get(y, x, _beside(indices, x), axes, at, wrap, NO_SKIP)
     return y
 
 
@@ -63,12 +69,13 @@ def _getitem(x, *indices, view=None, axes=(), at=0, wrap=1, skip=NO_SKIP):
 def _getitem_skipping(x, *indices, axes, at=0, wrap=1, skip=NO_SKIP):
     """getitem with zeros where the index is `skip`: the derivative of getitem_dx."""
     y = _cpu.empty(_region(x._shape, indices, axes, at), x.dtype)
-    _cpu.index_get(y, x, indices, axes, at, wrap, skip)
+    _cpu.index_get(y, x, _beside(indices, x), axes, at, wrap, skip)
     return y
 
 
 @op
 def _getitem_dx(g, *indices, shape, view=None, axes=(), at=0, wrap=1, skip=NO_SKIP):
+    indices = _beside(indices, g)
     y = _cpu.empty(shape, g.dtype, g, *indices)
     if view is None:
         _cpu.index_sum(y, g, indices, axes, at, wrap, skip)
@@ -111,7 +118,7 @@ def _setitem_rule(g, y, x, v, *indices, index=0, accumulate=0, **p):
         return g if accumulate else _setitem(g, zero(g.dtype), *indices, **p)
     g = _getitem(g, *indices, **p)
     if indices and not accumulate:
-        g = only_where(_last_writers(x._shape, indices, **p), g)
+        g = only_where(_last_writers(x._shape, _beside(indices, g), **p), g)
     lead = len(v._shape) - len(g._shape)  # setitem drops leading axes of length 1
     return g if lead <= 0 else reshape(g, (1,) * lead + g._shape)
 
@@ -124,6 +131,7 @@ _setitem.partials(_setitem_rule).linear(0, 1)
 
 def _write(y, v, *indices, view=None, axes=(), at=0, wrap=1, accumulate=0):
     """view(y)[indices] = v, or += v, in y's memory."""
+    indices = _beside(indices, y)
     _cpu.widen(y, v, *indices)
     part = _view(y, view)
     if axes:
@@ -162,7 +170,7 @@ def _last_writers(shape, indices, view=None, axes=(), at=0, wrap=1):
     place = _cpu.empty(shape, dtypes.int64, *indices)
     part = _view(place, view)
     region = _region(part._shape, indices, axes, at)
-    number = from_numpy(np.arange(int(np.prod(region))).reshape(region))
+    number = beside(from_numpy(np.arange(int(np.prod(region))).reshape(region)), indices[0])
     _cpu.index_put(part, number, indices, axes, at, wrap, NO_SKIP, 0)
     got = _cpu.empty(region, dtypes.int64)
     _cpu.index_get(got, part, indices, axes, at, wrap, NO_SKIP)
@@ -294,6 +302,7 @@ def _getitem_method(x, key):
     if isinstance(key, Array):
         d = key.dtype
         if d in INDEX_TYPES and x.ndim:
+            key = beside(key, x)
             y = _cpu.empty(key._shape + x._shape[1:], x.dtype)
             _cpu.index_get(y, x, (key,), (0,), 0, 1, NO_SKIP)
             return record(y, _getitem, (x, key), {"axes": (0,)}) if x.requires_grad else y

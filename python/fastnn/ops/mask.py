@@ -22,7 +22,7 @@ def count_ones(mask):
 def _nonzero(mask, by_axis):
     mask = contiguous(mask)
     start, total = count_ones(mask)
-    y = _cpu.empty((mask.ndim, total) if by_axis else (total, mask.ndim), dtypes.int64)
+    y = _cpu.empty((mask.ndim, total) if by_axis else (total, mask.ndim), dtypes.int64, mask)
     if total and mask.ndim:
         _cpu.nonzero(y if by_axis else y._permute((1, 0)), mask, start, CHUNK)
     return y

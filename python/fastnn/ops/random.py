@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _cpu, dtypes
 from ..autodiff import is_grad_enabled, op
-from ..device import kernels
+from ..device import beside, kernels
 from ..dtypes import as_dtype
 from ..errors import DTypeError, ShapeError
 from ..inplace import inplace
@@ -359,7 +359,7 @@ def _dropout(x, *, p, generator=None):
 @op(saves="")
 def _dropout_dx(g, saved, *, p):
     dx = empty(g._shape, dtype=g.dtype)
-    kernels(g).dropout_dx(dx, contiguous(g), saved, p)
+    kernels(g).dropout_dx(dx, contiguous(g), beside(saved, g), p)
     return dx
 
 

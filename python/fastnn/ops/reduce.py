@@ -261,7 +261,7 @@ def _put_along(g, index, x, dim):
     if g.ndim != x.ndim:
         shape = (*x._shape[:dim], 1, *x._shape[dim + 1 :])
         g, index = _reshape(g, shape=shape), _reshape(index, shape=shape)
-    return scatter_add(zeros(x._shape, dtype=g.dtype), dim, index, g)
+    return scatter_add(zeros(x._shape, dtype=g.dtype, device=g.device), dim, index, g)
 
 
 _max_along, _min_along = _place("max"), _place("min")

@@ -44,7 +44,7 @@ def _batch(sizes):
 
 
 def _begin(state, x, sizes, width):
-    return zeros(_batch(sizes), width, dtype=x.dtype) if state is None else state
+    return zeros(_batch(sizes), width, dtype=x.dtype, device=x.device) if state is None else state
 
 
 def _composed_rnn(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, reverse, nonlinearity):
@@ -66,7 +66,7 @@ def _composed_lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, sizes, reverse, w_hr=None)
     h0, c0 = _begin(h0, x, sizes, w_hh._shape[1]), _begin(c0, x, sizes, units)
     if w_hr is None:
         return _run(step, linear(x, w_ih, b_ih), [h0, c0], sizes, reverse)
-    pad = zeros(x._shape[0], units - w_hr._shape[0], dtype=x.dtype)  # h is narrower than c: kept apart below
+    pad = zeros(x._shape[0], units - w_hr._shape[0], dtype=x.dtype, device=x.device)  # h is narrower than c: kept apart below
 
     def padded(a, h, c):
         h, c = step(a, narrow(h, 1, 0, w_hr._shape[0]), c)

@@ -13,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autodiff import Array, op
 from ..creation import number
-from ..device import kernels
+from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..tensor import empty, empty_like, from_numpy, normalize_dim
 from .elementwise import where
@@ -28,6 +28,10 @@ def _packed(t):
     return None if t is None else contiguous(t)
 
 
+def _ids(t, x):
+    return None if t is None else contiguous(beside(t, x))
+
+
 # Partial derivatives of F(g, x, p) = Σ_k Σ_h p[k, h] <g[to[k], h], x[source[k], h]>, g (R, H, D), x (V, H, D), p (n, H) or None (1);
 # to and source are ids (n), None (k itself), or, for one of them, where rows begin: csr = 1 says that of to, -1 of source.
 # F is linear in each of g, x, p, so the two ops are each other's derivatives.
@@ -36,14 +40,14 @@ def _packed(t):
 @op(saves="x, p, source, to")
 def _segment_sum(x, p, source, to, *, rows, entries, csr=0):
     y = empty((rows, *x._shape[1:]), dtype=x.dtype)
-    kernels(x).segment_sum(y, contiguous(x), _packed(p), _packed(source), _packed(to), entries, csr)
+    kernels(x).segment_sum(y, contiguous(x), _packed(p), _ids(source, x), _ids(to, x), entries, csr)
     return y
 
 
 @op(saves="g, x, to, source")
 def _segment_dot(g, x, to, source, *, entries, csr=0):
     dp = empty((entries, g._shape[1]), dtype=g.dtype)
-    kernels(g).segment_dot(dp, contiguous(g), contiguous(x), _packed(to), _packed(source), csr)
+    kernels(g).segment_dot(dp, contiguous(g), contiguous(x), _ids(to, g), _ids(source, g), csr)
     return dp
 
 
@@ -178,7 +182,7 @@ def segment_sum(data, segment_ids, num_segments=None):
 def segment_mean(data, segment_ids, num_segments=None):
     """Mean of the rows of each segment, 0 for an empty one; shapes and errors as segment_sum."""
     x, ids, segments = _arguments("segment_mean", data, segment_ids, num_segments)
-    counts = _sum(number(1, x.dtype).expand((ids._shape[0], 1)), ids, segments).clamp(min=1)
+    counts = _sum(beside(number(1, x.dtype), x).expand((ids._shape[0], 1)), ids, segments).clamp(min=1)
     return _shaped(_sum(x, ids, segments) * counts.reciprocal(), data)
 
 

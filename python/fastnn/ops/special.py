@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autodiff import no_grad, op
+from ..device import beside
 from ..errors import ShapeError
 from ..tensor import Tensor, from_numpy, zeros_like
 from .elementwise import cos, erf, erfc, exp, floor, isinf, log, log1p, sign, sin, sqrt, square, where, xlogy
@@ -166,7 +167,7 @@ def mvlgamma(input, p):
     if p < 1:
         raise ShapeError(f"p has to be greater than or equal to 1, got {p}")
     x = _float(input, "mvlgamma").unsqueeze(-1)
-    halves = from_numpy(np.arange(p) * 0.5).to(x.dtype)
+    halves = beside(from_numpy(np.arange(p) * 0.5), x).to(x.dtype)
     return total(lgamma(x - halves), -1) + p * (p - 1) / 4 * math.log(math.pi)
 
 

@@ -155,10 +155,10 @@ def bincount(input, weights=None, minlength=0):
         raise ShapeError("bincount only supports 1-d non-negative integral inputs.")
     n = max(minlength, int(values.max()) + 1 if values.size else 0)
     if weights is None:
-        weights = ones(input._shape, dtype="int64")
+        weights = ones(input._shape, dtype="int64", device=input.device)
     elif not weights.dtype.is_floating_point:
         weights = to(weights, "float64")
-    return scatter_add(zeros(n, dtype=weights.dtype), 0, to(input, "int64"), weights.detach())
+    return scatter_add(zeros(n, dtype=weights.dtype, device=input.device), 0, to(input, "int64"), weights.detach())
 
 
 def histc(input, bins=100, min=0, max=0):
