@@ -34,15 +34,20 @@ OnDevice on_device(const char* name, std::vector<Slot>& slots) {
   for (const Slot& s : slots)
     if (!there && s.array && s.view->place == Place::cuda) there = s.view;
   for (const Slot& s : slots) {
-    if (!s.array || s.kind == Slot::state || s.view->place == Place::cuda) continue;
-    if (s.kind == Slot::in && s.view->ndim == 0) {
-      call.sent.push_back(empty(nullptr, 0, s.view->dtype, Place::cuda));
-      device_transfer(call.sent.back().view, *s.view);
-      *s.view = call.sent.back().view;
-    } else if (s.kind == Slot::out && s.array->buffer->fresh && s.array->buffer->references == 1) {
+    if (s.array && s.kind == Slot::host && s.view->place == Place::cuda) raise_mixed(name, View{}, *s.view);
+    if (!s.array || s.kind == Slot::state || s.kind == Slot::host || s.view->place == Place::cuda) continue;
+    if (s.kind == Slot::out && s.array->buffer->fresh && s.array->buffer->references == 1) {
       Array moved = empty(s.view->shape, s.view->ndim, s.view->dtype, Place::cuda);
       *s.array = std::move(moved);
       *s.view = s.array->view;
+    } else if (s.view->numel() == 0) {
+      s.view->place = Place::cuda;  // nothing to be anywhere
+    } else if (s.kind == Slot::in && s.view->one_number()) {
+      View number = *s.view;
+      number.ndim = 0;
+      call.sent.push_back(empty(nullptr, 0, s.view->dtype, Place::cuda));
+      device_transfer(call.sent.back().view, number);
+      s.view->data = call.sent.back().view.data, s.view->place = Place::cuda;  // at every index, as before
     } else {
       raise_mixed(name, *there, *s.view);
     }
@@ -110,6 +115,9 @@ void bind_device(py::module_& m) {
   m.def("open_device", [](const std::string& path) { device_open(path.c_str()); }, "open_device(path): the library of the GPU");
   m.def("device_count", [] { return gpu ? gpu->count() : 0; });
   m.def("device_why", [] { return std::string(gpu ? gpu->why() : ""); }, "why there is no GPU");
+  m.def("device_precision", [](int64_t level) { if (gpu) gpu->matmul_precision(level); },
+        "device_precision(level): float32 products by float32, by three TF32 products, or by TF32 (0, 1, 2)");
+  m.def("device_stream", [] { return gpu ? gpu->stream() : 0; }, "the stream that everything runs on, as an address");
   m.def("device_name", [] {
     char text[256] = "";
     if (gpu) gpu->describe(text, sizeof text);

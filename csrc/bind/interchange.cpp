@@ -158,7 +158,11 @@ template <class M> struct Export {
   M managed{};
   Array array;
 };
-template <class M> void delete_export(M* m) { delete static_cast<Export<M>*>(m->context); }
+template <class M> void delete_export(M* m) {
+  auto* e = static_cast<Export<M>*>(m->context);
+  if (e->array.view.place == Place::cuda) gpu->drain();  // what read it may still run, on a stream that the pool knows nothing of
+  delete e;
+}
 template <class M> void delete_capsule(PyObject* capsule) {  // a consumer renames the capsule and takes over the deleter
   const char* name = std::is_same_v<M, DLManaged> ? "dltensor" : "dltensor_versioned";
   if (!PyCapsule_IsValid(capsule, name)) return;
@@ -171,7 +175,7 @@ template <class M> py::object export_dlpack(const Array& a) {
   View& v = e->array.view;
   DLTensor& t = e->managed.tensor;
   t.data = v.data;
-  t.device = {1, 0};  // CPU
+  t.device = {v.place == Place::cuda ? 2 : 1, 0};  // CUDA, or CPU
   t.ndim = v.ndim;
   t.dtype = {CODES[int(v.dtype)], uint8_t(8 * itemsize(v.dtype)), 1};
   t.shape = v.shape;
@@ -197,7 +201,7 @@ py::object to_dlpack(py::object x, bool versioned) {
   refuse_batched(a, "__dlpack__()");
   if (!versioned && a.buffer->readonly)
     throw py::buffer_error("__dlpack__: read-only memory needs a consumer that speaks DLPack 1.0");
-  a.buffer->shared = true;
+  if (a.view.place == Place::cpu) a.buffer->shared = true;  // on a GPU nothing looks whether others have written to it
   return versioned ? export_dlpack<DLVersioned>(a) : export_dlpack<DLManaged>(a);
 }
 
@@ -218,7 +222,9 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
     readonly = m->flags & 1;
   }
   const DLTensor& t = m->tensor;
-  if (t.device.type != 1 && t.device.type != 3) throw py::buffer_error("from_dlpack: the data is not in CPU memory");
+  const bool there = t.device.type == 2 && t.device.id == 0 && gpu;
+  if (t.device.type != 1 && t.device.type != 3 && !there)
+    throw py::buffer_error("from_dlpack: the data is neither in CPU memory nor on the GPU in use");
   int kind = -1;
   for (int i = 0; i < 6; ++i)
     if (t.dtype.code == CODES[i] && t.dtype.bits == 8 * itemsize(DType(i)) && t.dtype.lanes == 1) kind = i;
@@ -226,6 +232,7 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
   if (t.ndim > MAX_DIMS || t.ndim < 0) throw py::buffer_error("from_dlpack: too many dimensions");
   View v{};
   v.dtype = DType(kind);
+  v.place = there ? Place::cuda : Place::cpu;
   v.ndim = t.ndim;
   v.data = static_cast<char*>(t.data) + t.byte_offset;
   int64_t stride = 1;
@@ -240,7 +247,7 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
   if (PyCapsule_SetName(capsule, used)) throw py::error_already_set();
   Buffer* b = foreign(low, bytes, m, release_dlpack<M>);
   b->readonly = readonly;
-  b->shared = !readonly;
+  b->shared = !readonly && !there;
   return py::reinterpret_steal<py::object>(wrap(Array(v, b)));
 }
 py::object from_dlpack(py::object capsule) {

@@ -25,8 +25,11 @@ struct Device {
   void (*to_device)(void* to, const void* from, size_t bytes);  // `from` may be written to when this returns
   void (*to_host)(void* to, const void* from, size_t bytes);    // waits for what is being computed
   void (*synchronize)();   // waits; raises what kernels have met since (an index out of range, a failed launch)
+  int64_t (*stream)();     // the cudaStream_t that everything runs on: what other libraries are told to wait for
+  void (*drain)();         // waits for every stream of the device
   PoolStats (*stats)();
   void (*trim)();
+  void (*matmul_precision)(int64_t level);  // of float32: 0 float32, 1 three TF32 products, 2 TF32
   void (*counts)(void (*each)(void* context, const char* kernel, const int64_t* counts), void* context);  // of the host shim
 };
 

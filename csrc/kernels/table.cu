@@ -16,6 +16,7 @@ static const Table table = {
 #undef KERNEL
 };
 
+static int64_t stream() { return reinterpret_cast<int64_t>(runtime::stream()); }
 static void synchronize() {
   runtime::wait();
   runtime::raise_faults();
@@ -29,8 +30,8 @@ constexpr void (*counted)(void (*)(void*, const char*, const int64_t*), void*) =
 #endif
 
 static const Device device = {KERNELS_SIGNATURE, &table, nullptr, runtime::device_count, runtime::why_none, runtime::describe,
-                              runtime::pool_alloc, runtime::pool_free, runtime::to_device, runtime::to_host, synchronize,
-                              runtime::pool_stats, runtime::pool_trim, counted};
+                              runtime::pool_alloc, runtime::pool_free, runtime::to_device, runtime::to_host, synchronize, stream, runtime::drain,
+                              runtime::pool_stats, runtime::pool_trim, runtime::set_matmul_precision, counted};
 
 }  // namespace fastnn::cuda
 

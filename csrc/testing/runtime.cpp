@@ -112,7 +112,9 @@ void to_host(void* to, const void* from, size_t bytes) {
 }
 void* stream() { return nullptr; }
 void wait() {}
+void drain() {}
 void launch_failed(const char*) {}
+bool has_tf32() { return true; }
 
 }  // namespace runtime
 }  // namespace fastnn::cuda

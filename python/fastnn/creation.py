@@ -57,12 +57,21 @@ def from_numpy(array):
 
 
 def from_dlpack(x):
-    """A tensor on the memory of any object with `__dlpack__` (PyTorch, JAX, NumPy, ...), or of a capsule."""
+    """A tensor on the memory of any object with `__dlpack__` (PyTorch, JAX, NumPy, CuPy, ...), or of a capsule.
+
+    Memory of a GPU too: its owner is told to make our stream wait for what it still computes. RuntimeError without that GPU.
+    """
     if hasattr(x, "__dlpack__"):
+        options = {}
+        if hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] == 2:
+            from .cuda import require
+
+            require()
+            options["stream"] = _cpu.device_stream() or None
         try:
-            x = x.__dlpack__(max_version=(1, 0))
+            x = x.__dlpack__(max_version=(1, 0), **options)
         except TypeError:
-            x = x.__dlpack__()
+            x = x.__dlpack__(**options)
     return _cpu.from_dlpack(x)
 
 

@@ -16,6 +16,23 @@ from . import (
     amp,  # noqa: F401  (torch.cuda.amp)
 )
 
+PRECISIONS = ("highest", "high", "medium")
+_precision = "highest"
+
+
+def set_precision(precision: str) -> None:
+    """How the GPU multiplies float32: in float32, by three products of TF32 (as accurate, on tensor cores), or by one (10 bits)."""
+    global _precision
+    if precision not in PRECISIONS:
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high', 'medium'")
+    _precision = precision
+    _cpu.device_precision(PRECISIONS.index(precision))
+
+
+def get_precision() -> str:
+    """What `set_precision` has set; "highest" at first."""
+    return _precision
+
 
 @functools.cache
 def _why_not() -> str:
@@ -27,6 +44,7 @@ def _why_not() -> str:
         return "fastnn was built without CUDA: `pip install . -C cmake.define.FASTNN_CUDA=ON`, with nvcc 12 or newer, builds it"
     try:
         _cpu.open_device(path)
+        _cpu.device_precision(PRECISIONS.index(_precision))
         return "" if _cpu.device_count() else _cpu.device_why()
     except RuntimeError as e:
         return str(e)
@@ -81,6 +99,21 @@ def current_device() -> int:
     """The GPU in use; RuntimeError without one."""
     require()
     return 0
+
+
+class Stream:
+    """The stream that everything of fastnn runs on; `cuda_stream` is its address, for libraries that are to wait for it."""
+
+    cuda_stream = property(lambda self: _cpu.device_stream())
+
+    def synchronize(self) -> None:
+        synchronize()
+
+
+def current_stream(device=None) -> Stream:
+    """The stream; there is one. RuntimeError without a GPU."""
+    require()
+    return Stream()
 
 
 def get_device_name(device=None) -> str:

@@ -67,14 +67,17 @@ def compile(model=None, **options):
 
 
 def set_float32_matmul_precision(precision):
-    """Accepted; products of float32 are always computed in float32."""
-    if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(f"{precision} is not one of 'highest', 'high', 'medium'")
+    """"highest", "high" or "medium": how a GPU multiplies float32 (`cuda.set_precision`). The CPU always does so in float32."""
+    from .cuda import set_precision
+
+    set_precision(precision)
 
 
 def get_float32_matmul_precision():
-    """Always "highest"."""
-    return "highest"
+    """What `set_float32_matmul_precision` has set; "highest" at first."""
+    from .cuda import get_precision
+
+    return get_precision()
 
 
 def get_default_device():

@@ -277,16 +277,16 @@ class Tensor(_cpu.Array):
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if self.is_cuda:
-            raise BufferError("__dlpack__: of a tensor on the GPU is not supported yet; use cpu()")
-        if stream is not None:
+        if stream is not None and not self.is_cuda:
             raise BufferError("__dlpack__: stream must be None for memory of the CPU")
-        if dl_device is not None and tuple(dl_device) != (1, 0):
-            raise BufferError("__dlpack__: this tensor is on the CPU")
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(f"__dlpack__: this tensor is on {self.device}; .to() moves it")
+        if self.is_cuda and stream != -1:  # -1: the consumer sees to it
+            _cpu.device_synchronize()
         return _cpu.to_dlpack(self.clone() if copy else self, max_version is not None and max_version[0] >= 1)
 
     def __dlpack_device__(self):
-        return (1, 0)
+        return (2, 0) if self.is_cuda else (1, 0)
 
     def __bool__(self):
         if self._size != 1:
@@ -397,19 +397,19 @@ class Tensor(_cpu.Array):
         return empty(*args, dtype=self.dtype) if args else empty(0, dtype=self.dtype)
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-        return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return tensor(data, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
     def new_empty(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-        return empty(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return empty(*sizes, size=size, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
     def new_zeros(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-        return zeros(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return zeros(*sizes, size=size, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
     def new_ones(self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-        return ones(*sizes, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return ones(*sizes, size=size, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
     def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-        return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return full(size, fill_value, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
 
 class _Handle:

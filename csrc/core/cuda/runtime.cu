@@ -127,6 +127,14 @@ void wait() {
   start();
   must("synchronize", cudaStreamSynchronize(the_stream));
 }
+bool has_tf32() {
+  static const bool yes = [] {
+    cudaDeviceProp p;
+    return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major >= 8;
+  }();
+  return yes;
+}
+void drain() { must("synchronize", cudaDeviceSynchronize()); }
 void launch_failed(const char* name) { must(name, cudaGetLastError()); }
 
 }  // namespace fastnn::cuda::runtime

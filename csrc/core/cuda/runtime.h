@@ -21,7 +21,13 @@ void to_device(void* to, const void* from, size_t bytes);
 void to_host(void* to, const void* from, size_t bytes);
 void* stream();
 void wait();                             // for the stream
+void drain();                            // for all streams, other libraries' too
 void launch_failed(const char* name);    // raises if the launch just made was refused
+bool has_tf32();                         // tensor cores that take float32
+
+// faults.cpp
+int matmul_precision();                  // of float32: 0 float32, 1 float32 by three TF32 products, 2 TF32
+void set_matmul_precision(int64_t level);
 
 // pool.cpp
 void* pool_alloc(size_t bytes);

@@ -3,8 +3,10 @@
 //    128 x 128    where C has enough of them to occupy the GPU        64 x 64    otherwise, and for doubles and integers
 //    pieces       a small C with a long k: pieces of k in parallel, each into memory of its own, added in order by a second launch
 //
-// cost     2mnk flops. In float32 on the ordinary cores; tensor cores are another rung. Read tile.cuh first; rungs/ has the way here.
-#include "tile.cuh"
+//    tensor cores      float32, where set_float32_matmul_precision allows it ("high": 3xTF32, "medium": TF32), tiles of 128 x 128
+//
+// cost     2mnk flops. Read tile.cuh first, then tensor.cuh.
+#include "tensor.cuh"
 
 namespace fastnn::cuda {
 namespace {
@@ -13,20 +15,29 @@ using Large = Tile<128, 128, 8, 8, 8>;
 using Small = Tile<64, 64, 16, 4, 4>;
 constexpr int64_t PIECE = 256;  // of k, at least
 
+template <class T, class S, class Store>
+__device__ __forceinline__ void product_tile(const Product<T>& p, int64_t row0, int64_t col0, int64_t begin, int64_t end, const Store& store) {
+  if constexpr (on_tensor_cores<S>)
+    multiply_on_tensor_cores<S>(
+        p.m, p.n, row0, col0, begin, end, p.a_cs == 1, p.b_rs == 1 && p.b_cs != 1, [&](int64_t i, int64_t k) { return p.a[i * p.a_rs + k * p.a_cs]; },
+        [&](int64_t k, int64_t j) { return p.b[k * p.b_rs + j * p.b_cs]; }, store);
+  else multiply_tile<T, S>(p, row0, col0, begin, end, store);
+}
+
 template <class T, class S> __global__ void __launch_bounds__(S::THREADS) tiles(Product<T> all) {
   for (int64_t z = blockIdx.z; z < all.batch.count; z += gridDim.z)
     for (int64_t y = blockIdx.y; y * S::BM < all.m; y += gridDim.y) {
       const Product<T> p = all.at(z);
-      multiply_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, 0, p.k,
-                          [&](int64_t i, int64_t j, T v) { p.c[i * p.c_rs + j * p.c_cs] = p.d ? v + p.start(i, j) : v; });
+      product_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, 0, p.k,
+                         [&](int64_t i, int64_t j, T v) { p.c[i * p.c_rs + j * p.c_cs] = p.d ? v + p.start(i, j) : v; });
     }
 }
 
 template <class T, class S> __global__ void __launch_bounds__(S::THREADS) tiles_of_pieces(Product<T> p, global<T> partial, int64_t depth) {
   const int64_t begin = int64_t(blockIdx.z) * depth, end = begin + depth < p.k ? begin + depth : p.k;
   for (int64_t y = blockIdx.y; y * S::BM < p.m; y += gridDim.y)
-    multiply_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end,
-                        [&](int64_t i, int64_t j, T v) { partial[(blockIdx.z * p.m + i) * p.n + j] = v; });
+    product_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end,
+                       [&](int64_t i, int64_t j, T v) { partial[(blockIdx.z * p.m + i) * p.n + j] = v; });
 }
 template <class T> __global__ void add_pieces(Product<T> p, global<const T> partial, int64_t pieces) {
   for (int64_t e = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; e < p.m * p.n; e += int64_t(gridDim.x) * blockDim.x) {
@@ -48,12 +59,15 @@ template <class T, class S> void run(const Product<T>& p) {
   Scratch<T> partial(pieces * p.m * p.n);
   launch("matmul", &tiles_of_pieces<T, S>, grid_of(ceil_div(p.n, S::BN), ceil_div(p.m, S::BM), pieces), S::THREADS, p,
          global<T>(partial), depth);
-  launch("matmul", &add_pieces<T>, blocks_for(p.m * p.n, 256), 256, p, global<const T>(global<T>(partial)), pieces);
+  launch("matmul", &add_pieces<T>, blocks_for(p.m * p.n, 256), 256, p, partial.read(), pieces);
 }
 
 template <class T> void multiply(const Product<T>& p) {
-  if constexpr (sizeof(T) == 4 && T(0.5) != T(0))
+  if constexpr (sizeof(T) == 4 && T(0.5) != T(0)) {
+    const int precision = runtime::matmul_precision();
+    if (precision > 0 && p.m > 16 && p.n > 16) return precision == 1 ? run<T, TensorTile<true>>(p) : run<T, TensorTile<false>>(p);
     if (ceil_div(p.m, Large::BM) * ceil_div(p.n, Large::BN) * p.batch.count >= BUSY) return run<T, Large>(p);
+  }
   run<T, Small>(p);
 }
 
