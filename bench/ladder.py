@@ -25,9 +25,12 @@ class Climb:
     factor: float
 
 
+_place = "cpu"
+
+
 def _arrays(*shapes):
     rng = np.random.default_rng(0)
-    return [fastnn.from_numpy(rng.standard_normal(s).astype(np.float32)) for s in shapes]
+    return [fastnn.from_numpy(rng.standard_normal(s).astype(np.float32)).to(_place) for s in shapes]
 
 
 def _gradient(f, *inputs):
@@ -40,7 +43,7 @@ def _gradient(f, *inputs):
 
 def climbs(family, quick):
     if family == "matmul":
-        n = 256 if quick else 768
+        n = 64 if _place == "cuda" else 256 if quick else 768  # the shim counts every access
         a, b = _arrays((n, n), (n, n))
         return Climb(f"{n}x{n}x{n}", lambda: a @ b, _gradient(lambda a, b: a @ b, a, b), 2.0 * n**3, 12.0 * n**2, 2)
     if family == "conv2d":
@@ -141,6 +144,38 @@ def study(family, *, plot=None, out=None, **options):
     return result
 
 
+COLUMNS = ("launches", "requests", "sectors", "at best", "shared", "conflicts", "divergent", "barriers")
+
+
+def memory_of(family, *, quick=True, derivative=False):
+    """What the memory system of a GPU would do in one call of a family's kernels, counted by the host shim (csrc/testing/counts.h):
+    {kernel: [numbers of COLUMNS]}. RuntimeError without the shim: a GPU does not count so."""
+    fastnn.cuda.require()
+    if fastnn.cuda.get_device_name() != "host shim":
+        raise RuntimeError("the counts are of the host shim: tools/shim.sh builds it, FASTNN_CUDA_LIBRARY=build/_cuda_shim.so makes it the GPU")
+    global _place
+    _place = "cuda"
+    try:
+        climb = climbs(family, quick)
+    finally:
+        _place = "cpu"
+    run = climb.derivative if derivative else climb.forward
+    fastnn._cpu.device_counts()
+    with fastnn.no_grad():
+        run()
+    return fastnn._cpu.device_counts()
+
+
+def study_memory(family, *, quick=True, derivative=False, out=None):
+    """Prints `memory_of`: sectors (32 bytes) moved beside how few it could have been, and conflicts of banks of shared memory."""
+    counts = memory_of(family, quick=quick, derivative=derivative)
+    print(f"{family} {'derivative' if derivative else 'forward'}, counted on the host shim: requests are a warp's\n", file=out)
+    print(f"{'kernel':16}" + "".join(f"{c:>12}" for c in COLUMNS) + f"{'coalesced':>12}", file=out)
+    for kernel, row in counts.items():
+        print(f"{kernel:16}" + "".join(f"{n:12}" for n in row) + f"{row[3] / max(row[2], 1):12.0%}", file=out)
+    return counts
+
+
 def draw(result, path):
     """The roofline of this machine and the rungs below it, as PNG or SVG. ImportError without matplotlib (pip install fastnn[plot])."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -172,4 +207,4 @@ def draw(result, path):
     figure.savefig(path, dpi=120)
 
 
-__all__ = ["draw", "ladder", "study"]
+__all__ = ["draw", "ladder", "memory_of", "study", "study_memory"]

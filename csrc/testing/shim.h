@@ -56,6 +56,7 @@ void block_barrier(const char* file, int line);
 void warp_barrier(unsigned lanes, const char* file, int line);
 uint64_t exchange(unsigned lanes, uint64_t value, int from, const char* file, int line);  // the value of lane `from`
 unsigned ballot(unsigned lanes, bool flag, const char* file, int line);
+unsigned match(unsigned lanes, uint64_t value, const char* file, int line);  // the lanes with the same value
 
 // An index that may be read like a number: x[i] through here is checked.
 template <class T> struct Shared {
@@ -130,5 +131,6 @@ void fault(Fault kind, const char* kernel, int64_t value, int64_t size);
 #define __shfl_down_sync(lanes, v, n) FN_EXCHANGE(lanes, v, FN_LANE + (n) < 32 ? FN_LANE + (n) : FN_LANE)
 #define __shfl_up_sync(lanes, v, n) FN_EXCHANGE(lanes, v, FN_LANE - (n) >= 0 ? FN_LANE - (n) : FN_LANE)
 #define __ballot_sync(lanes, flag) ::fastnn::cuda::shim::ballot(lanes, flag, __FILE__, __LINE__)
+#define __match_any_sync(lanes, v) ::fastnn::cuda::shim::match(lanes, ::fastnn::cuda::shim::to_bits((v) + 0), __FILE__, __LINE__)
 #define __popc(x) __builtin_popcount(x)
 #define __umulhi(a, b) unsigned((uint64_t(a) * uint64_t(b)) >> 32)
