@@ -1,6 +1,7 @@
 """The GPU's kernels, on a GPU or on the host shim (tools/shim.sh builds it; FASTNN_CUDA_LIBRARY names it): every sample of every op
 gives what the CPU gives, in every layout and on every schedule; errors; whole training steps; and what the shim must catch."""
 
+import contextlib
 import ctypes
 import os
 
@@ -16,7 +17,9 @@ SHIM = fastnn.cuda.is_available() and fastnn.cuda.get_device_name() == "host shi
 SCHEDULES = ["first", "last", "turn", "random"] if SHIM else ["gpu"]
 
 
-ON_THE_CPU = ("adam", "dropout", "mvlgamma", "affine_grid")  # samples that make tensors of their own, there
+ON_THE_CPU = (  # samples that make tensors of their own, there
+    "adam", "nadam", "adagrad", "adadelta", "rmsprop", "dropout", "embedding_bag sparse", "embedding_bag weighted", "jet_mlp far out",
+)  # fmt: skip
 
 
 def there(x, layout="contiguous"):
@@ -51,10 +54,22 @@ def same(got, expected, rtol, message):
     for g, e in zip(got, expected, strict=True):
         assert g.shape == e.shape and g.dtype == e.dtype, message
         if g.dtype.kind == "f":
-            scale = np.abs(e[np.isfinite(e)]).max(initial=1e-2)  # a gradient that is 0 is rounding noise on both
+            scale = np.abs(e[np.isfinite(e)]).max(initial=5e-2)  # a gradient that is 0 is rounding noise on both
             np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol * scale, err_msg=str(message))
         else:
             np.testing.assert_array_equal(g, e, err_msg=str(message))
+
+
+LAUNCHED, COMPARED = set(), set()  # kernels that have run there, families that have been through `compare`
+
+
+@contextlib.contextmanager
+def noting():
+    """Kernels launched meanwhile (on the GPU: nothing else may run) are noted."""
+    before = fastnn._cpu.launches()
+    yield
+    after = fastnn._cpu.launches()
+    LAUNCHED.update(k for k in after if after[k] != before[k])
 
 
 def run(sample, dtype, move, grad):
@@ -82,7 +97,8 @@ def compare(family, dtype, layout="contiguous", grad=True):
             expected = run(sample, dtype, lambda x: x, grad)
             fastnn.manual_seed(7)
             try:
-                got = run(sample, dtype, lambda x: there(x, layout), grad)
+                with noting():
+                    got = run(sample, dtype, lambda x: there(x, layout), grad)
             except NotImplementedError as e:
                 assert str(e).split(":")[0] not in fastnn.cuda.kernels()
                 continue
@@ -94,6 +110,8 @@ def compare(family, dtype, layout="contiguous", grad=True):
                 continue
         same(got, expected, max(sample.rtol or 0, 2e-5) if dtype == "float32" else 1e-11, f"{sample} {dtype} {layout}")
         ran += 1
+    if grad:
+        COMPARED.add(family)
     return ran
 
 
@@ -114,23 +132,6 @@ def test_layouts(family, layout):
 def test_schedules(family, schedule, monkeypatch):
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
     compare(family, "float32")
-
-
-def test_every_kernel_has_been_launched():
-    before = fastnn._cpu.launches()
-    for family in families():
-        for _, sample in samples(family):
-            try:
-                run(sample, "float32", there, True)
-            except (RuntimeError, TypeError):
-                pass
-    test_training_steps("Adam", {})
-    x = fastnn.ones(3).cuda().requires_grad_()
-    g = fastnn.autograd.grad(x.tanh().sum(), x, create_graph=True)[0]
-    g.sum().backward()
-    after = fastnn._cpu.launches()
-    idle = [k for k in fastnn.cuda.kernels() if after[k] == before[k]]
-    assert idle == []
 
 
 SHAPES = [(), (1,), (31,), (33,), (127,), (1025,), (3, 0, 2), (5, 1, 7), (2, 3, 4, 5, 6), (1, 257), (64, 65)]
@@ -182,27 +183,35 @@ def test_gradients_cross_devices(rng):
     np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp(x.detach().numpy()))
 
 
-@pytest.mark.parametrize("rule, options", [("SGD", dict(momentum=0.9)), ("Adam", {}), ("AdamW", dict(amsgrad=True))])
+RULES = [
+    ("SGD", dict(momentum=0.9)), ("Adam", {}), ("AdamW", dict(amsgrad=True)), ("NAdam", {}), ("Adamax", {}), ("Adagrad", {}), ("Adadelta", {}),
+    ("RMSprop", dict(centered=True, momentum=0.5)),
+]  # fmt: skip
+
+
+def steps(device, rule, options):
+    """Losses, norms of gradients and weights of a few steps of a small network, dropout included."""
+    fastnn.manual_seed(3)
+    x, t = fastnn.randn(20, 7).to(device), (fastnn.arange(20) % 4).to(device)
+    net = fastnn.nn.Sequential(
+        fastnn.nn.Linear(7, 33), fastnn.nn.GELU(), fastnn.nn.Dropout(0.3), fastnn.nn.Linear(33, 4), fastnn.nn.Tanh()
+    ).to(device)
+    optimizer = getattr(fastnn.optim, rule)(net.parameters(), lr=0.05, weight_decay=0.01, **options)
+    numbers = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = fastnn.nn.functional.cross_entropy(net(x), t, label_smoothing=0.1)
+        loss.backward()
+        numbers += [loss.item(), fastnn.nn.utils.clip_grad_norm_(net.parameters(), 0.7).item()]
+        fastnn.nn.utils.clip_grad_value_(net.parameters(), 0.5)
+        optimizer.step()
+    return [np.array(numbers), *(p.detach().cpu().numpy() for p in net.parameters())]
+
+
+@pytest.mark.parametrize("rule, options", RULES)
 def test_training_steps(rule, options):
-    """Whole steps of a small network, dropout included: the same losses and weights as on the CPU."""
-    results = []
-    for device in ("cpu", "cuda"):
-        fastnn.manual_seed(3)
-        x, t = fastnn.randn(20, 7).to(device), (fastnn.arange(20) % 4).to(device)
-        net = fastnn.nn.Sequential(
-            fastnn.nn.Linear(7, 33), fastnn.nn.GELU(), fastnn.nn.Dropout(0.3), fastnn.nn.Linear(33, 4), fastnn.nn.Tanh()
-        ).to(device)
-        optimizer = getattr(fastnn.optim, rule)(net.parameters(), lr=0.05, weight_decay=0.01, **options)
-        losses = []
-        for _ in range(4):
-            optimizer.zero_grad()
-            loss = fastnn.nn.functional.cross_entropy(net(x), t, label_smoothing=0.1)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        results.append([np.array(losses), *(p.detach().cpu().numpy() for p in net.parameters())])
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+    for a, b in zip(steps("cpu", rule, options), steps("cuda", rule, options), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=3e-6)
 
 
 def test_masks_are_the_cpus():
@@ -212,6 +221,110 @@ def test_masks_are_the_cpus():
     fastnn.manual_seed(11)
     b = fastnn.nn.functional.dropout(x.cuda(), 0.37)
     assert a.numpy().tobytes() == b.cpu().numpy().tobytes()
+
+def both(f, *arrays, rtol=1e-11, grad=True):
+    """f of the arrays, and its derivatives, on both devices."""
+    results = []
+    for move in (lambda x: x, lambda x: x.cuda()):
+        args = [move(fastnn.from_numpy(a)) for a in arrays]
+        floats = [a.requires_grad_() for a in args if grad and a.dtype.is_floating_point]
+        y = f(*args)
+        ys = y if isinstance(y, tuple) else (y,)
+        out = here(ys)
+        if floats:
+            g = move(fastnn.from_numpy(np.cos(np.arange(ys[0].numel())).reshape(ys[0].shape)))
+            out += here([d for d in fastnn.autograd.grad(ys[0], floats, g, allow_unused=True) if d is not None])
+        results.append(out)
+    same(results[1], results[0], rtol, str([a.shape for a in arrays]))
+
+
+@pytest.mark.parametrize("n", [1, 3, 17, 255, 1025, 2049, 4100])  # a few numbers a thread, many, more than registers hold
+def test_norm_rows(n, rng):
+    F = fastnn.nn.functional
+    x, w, b = rng.standard_normal((3, n)), rng.standard_normal(n), rng.standard_normal(n)
+    both(lambda x, w, b: F.layer_norm(x, (n,), w, b), x, w, b)
+    both(lambda x, w: F.rms_norm(x, (n,), w), x, w)
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 1), (3, 6, 37), (70, 4), (2, 4, 5, 9)])
+def test_norm_channels(shape, rng):
+    F = fastnn.nn.functional
+    x, w, b = rng.standard_normal(shape), rng.standard_normal(shape[1]), rng.standard_normal(shape[1])
+    both(lambda x, w, b: F.group_norm(x, 2, w, b), x, w, b, rtol=1e-9)
+    both(lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), x, w, b)
+
+
+@pytest.mark.parametrize("n", [1, 2, 33, 1000, 1025, 9000])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
+def test_sort_lengths(n, dtype, rng):
+    x = (rng.integers(0, 40, (2, n)) - 10 * (dtype is not np.uint8)).astype(dtype)  # many ties: the order is stable
+    both(lambda x: fastnn.sort(x, dim=-1), x, grad=False)
+    both(lambda x: fastnn.sort(x.T, dim=0, descending=True, stable=True), x, grad=False)
+    both(lambda x: fastnn.topk(x, min(n, 5)), x, grad=False)
+    both(lambda x: fastnn.unique(x, return_inverse=True, return_counts=True), x, grad=False)
+
+
+@pytest.mark.parametrize("n", [1, 255, 1025, 40000])  # one step, several, pieces
+def test_scan_lengths(n, rng):
+    x = rng.standard_normal((2, n)) if n < 2000 else rng.integers(-9, 9, (1, n))
+    both(lambda x: x.cumsum(1), x, rtol=1e-9)
+    both(lambda x: x.T.cumsum(0), x, rtol=1e-9)
+    both(lambda x: x.argmax(), x, grad=False)
+
+
+def test_scattered_sums_are_the_cpus(rng):
+    """Many indices to few places, as embeddings have: the same bits as on the CPU, wherever rows lie."""
+    index, x = rng.integers(0, 7, 900), rng.standard_normal((900, 5)).astype(np.float32)
+    y = [here(fastnn.zeros(7, 5, device=d).index_add(0, fastnn.from_numpy(index).to(d), fastnn.from_numpy(x).to(d)))[0] for d in ("cpu", "cuda")]
+    assert y[0].tobytes() == y[1].tobytes()
+    both(lambda w: fastnn.nn.functional.embedding(fastnn.from_numpy(index).to(w.device), w), rng.standard_normal((7, 3)))
+
+
+@pytest.mark.parametrize("rows, keys, width, values", [(1, 1, 1, 1), (65, 70, 20, 9), (33, 64, 8, 130), (5, 129, 3, 70)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_tiles(rows, keys, width, values, causal, rng):
+    F = fastnn.nn.functional
+    q, k, v = (rng.standard_normal((2, n, m)) for n, m in ((rows, width), (keys, width), (keys, values)))
+    both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal), q, k, v, rtol=1e-10)
+
+
+@pytest.mark.parametrize("m, n, k", [(17, 33, 5), (130, 70, 40), (200, 129, 17)])
+@pytest.mark.parametrize("precision, error", [("high", 2e-6), ("medium", 2e-3)])
+def test_products_on_tensor_cores(m, n, k, precision, error, rng):
+    """3xTF32 is as accurate as float32, TF32 is not; any layout, and the derivatives."""
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (n, k)))
+    fastnn.set_float32_matmul_precision(precision)
+    try:
+        y = (fastnn.from_numpy(a).cuda() @ fastnn.from_numpy(b).cuda().T).cpu().numpy()
+    finally:
+        fastnn.set_float32_matmul_precision("highest")
+    off = np.abs(y - a.astype(float) @ b.T.astype(float)).max() / np.sqrt(k)
+    assert off < error and (precision == "high" or not SHIM or off > error / 1e3)
+
+
+DRAWS = {
+    "rand": lambda d: fastnn.rand(3, 333, device=d),
+    "rand float64": lambda d: fastnn.rand(333, dtype=fastnn.float64, device=d),
+    "uniform": lambda d: fastnn.empty(777, device=d).uniform_(-2.5, 0.1),
+    "randn": lambda d: fastnn.randn(5, 333, device=d),
+    "randn float64": lambda d: fastnn.randn(5, 333, dtype=fastnn.float64, device=d),
+    "normal": lambda d: fastnn.empty(777, device=d).normal_(1.5, 0.3),
+    "randint": lambda d: fastnn.randint(-5, 1 << 40, (300,), device=d),
+    "bernoulli": lambda d: fastnn.bernoulli(fastnn.linspace(0, 1, 300).to(d)),
+    "randperm": lambda d: fastnn.randperm(1000, device=d),
+    "randperm in buckets": lambda d: fastnn.randperm(70000, device=d),
+    "multinomial": lambda d: fastnn.multinomial(fastnn.linspace(0, 1, 300).to(d).reshape(2, 150), 40),
+    "multinomial with replacement": lambda d: fastnn.multinomial(fastnn.linspace(0, 1, 300).to(d).reshape(2, 150), 400, replacement=True),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_are_the_cpus(name):
+    results = []
+    for device in ("cpu", "cuda"):
+        fastnn.manual_seed(11)
+        results.append([here(DRAWS[name](device))[0].tobytes() for _ in range(2)])
+    assert results[0] == results[1]
 
 
 def test_targets_out_of_range():
@@ -241,7 +354,7 @@ def test_memory_comes_back():
         (lambda c, h: c.numpy(), TypeError, "Tensor.cpu"),
         (lambda c, h: np.asarray(c), TypeError, "Tensor.cpu"),
         (lambda c, h: c.to("cuda:1"), RuntimeError, "cuda:1"),
-        (lambda c, h: c.__dlpack__(), BufferError, "cpu()"),
+        (lambda c, h: c.__dlpack__(dl_device=(1, 0)), BufferError, "cuda:0"),
         (lambda c, h: c.to(fastnn.uint8) - c.bool() - c.bool().logical_not().sub(c.bool()), RuntimeError, "bool"),
     ],
 )
@@ -252,6 +365,21 @@ def test_errors(call, error, words):
     assert (c + 1).tolist() == [[2, 2, 2], [2, 2, 2]]  # the next call works
 
 
+def test_dlpack_shares_memory(rng):
+    x = fastnn.from_numpy(rng.standard_normal((3, 4))).cuda()
+    assert x.__dlpack_device__() == (2, 0) and fastnn.ones(1).__dlpack_device__() == (1, 0)
+    y = fastnn.from_dlpack(x.T)
+    assert y.is_cuda and y.stride() == (1, 4) and y.tolist() == x.T.tolist()
+    y *= 2
+    assert y.tolist() == x.T.tolist()
+    before = fastnn.cuda.memory_allocated()
+    del x
+    assert fastnn.cuda.memory_allocated() == before and (y + 1).shape == (4, 3)
+    del y
+    assert fastnn.cuda.memory_allocated() < before
+    fastnn.cuda.current_stream().synchronize()
+
+
 def test_faults_are_raised_and_forgotten():
     a, b = fastnn.tensor([6, 7]).cuda(), fastnn.tensor([0, 2]).cuda()
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
@@ -260,6 +388,19 @@ def test_faults_are_raised_and_forgotten():
     with pytest.raises(RuntimeError, match="negative"):
         (a ** fastnn.tensor([-1, 2]).cuda()).cpu()
     assert (a**2).tolist() == [36, 49]
+
+
+def test_every_kernel_has_been_launched():
+    for family in set(families()) - COMPARED:
+        compare(family, "float32")
+    with noting():  # what only derivatives of derivatives, optimizers and printing reach
+        for rule, options in RULES:
+            steps("cuda", rule, options)
+        x = fastnn.ones(1, 2, 4, 4).cuda().requires_grad_()
+        for f in (lambda x: x.tanh(), lambda x: fastnn.nn.functional.max_pool2d(x * x, 2)):
+            g = fastnn.autograd.grad(f(x).sum(), x, create_graph=True)[0]
+            g.sum().backward()
+    assert [k for k in fastnn.cuda.kernels() if k not in LAUNCHED] == []
 
 
 # ---- the shim itself --------------------------------------------------------------------------------------------------------

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Compiles every .cu file with nvcc (12 or newer; needs no GPU) and compares what each kernel takes of a multiprocessor with
 # tools/nvcc_budget.tsv: more registers than there (by over 8), any new spill, or more shared memory fails.
-# Usage: tools/nvcc.sh [--write] [ARCH ...]; default sm_75 sm_80 sm_86 sm_90a; the last one's kernels are compared.
+# Usage: tools/nvcc.sh [--write] [ARCH ...]; default sm_75 sm_80 sm_86 sm_89 sm_90a; the last one's kernels are compared.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 write=
 [ "${1:-}" = --write ] && write=--write && shift
 archs=("$@")
-[ ${#archs[@]} -gt 0 ] || archs=(sm_75 sm_80 sm_86 sm_90a)
+[ ${#archs[@]} -gt 0 ] || archs=(sm_75 sm_80 sm_86 sm_89 sm_90a)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -33,7 +33,8 @@ def measured(logs):
     kernels = {}
     for full, values, file in zip(names, found, files, strict=True):
         kernel = re.sub(r"\(anonymous namespace\)::|^void |fastnn::cuda::|\b_GLOBAL__N_\w+::", "", full)
-        kernel = f"{file}: " + re.sub(r"[<(].*", "", kernel) + ("<double>" if re.search(r"<double|double>", full) else "")
+        rule = re.match(r"each<(\w+)", kernel)  # the kernel of all rules (core/cuda/each.cuh)
+        kernel = f"{file}: " + (rule[1] if rule else re.sub(r"[<(].*", "", kernel)) + ("<double>" if re.search(r"<double|double>", full) else "")
         kernels[kernel] = tuple(map(max, kernels.get(kernel, values), values))
     return kernels
 
