@@ -165,7 +165,7 @@ const View& one_there(const Operand* x, int n, Place place) {
 }
 void agree(const char* name, const Operand* x, int n) {
   for (int i = 0; i < n; ++i)
-    if (x[i].array && x[i].view.ndim && x[i].view.place == Place::cpu)
+    if (x[i].array && x[i].view.ndim && x[i].view.place == Place::cpu && x[i].view.numel())
       raise_mixed(name, one_there(x, n, Place::cuda), x[i].view);
 }
 
