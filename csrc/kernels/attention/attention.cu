@@ -8,6 +8,7 @@
 //
 // Causal tiles that no row sees are left out. Rows that see no key: y = 0, lse = ∞. Columns beyond 128 of E or F are another block's.
 // cost     2 L S (E + F) flops a head, half of it where causal, on the ordinary cores. With dropout each weight costs a Philox block
+//          Loads of a slice are unrolled twice only: four times, addresses took 255 registers and spilled more
 // read on  tiles.cuh
 #include <type_traits>
 

@@ -63,12 +63,12 @@ __device__ __forceinline__ void accumulate(T (&sum)[S::TM][TN], int64_t depth, M
   constexpr int AS = S::R + 4, BN = SIDE * TN, BS = BN + 4;
   const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
   for (int64_t k0 = 0; k0 < depth; k0 += S::D) {
-#pragma unroll
+#pragma unroll 2
     for (int e = t; e < S::R * S::D; e += ATTENTION_THREADS) {
       const int k = A_BY_K ? e % S::D : e / S::R, i = A_BY_K ? e / S::D : e % S::R;
       ma[k * AS + i] = k0 + k < depth ? a(i, k0 + k) : T(0);
     }
-#pragma unroll
+#pragma unroll 2
     for (int e = t; e < BN * S::D; e += ATTENTION_THREADS) {
       const int k = B_BY_K ? e % S::D : e / BN, c = B_BY_K ? e / S::D : e % BN;
       mb[k * BS + c] = k0 + k < depth ? b(k0 + k, c) : T(0);
