@@ -27,6 +27,15 @@ def cases():
     yield "softmax 131072x128", lambda f, a: f.softmax(a, -1), [(131072, 128)], 8 * n, n
     for m in (512, 1024, 4096, 8192):
         yield f"matmul {m}", lambda f, a, b: a @ b, [(m, m), (m, m)], 12 * m * m, 2 * m**3
+    yield "layer_norm 16384x1024", lambda f, a: f.nn.functional.layer_norm(a, (1024,)), [(16384, 1024)], 8 * n, 8 * n
+    yield "batch_norm 64x64x56x56", lambda f, a: f.nn.functional.batch_norm(a, None, None, training=True), [(64, 64, 56, 56)], 8 * 64 * 64 * 56 * 56, 0
+    yield "max_pool2d 64x64x112x112", lambda f, a: f.nn.functional.max_pool2d(a, 3, 2, 1), [(64, 64, 112, 112)], 5 * 64 * 64 * 112 * 112, 0
+    yield "conv2d 32x64x56x56 3x3", lambda f, a, w: f.nn.functional.conv2d(a, w, padding=1), [(32, 64, 56, 56), (64, 64, 3, 3)], 0, 2 * 32 * 64 * 64 * 9 * 56 * 56
+    for t in (512, 2048):
+        shape, flops = (4, 16, t, 64), 2 * 4 * 16 * t * t * 64
+        yield f"attention {t} causal", lambda f, q, k, v: f.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True), [shape] * 3, 0, flops
+    yield "cumsum 16M", lambda f, a: a.cumsum(0), [(n,)], 8 * n, n
+    yield "sort 1M", lambda f, a: f.sort(a, 0), [(1 << 20,)], 0, 0
     yield "matmul 4097x1023x2049", lambda f, a, b: a @ b, [(4097, 1023), (1023, 2049)], 0, 2 * 4097 * 1023 * 2049
     yield "matmul 64x64x1M", lambda f, a, b: a @ b, [(64, 1 << 20), (1 << 20, 64)], 0, 2 * 64 * 64 << 20
 
@@ -57,7 +66,7 @@ def main():
     try:
         import torch
 
-        torch.backends.cuda.matmul.allow_tf32 = False  # float32 products, as ours
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 products, as ours
     except ImportError:
         torch = None
     rows = []

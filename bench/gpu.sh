@@ -26,7 +26,7 @@ step "tests, every call waiting" env FASTNN_CUDA_SYNC=1 "$python" -m pytest -q t
 if command -v compute-sanitizer > /dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     step "compute-sanitizer $tool" timeout 90 compute-sanitizer --tool "$tool" --error-exitcode 9 \
-      "$python" -m pytest -q tests/test_cuda.py -k "shapes or training or (cpus and float32 and (softmax or reduce or matmul or loss))"
+      "$python" -m pytest -q tests/test_cuda.py -k "shapes or training or (cpus and float32 and (softmax or reduce or matmul or loss or norm or index or sort or attention or rnn))"
   done
 else
   echo "compute-sanitizer is not installed: nothing was sanitized"
