@@ -21,12 +21,12 @@ import fastnn.nn.functional as F
 
 from .board_steps import STEPS
 from .case import Case
-from .pinn import HIDDEN, NU, problem
+from .jax_steps import RATE, jax_dense, jax_of, jax_step
+from .pinn import HIDDEN, NU, problem, torch_step
 from .rivals import compiled, library
 from .run import measure, microseconds
 from .step import numpy_mlp, train_step
 
-RATE = 1e-3
 CASES = ("18e", "18d", "18a", "18b", "19a", "19b", "20a", "20c", "burgers")
 RIVALS = ("eager", "torch", "torch fused", "torch compile", "jax", "numpy")
 
@@ -60,92 +60,6 @@ def torch_steps(case, d, x, y, rivals):
     return steps
 
 
-# -- JAX: networks as functions of a list of arrays -------------------------------------------------------------------------
-
-
-def jax_step(parameters, loss, *data):
-    """A call that makes one jitted Adam step of loss(parameters, *data)."""
-    jax = library("jax")
-    np_ = jax.numpy
-
-    def update(p, m, v, t, *data):
-        value, g = jax.value_and_grad(loss)(p, *data)
-        t = t + 1
-        m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
-        v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
-        p = [q - RATE * (a / (1 - 0.9**t)) / (np_.sqrt(b / (1 - 0.999**t)) + 1e-8) for q, a, b in zip(p, m, v, strict=True)]
-        return p, m, v, t, value
-
-    jitted = jax.jit(update, donate_argnums=(0, 1, 2, 3))
-    parameters = [np_.asarray(p) for p in parameters]
-    state = [parameters, [np_.zeros_like(p) for p in parameters], [np_.zeros_like(p) for p in parameters], np_.float32(0)]
-    data = [np_.asarray(a) for a in data]
-
-    def step():
-        *state[:], value = jitted(*state, *data)
-        return value.block_until_ready()
-
-    return step
-
-
-def uniform(rng, *shape, fan=None):
-    return rng.uniform(-1, 1, shape).astype(np.float32) / (fan or shape[0]) ** 0.5
-
-
-def jax_dense(p, x, activation):
-    for i in range(0, len(p), 2):
-        x = x @ p[i] + p[i + 1]
-        x = activation(x) if i + 2 < len(p) else x
-    return x
-
-
-def dense_parameters(rng, sizes):
-    return [a for i, o in zip(sizes, sizes[1:], strict=False) for a in (uniform(rng, i, o), np.zeros(o, np.float32))]
-
-
-def jax_of(case, d, x, y):
-    jax, rng = library("jax"), np.random.default_rng(0)
-    np_, lax = jax.numpy, jax.lax
-
-    def cross_entropy(z, y):
-        return -np_.mean(np_.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1))
-
-    if case.name.startswith("18"):
-        activation = {"ReLU": jax.nn.relu, "Tanh": np_.tanh}[d.activation]
-        measure = cross_entropy if case.loss == "cross_entropy" else lambda z, y: np_.mean((z - y) ** 2)
-        return jax_step(dense_parameters(rng, d.sizes), lambda p, x, y: measure(jax_dense(p, x, activation), y), x, y)
-    if case.name.startswith("19a"):
-        f = d.filters
-        flat = 2 * f * (d.size // 2 - 2) ** 2
-        p = [uniform(rng, f, 1, 3, 3, fan=9), np.zeros(f, np.float32), uniform(rng, 2 * f, f, 3, 3, fan=9 * f), np.zeros(2 * f, np.float32)]
-
-        def cnn(p, x, y):
-            for w, b in ((p[0], p[1]), (p[2], p[3])):
-                x = jax.nn.relu(lax.conv(x, w, (1, 1), "VALID") + b[:, None, None])
-            x = lax.reduce_window(x, -np_.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-            return cross_entropy(jax_dense(p[4:], x.reshape(len(x), -1), jax.nn.relu), y)
-
-        return jax_step(p + dense_parameters(rng, (flat, 128, 10)), cnn, x, y)
-    if case.name.startswith("20a"):
-        n, u = d.inputs, d.units
-        p = [uniform(rng, n, 4 * u, fan=u), uniform(rng, u, 4 * u), np.zeros(4 * u, np.float32), np.zeros(4 * u, np.float32)]
-
-        def lstm(p, x, y):
-            def cell(state, z):
-                h, c = state
-                i, f, g, o = np_.split(z + h @ p[1] + p[3], 4, -1)
-                c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * np_.tanh(g)
-                h = jax.nn.sigmoid(o) * np_.tanh(c)
-                return (h, c), None
-
-            start = np_.zeros((x.shape[1], u))
-            (h, _), _ = lax.scan(cell, (start, start), x @ p[0] + p[2])
-            return cross_entropy(jax_dense(p[4:], h, None), y)
-
-        return jax_step(p + dense_parameters(rng, (u, 10)), lstm, x, y)
-    return None
-
-
 # -- Burgers' equation, 1,000 points ----------------------------------------------------------------------------------------
 
 
@@ -166,12 +80,10 @@ def burgers(rivals, points=1000):
     target = -np.sin(np.pi * start[:, :1]).astype(np.float32)
     weights = [p.detach().numpy().copy() for p in parameters]
     weights = [w.T.copy() if w.ndim == 2 else w for w in weights]
-    if library("torch") is not None and {"torch", "torch fused"} & set(rivals):
-        from .pinn import torch_step
-
-        for name, fused in (("torch", False), ("torch fused", True)):
-            if name in rivals:
-                calls[name] = torch_step(equation, fused)
+    torch = library("torch") if any(r.startswith("torch") for r in rivals) else None
+    kinds = {"torch": {}, "torch fused": {"fused": True}, "torch compile": {"fused": True, "compiled": lambda f: compiled(torch, f)}}
+    for name in [n for n in kinds if n in rivals and torch is not None]:
+        calls[name] = torch_step(equation, **kinds[name])
     if "jax" in rivals and library("jax") is not None:
         jax = library("jax")
         np_ = jax.numpy
@@ -204,8 +116,8 @@ def case_named(key, rivals=RIVALS):
     if "jax" in rivals and library("jax") is not None:
         step = jax_of(case, d, x, y)
         calls |= {"jax": step} if step else {}
-    if "numpy" in rivals and case.name.startswith("18") and case.loss == "cross_entropy":
-        calls["numpy"] = numpy_mlp(x, y, d.sizes, RATE)
+    if "numpy" in rivals and case.name.startswith("18"):
+        calls["numpy"] = numpy_mlp(x, y, d.sizes, RATE, d.activation, case.loss)
     shape = f"batch {d.batch}" + (f" {d.steps} steps" if hasattr(d, "steps") else "")
     return Case(case.name.partition(" ")[2], "step", "float32", shape, ours(case, d, x, y), calls, None, case.flops(d))
 

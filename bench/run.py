@@ -24,7 +24,7 @@ ORDER = ("elementwise", "matmul", "conv2d", "pool", "softmax", "norm", "loss", "
 def families():
     """Benchmark modules, the best known first."""
     names = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    found = [n for n in names if n not in ("board", "board_cases", "board_steps", "case", "cuda", "ladder", "machine", "rivals", "run")]
+    found = [n for n in names if n not in ("board", "board_cases", "board_steps", "case", "cuda", "jax_steps", "ladder", "machine", "rivals", "run")]
     return sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
 
 

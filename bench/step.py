@@ -62,8 +62,8 @@ def pair(build, x, y, loss, rate, method="Adam"):
     return ours, {"torch": train_step(theirs, getattr(torch.nn.functional, loss), optimizer, *tensors)}
 
 
-def numpy_mlp(x, y, sizes, rate):
-    """The same step by hand: ReLU network, softmax cross-entropy, Adam, one array per quantity."""
+def numpy_mlp(x, y, sizes, rate, activation="ReLU", loss="cross_entropy"):
+    """The same step by hand: ReLU or Tanh, softmax cross-entropy or mean squared error, Adam, one array per quantity."""
     rng = np.random.default_rng(0)
     params = []
     for a, b in zip(sizes, sizes[1:], strict=False):
@@ -77,17 +77,23 @@ def numpy_mlp(x, y, sizes, rate):
             kept.append(h)
             h = h @ params[i] + params[i + 1]
             if i + 2 < len(params):
-                h = np.maximum(h, 0)
-        e = np.exp(h - h.max(1, keepdims=True))
-        p = e / e.sum(1, keepdims=True)
-        loss = -np.log(p[rows, y]).mean()
-        p[rows, y] -= 1
-        g = p / len(x)
+                h = np.maximum(h, 0) if activation == "ReLU" else np.tanh(h)
+        if loss == "cross_entropy":
+            e = np.exp(h - h.max(1, keepdims=True))
+            p = e / e.sum(1, keepdims=True)
+            value = -np.log(p[rows, y]).mean()
+            p[rows, y] -= 1
+            g = p / len(x)
+        else:
+            g = h - y
+            value = (g * g).mean()
+            g *= np.float32(2 / g.size)
         grads = []
         for i in range(len(params) - 2, -1, -2):
             grads += [g.sum(0), kept[i // 2].T @ g]
             if i:
-                g = (g @ params[i].T) * (kept[i // 2] > 0)
+                h = kept[i // 2]
+                g = (g @ params[i].T) * (h > 0 if activation == "ReLU" else 1 - h * h)
         count[0] += 1
         t = count[0]
         for p, d, a, b in zip(params, reversed(grads), m, v, strict=True):
@@ -96,7 +102,7 @@ def numpy_mlp(x, y, sizes, rate):
             b *= 0.999
             b += 0.001 * d * d
             p -= rate * (a / (1 - 0.9**t)) / (np.sqrt(b / (1 - 0.999**t)) + 1e-8)
-        return loss
+        return value
 
     return step
 

@@ -1,7 +1,13 @@
 """Memory of captured steps: nothing is allocated by a replay, nothing grows, and the plan needs no more than the plain step."""
 
+import ctypes
 import gc
+import os
+import platform
 import resource
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,6 +113,51 @@ def test_10000_replays():
     assert resident() - before <= 1 << 20
 
 
+COUNTER = r"""
+#include <stddef.h>
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+long allocations;
+#define COUNT __atomic_fetch_add(&allocations, 1, __ATOMIC_RELAXED)
+void *malloc(size_t n) { COUNT; return __libc_malloc(n); }
+void *calloc(size_t n, size_t s) { COUNT; return __libc_calloc(n, s); }
+void *realloc(void *p, size_t n) { COUNT; return __libc_realloc(p, n); }
+void *aligned_alloc(size_t a, size_t n) { COUNT; return __libc_memalign(a, n); }
+int posix_memalign(void **p, size_t a, size_t n) { COUNT; return (*p = __libc_memalign(a, n)) ? 0 : 12; }
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not shutil.which("cc"), reason="counts allocations of glibc, by a shim that cc makes")
+def test_a_replay_allocates_nothing(tmp_path):
+    """Neither malloc nor a page fault: 3 times 1,000 replays of each network, of which a round may meet what is made once, late (a
+    thread's first scratch memory)."""
+    (tmp_path / "count.c").write_text(COUNTER)
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", "count.so", "count.c"], cwd=tmp_path, check=True)
+    environment = os.environ | {"LD_PRELOAD": str(tmp_path / "count.so")}
+    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    counted = dict(eval(line) for line in done.stdout.splitlines())
+    assert counted.keys() == NETWORKS.keys()
+    for name, rounds in counted.items():
+        assert min(rounds) == (0, 0), f"{name}: (allocations, page faults) of 1,000 replays {rounds}"
+        assert sum(a for a, _ in rounds) < 30, f"{name}: {rounds}"
+
+
+def count_allocations():
+    count = ctypes.c_long.in_dll(ctypes.CDLL(None), "allocations")
+    for name in NETWORKS:
+        step, x, y = training(name)
+        run, rounds = fastnn.capture(step), []
+        for _ in range(100):
+            run(x, y)
+        gc.collect()
+        for _ in range(3):
+            before = count.value, resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(1000):
+                run(x, y)
+            rounds.append((count.value - before[0], resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before[1]))
+        print((name, rounds))
+
+
 def test_programs_give_their_memory_back():
     step, x, y = training("cnn")
     gc.collect()
@@ -135,3 +186,7 @@ def test_running_out_of_memory_while_recording():
     for _ in range(4):  # the first without gradients from before: a program of its own
         assert np.isfinite(run(x, y).item())
     assert run.programs[0].replays > 0
+
+
+if __name__ == "__main__":
+    count_allocations()

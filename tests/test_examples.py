@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import replayed_example
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NEEDS = {"mnist_mlp": "mnist", "mnist_cnn": "mnist", "gan": "mnist", "house_prices": "housing", "cora": "graphs"} | {
     "sequences/names": "text", "sequences/char_gpt": "text", "sequences/forecasting": "timeseries",
@@ -18,16 +20,29 @@ SCIPY = {f"pinn/{name}" for name in ("burgers", "burgers_inverse", "allen_cahn",
 NAMES = sorted(str(p.relative_to(EXAMPLES).with_suffix("")) for p in EXAMPLES.rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_example(name):
+def skip_without_data(name):
     data = os.environ.get("FASTNN_DATA", "")
     if name in NEEDS and not (Path(data) / NEEDS[name]).is_dir():
         pytest.skip(f"FASTNN_DATA has no {NEEDS[name]}")
     if name in SCIPY:
         pytest.importorskip("scipy")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_example(name):
+    skip_without_data(name)
     r = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py"), "--quick"], capture_output=True, text=True, timeout=250)
     assert r.returncode == 0, r.stderr
     assert r.stdout.strip()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("pinn/xpinn", "sequences/sentiment")])  # those capture nothing
+def test_an_example_replays_what_it_does_plainly(name):
+    """Bit for bit; replayed_example.py does the same over 1,000 steps."""
+    skip_without_data(name)
+    plain, captured, replays = replayed_example.both(EXAMPLES / f"{name}.py", 12, ["--quick"])
+    assert plain == captured
+    assert replays >= len(plain) - 5
 
 
 @pytest.mark.parametrize("name", sorted(NEEDS))
