@@ -185,3 +185,29 @@ def test_errors_of_volumes_name_them(name):
     for kernel, padding in ((9, 0), ((9, 1, 1), 0), (2, 2)):
         with pytest.raises(RuntimeError, match=f"^{name}: "):
             getattr(fastnn.nn.functional, name)(fastnn.ones(2, 3, 4, 5, 6), kernel, padding=padding)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_windows_of_2x2_over_every_width(dtype, rng):
+    """Rows of outputs shorter and longer than a vector, with ties, infinities and NaN: the first of equals, the last NaN; and the derivative."""
+    for width in range(2, 71):
+        x = rng.integers(0, 3, (3, 5, width)).astype(dtype)
+        x[rng.random(x.shape) < 0.1] = -np.inf
+        x[rng.random(x.shape) < 0.05] = np.nan
+        n = width // 2
+        windows = x[:, :4, : 2 * n].reshape(3, 2, 2, n, 2).transpose(0, 1, 3, 2, 4).reshape(3, 2, n, 4)
+        where = np.argmax(windows, -1)  # NaN first; here the last wins
+        last_nan = 3 - np.argmax(np.isnan(windows)[..., ::-1], -1)
+        where = np.where(np.isnan(windows).any(-1), last_nan, where)
+        t = fastnn.from_numpy(x).clone().requires_grad_()
+        y = F.max_pool2d(t, 2)
+        np.testing.assert_array_equal(y.detach().numpy(), np.take_along_axis(windows, where[..., None], -1)[..., 0])
+        np.testing.assert_array_equal(F.max_pool2d(t.detach(), 2).numpy(), y.detach().numpy())
+        g = rng.standard_normal(y.shape).astype(dtype)
+        y.backward(fastnn.from_numpy(g))
+        expected = np.zeros_like(x)
+        parts = expected[:, :4, : 2 * n].reshape(3, 2, 2, n, 2)
+        for k in range(4):
+            parts[:, :, k // 2, :, k % 2] = np.where(where == k, g, 0)
+        expected[:, :4, : 2 * n] = parts.reshape(3, 4, 2 * n)
+        np.testing.assert_array_equal(t.grad.numpy(), expected)

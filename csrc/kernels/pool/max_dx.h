@@ -70,15 +70,11 @@ template <class T> static void max_2x2_dx(T* dx, const T* g, const uint8_t* offs
     for (int64_t i = begin; i < end; ++i) {
       T *upper = dx + (plane * in.h + 2 * i) * in.w, *lower = upper + in.w;
       int64_t row = (plane * out.h + i) * out.w;
-      for_vectors<T>(out.w, [&](int64_t j) __attribute__((always_inline)) {
-        vec<T> v = load(g + row + j), none{}, a, b;
-        bits<T> at = load_offsets<T>(offsets + row + j, lanes<T>);
-        join2<T>(at == 0 ? v : none, at == 1 ? v : none, a, b);
-        store(upper + 2 * j, a);
-        store(upper + 2 * j + lanes<T>, b);
-        join2<T>(at == 2 ? v : none, at == 3 ? v : none, a, b);
-        store(lower + 2 * j, a);
-        store(lower + 2 * j + lanes<T>, b);
+      for_row<T>(out.w, [&](int64_t j, int64_t n) __attribute__((always_inline)) {
+        vec<T> v = load_head(g + row + j, n), none{};
+        bits<T> at = load_offsets<T>(offsets + row + j, n);
+        store_pair<T>(upper + 2 * j, n, at == 0 ? v : none, at == 1 ? v : none);
+        store_pair<T>(lower + 2 * j, n, at == 2 ? v : none, at == 3 ? v : none);
       });
       for (int64_t w = 2 * out.w; w < in.w; ++w) upper[w] = lower[w] = T(0);
       if (i == out.h - 1)

@@ -32,14 +32,14 @@ void max_pool2d(PackedOut y, PackedOut offsets, PackedIn x, Pool2d p) {
     bool none = offsets.numel() == 0, bytes = none || offsets.dtype == DType::u8;
     auto* o = none ? nullptr : offsets.ptr<uint8_t>();
     FN_NOTE("%s; %s", is_whole(in, out, p)                             ? "one window, the whole plane: lanes along it"
-                      : bytes && is_two_by_two(in, out, p, lanes<T>)   ? "2 x 2, stride 2: two rows of x to one of y"
+                      : bytes && is_two_by_two(in, out, p)   ? "2 x 2, stride 2: two rows of x to one of y"
                                                                        : "each row of x reduced along the window once, then down",
             none ? "no offsets, as nobody will differentiate" : bytes ? "offsets of a byte" : "offsets of 4 bytes: more than 256 taps");
     if (is_whole(in, out, p)) {
       if (none) max_whole<false>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);
       else if (bytes) max_whole<true>(y.ptr<T>(), o, x.ptr<T>(), in.planes, in.h * in.w);
       else max_whole<true>(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in.planes, in.h * in.w);
-    } else if (bytes && is_two_by_two(in, out, p, lanes<T>)) max_2x2(y.ptr<T>(), o, x.ptr<T>(), in, out);
+    } else if (bytes && is_two_by_two(in, out, p)) max_2x2(y.ptr<T>(), o, x.ptr<T>(), in, out);
     else if (none) max_any<false>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
     else if (bytes) max_any<true>(y.ptr<T>(), o, x.ptr<T>(), in, out, p);
     else max_any<true>(y.ptr<T>(), offsets.ptr<int32_t>(), x.ptr<T>(), in, out, p);
@@ -56,7 +56,7 @@ void max_pool2d_dx(PackedOut dx, PackedIn g, PackedIn offsets, Pool2d p) {
       if (offsets.dtype == DType::u8) max_whole_dx(dx.ptr<T>(), g.ptr<T>(), o, in.planes, in.h * in.w);
       else max_whole_dx(dx.ptr<T>(), g.ptr<T>(), offsets.ptr<int32_t>(), in.planes, in.h * in.w);
     } else if (offsets.dtype != DType::u8) max_any_dx(dx.ptr<T>(), g.ptr<T>(), offsets.ptr<int32_t>(), in, out, p);
-    else if (is_two_by_two(in, out, p, lanes<T>)) max_2x2_dx(dx.ptr<T>(), g.ptr<T>(), o, in, out);
+    else if (is_two_by_two(in, out, p)) max_2x2_dx(dx.ptr<T>(), g.ptr<T>(), o, in, out);
     else max_any_dx(dx.ptr<T>(), g.ptr<T>(), o, in, out, p);
   });
 }
