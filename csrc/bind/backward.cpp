@@ -27,7 +27,7 @@ enum class Count {
 #undef KERNEL
 };
 
-PyObject *s_rules, *s_joint, *s_needs, *s_index, *s_saved, *s_name, *s_gradients, *s_clone, *s_to_dense;  // interned names
+PyObject *s_rules, *s_joint, *s_into, *s_needs, *s_index, *s_saved, *s_name, *s_gradients, *s_clone, *s_to_dense;  // interned names
 
 PyObject*& node_of(PyObject* x) { return reinterpret_cast<PyArray*>(x)->node; }
 bool has_node(PyObject* x) { return node_of(x) != Py_None; }
@@ -247,6 +247,17 @@ void add_to(py::object& sum, py::object g) {
   else sum = steal(PyNumber_Add(g.ptr(), sum.ptr()));
 }
 
+// A gradient that most of is zeros, of a slice, is added where it belongs: into a sum that nobody else has. True where that was done.
+// (Queries, keys and values, split from one product: three arrays of zeros and two sums less. x[t] in a loop over T steps: T of each.)
+bool added_into(py::object& sum, PyObject* op, const py::object& g, PyObject* args, PyObject* params) {
+  if (grad_mode || !sum || !is_array(sum.ptr()) || Py_REFCNT(sum.ptr()) > 1) return false;
+  const Array &s = array_of(sum.ptr()), &part = array_of(g.ptr()), &whole = array_of(PyTuple_GET_ITEM(args, 0));
+  if (s.buffer->references > 1 || !s.view.packed() || part.batch || whole.batch || !alike(s, whole) || part.view.dtype != s.view.dtype) return false;
+  py::object rule = steal(PyObject_GetAttr(op, s_into));
+  if (rule.is_none()) return false;
+  return call_rule(rule.ptr(), sum.ptr(), g.ptr(), args, params, nullptr, nullptr).ptr() != Py_False;
+}
+
 // Into x.grad. Two leaves may be handed the same gradient, or a view of one: each gets memory of its own.
 void accumulate(PyObject* x, py::object g, const Callbacks& call) {
   touch_gradient(x);
@@ -338,16 +349,19 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
       }
       Py_ssize_t n_args = PyTuple_GET_SIZE(args.ptr());
       py::object needs = steal(PyTuple_New(n_args));
-      bool any = false;
+      bool any = false, of_first = n_args > 0;
       for (Py_ssize_t i = 0; i < n_args; ++i) {
         PyObject* x = PyTuple_GET_ITEM(args.ptr(), i);
         int q = is_array(x) && needs_grad(x) ? graph.find(x) : -1;
         bool need = q >= 0 && (all || places[size_t(q)].useful);
         any |= need;
+        of_first = of_first && need == (i == 0);
         PyTuple_SET_ITEM(needs.ptr(), i, Py_NewRef(need ? Py_True : Py_False));
       }
-      if (any) {
-        py::object ds = Py_TYPE(op.ptr()) == reinterpret_cast<PyTypeObject*>(call.op_type)
+      const bool ours = Py_TYPE(op.ptr()) == reinterpret_cast<PyTypeObject*>(call.op_type);
+      const int only = any && ours && of_first ? graph.find(PyTuple_GET_ITEM(args.ptr(), 0)) : -1;
+      if (any && !(only >= 0 && added_into(places[size_t(only)].gradient, op.ptr(), g, args.ptr(), params.ptr()))) {
+        py::object ds = ours
                             ? gradients(op.ptr(), g.ptr(), y.ptr(), args.ptr(), params.ptr(), needs.ptr())
                             : steal(PyObject_CallMethodObjArgs(op.ptr(), s_gradients, g.ptr(), y.ptr(), args.ptr(), params.ptr(), needs.ptr(), nullptr));
         ds = steal(PySequence_Fast(ds.ptr(), "gradients: expected one per argument"));
@@ -392,7 +406,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 void bind_backward(py::module_& m) {
-  struct { PyObject** name; const char* text; } names[] = {{&s_rules, "rules"}, {&s_joint, "joint_rule"}, {&s_needs, "needs"},
+  struct { PyObject** name; const char* text; } names[] = {{&s_rules, "rules"}, {&s_joint, "joint_rule"}, {&s_into, "into_rule"}, {&s_needs, "needs"},
       {&s_index, "index"}, {&s_saved, "saved"}, {&s_name, "name"}, {&s_gradients, "gradients"}, {&s_clone, "clone"},
       {&s_to_dense, "to_dense"}};
   for (auto& n : names) *n.name = PyUnicode_InternFromString(n.text);

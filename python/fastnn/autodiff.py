@@ -41,6 +41,7 @@ class Op:
         self.name = forward.__name__.lstrip("_")
         self.rules = None
         self.joint_rule = None
+        self.into_rule = None
         self.kind = None
         self.of = self.plus = self.tangent_rules = None
         code = inspect.unwrap(forward).__code__
@@ -61,6 +62,12 @@ class Op:
     def joint(self, rule):
         """`rule(g, y, *args, needs, **params)` gives all gradients in one pass; used when no graph of them is wanted."""
         self.joint_rule = rule
+        return self
+
+    def into(self, rule):
+        """`rule(sum, g, *args, **params)` adds the gradient of the first argument to `sum`, in place, or returns False; used when no
+        graph of it is wanted and there is a sum already. For gradients that are mostly zeros."""
+        self.into_rule = rule
         return self
 
     # What an op is, said once; forward mode (tangent.py) and Taylor mode (func/jet.py) need no more of most ops.

@@ -23,7 +23,7 @@ from ..errors import DTypeError, ShapeError
 from ..inplace import before_change, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy
 from .mask import CHUNK, count_ones, masked_select, nonzero_columns
-from .shape import broadcast_shapes, contiguous, reshape, to
+from .shape import add_into, broadcast_shapes, contiguous, reshape, to
 
 NO_SKIP = -(2**63)
 _INDICES = tuple(range(1, 9))  # what getitem's derivative reads: the indices, never x
@@ -109,6 +109,12 @@ def _getitem_dx_rule(h, y, g, *indices, index=0, shape, skip=NO_SKIP, **p):
     return _getitem(h, *indices, **p) if skip == NO_SKIP else _getitem_skipping(h, *indices, skip=skip, **p)
 
 
+def _getitem_into(total, g, x, *indices, view=None, axes=(), **p):
+    if view is None or axes:
+        return False
+    add_into(_view(total, view), g)
+
+
 def _getitem_tangent(t, y, x, *indices, index=0, **p):
     return _getitem_dx_rule(t, y, x, *indices, shape=None, **p)  # embedding's padding row gives no tangent, as it gets no gradient
 
@@ -123,7 +129,7 @@ def _setitem_rule(g, y, x, v, *indices, index=0, accumulate=0, **p):
     return g if lead <= 0 else reshape(g, (1,) * lead + g._shape)
 
 
-_getitem.partials(_getitem_rule).tangents(_getitem_tangent)
+_getitem.partials(_getitem_rule).tangents(_getitem_tangent).into(_getitem_into)
 _getitem_skipping.partials(_getitem_rule).linear(0)
 _getitem_dx.partials(_getitem_dx_rule).linear(0)
 _setitem.partials(_setitem_rule).linear(0, 1)

@@ -324,7 +324,13 @@ def _zero(y):
     _cpu.copy(y, zero(y.dtype)._expand(y._shape))
 
 
+def add_into(part, g):
+    """part += g, in its memory."""
+    _cpu.add(part, g, part)
+
+
 _slice.partials(lambda g, y, x, **p: _slice_dx(g, shape=x._shape, **p)).linear()
+_slice.into(lambda total, g, x, **p: add_into(total._slice(*[p[k] for k in ("dim", "start", "length", "step")]), g))
 _slice_dx.partials(lambda h, y, g, shape, **p: _slice(h, **p)).linear()
 
 
@@ -338,6 +344,7 @@ _select.partials(
         unsqueeze(g, dim), shape=x._shape, dim=dim, start=index % x._shape[dim], length=1, step=1
     )
 ).linear()
+_select.into(lambda total, g, x, dim, index: add_into(total._select(dim, index), g))
 
 
 def slice_view(input, dim, start, length, step=1):
