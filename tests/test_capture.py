@@ -61,6 +61,36 @@ def test_replay_is_the_plain_step(kind, method, options):
     assert len(captured[2].program()) > 10
 
 
+@pytest.mark.parametrize("clip", [False, True])
+def test_gradients_that_are_filled_with_zeros(clip):
+    """The fills are not in the program, and the bits are those of the plain step: also where a gradient is -0, is added to twice or not at all."""
+    runs = []
+    for captured in (False, True):
+        model = network("mlp")
+        model.unused = fastnn.nn.Parameter(fastnn.ones(3))
+        optimizer = optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+        for p in model.parameters():
+            p.grad = fastnn.full(p.shape, 7.0)
+
+        def step(x, y, model=model, optimizer=optimizer):
+            optimizer.zero_grad(set_to_none=False)
+            loss = F.cross_entropy(model[:5](x), y) - 0.0 * model[0].weight.sum()
+            loss.backward(retain_graph=True)
+            (loss * -0.5).backward()
+            if clip:
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            return loss
+
+        run = fastnn.capture(step) if captured else step
+        losses = [run(x, y).item() for x, y in batches(20)]
+        runs.append((losses, [p.grad.numpy().tobytes() for p in model.parameters()], [p.detach().numpy().tobytes() for p in model.parameters()]))
+    assert runs[0] == runs[1]
+    fills = [c.shapes[0] for c in run.program() if c.kernel == "copy" and not c.backward]
+    assert (3,) in fills and (32, 20) not in fills  # the one that nothing is added to is filled
+    assert np.array_equal(model.unused.grad.numpy(), np.zeros(3))
+
+
 def test_random_networks(rng):
     """Layers drawn at random: 1 to 4 of them, any activation, norm or not, residual or not."""
     activations = [nn.ReLU, nn.Tanh, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.ELU, nn.Mish, nn.Hardswish]

@@ -153,7 +153,7 @@ void note_place() {
 
 void bind_program(py::module_& m) {
   py::class_<Program>(m, "Program", "A recorded step.")
-      .def("plan", [](Program& p) { p.plan(pointwise); }, "joins calls into chains and gives every array its place; once")
+      .def("plan", [](Program& p) { p.plan(pointwise, kernel_name); }, "joins calls into chains and gives every array its place; once")
       .def("calls", &calls, "(kernel, backward, place, [(shape, dtype, address, bytes, written), ...]) of every call")
       .def("kept", &kept, "before `plan`: the arrays made within the step that are still in use")
       .def("holds", [](const Program& p, py::handle x) { return p.holds(array_of(x.ptr()).buffer); })

@@ -110,8 +110,9 @@ int64_t fit(std::vector<Group>& groups) {
 
 }  // namespace
 
-void Program::place() {
+void Program::place(const char* (*name)(const int64_t& count)) {
   Lives lives(*this);
+  drop_zeros(lives, name);
   join_chains(*this, lives);
   std::vector<Group> groups = grouped(*this, lives);
   planned = fit(groups);

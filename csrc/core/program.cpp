@@ -86,9 +86,9 @@ Step* Program::writer(const void* at) const {
   return nullptr;
 }
 
-void Program::plan(bool (*pointwise)(const int64_t& count)) {
+void Program::plan(bool (*pointwise)(const int64_t& count), const char* (*name)(const int64_t& count)) {
   for (auto& s : steps) s->pointwise = pointwise(s->count);
-  place();
+  place(name);
   prepare_undo();
   for (auto& [buffer, entry] : held)
     if (entry.second) written.push_back(buffer);

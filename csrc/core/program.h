@@ -3,7 +3,7 @@
 //    record    launch.h appends each call as plain data: function, views, numbers. Arrays made meanwhile lie in the program's
 //              own arena (memory.h), which remembers from which call to which each of them lived
 //    hold      arrays from before (parameters, an optimizer's state) are kept alive by a reference
-//    plan      calls that work element by element are joined into chains (chain.cpp), and the arrays that die within the step
+//    plan      zeros that are only added to are not written (zeros.cpp); calls that work element by element are joined into chains (chain.cpp), and the arrays that die within the step
 //              get places in one block of memory, none two at the same time (plan.cpp)
 //    replay    the calls in order: the same arithmetic on the same layouts, so the same bits. An exception, Ctrl-C included,
 //              puts back what the calls before it have changed outside the arena
@@ -127,6 +127,8 @@ class Sharing {
   bool large = false, alone_is_quicker = false;
 };
 
+struct Lives;
+
 class Program {
  public:
   std::vector<std::unique_ptr<Step>> steps;
@@ -158,7 +160,7 @@ class Program {
     return constants.back()->bytes;
   }
   Step* writer(const void* at) const;  // the last call that wrote there, or null
-  void plan(bool (*pointwise)(const int64_t& count));  // after recording, once
+  void plan(bool (*pointwise)(const int64_t& count), const char* (*name)(const int64_t& count));  // after recording, once
   void replay();
   std::vector<double> seconds(int repeats);  // of each call, the median of so many replays, whose effects are taken back
   std::vector<Buffer*> written;  // of those held
@@ -176,7 +178,8 @@ class Program {
 
   void run() const;
   void kept();
-  void place();
+  void drop_zeros(Lives&, const char* (*name)(const int64_t& count));  // zeros.cpp
+  void place(const char* (*name)(const int64_t& count));
   void prepare_undo();
 };
 

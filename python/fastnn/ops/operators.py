@@ -6,7 +6,8 @@ import numpy as np
 
 from .. import _cpu
 from ..autodiff import record
-from ..inplace import before_change, inplace, take_over
+from ..creation import zero
+from ..inplace import before_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
 from . import bits, calculus, diagonal, matmul, scan, shape, special, variance
 from . import elementwise as ew
@@ -137,6 +138,11 @@ def _zero(input):
     return zeros_like(input)
 
 
+def _write_zeros(x, out):
+    writable(x, "zero_")
+    _cpu.copy(x, zeros_like(x) if x.is_cuda else zero(x.dtype)._expand(x._shape))
+
+
 def _copy(input, src, non_blocking=False):
     """src in input's shape and dtype."""
     if not isinstance(src, Tensor):
@@ -147,7 +153,7 @@ def _copy(input, src, non_blocking=False):
 
 def _inplace_forms():
     _fill.__name__, _zero.__name__, _copy.__name__ = "fill", "zero", "copy"
-    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero), inplace(_copy)
+    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero, _write_zeros), inplace(_copy)
     direct = (
         "add sub mul div floor_divide remainder fmod neg abs sqrt rsqrt reciprocal exp log sin cos floor ceil trunc square erf expm1 "
         "log1p bitwise_and bitwise_or bitwise_xor bitwise_not"
