@@ -144,4 +144,34 @@ template <class T> static void spread(const Gather<T>& p, const Window& s, const
   });
 }
 
+// The whole of dx, by `spread`: the offsets (row, col) of the window of g, and which tap of w each phase has there. False where
+// no tap meets an input.
+template <class T> static bool all_phases(Gather<T> p, View dx, View g, View w, const Conv2d& s) {
+  const int64_t P = w.shape[2], Q = w.shape[3];
+  Scratch<int64_t> row(P * Q), col(P * Q), index(P * Q);
+  Scratch<Phases> phases(P * Q);
+  Window window{g.shape[0], ceil_div(dx.shape[2], 2), ceil_div(dx.shape[3], 2), g.shape[2], g.shape[3], {1, 1}, 0, row, col, index};
+  const auto reach = [&](int axis, int64_t tap) { return floor_div(s.padding[axis] + 1 - tap, 2); };
+  const auto tap_of = [&](int axis, int64_t offset, int64_t phase) {  // the tap that phase has at an offset, or -1
+    const int64_t tap = phase + s.padding[axis] - 2 * offset;
+    return tap >= 0 && tap < w.shape[2 + axis] ? tap : -1;
+  };
+  for (int64_t y = reach(0, P - 1) - 1; y <= reach(0, 0); ++y)
+    for (int64_t x = reach(1, Q - 1) - 1; x <= reach(1, 0); ++x) {
+      Phases here;
+      for (int64_t phase = 0; phase < 4; ++phase) {
+        const int64_t p = tap_of(0, y, phase / 2), q = tap_of(1, x, phase % 2);
+        here.tap[phase] = p < 0 || q < 0 ? -1 : p * Q + q;
+      }
+      if (here.mask() == 0) continue;
+      const int64_t taps = window.taps;
+      add_tap(window, y, x, taps);
+      if (window.taps > taps) phases[taps] = here;
+    }
+  if (window.taps == 0) return false;
+  p.out = dx.ptr<T>();
+  spread(p, window, phases, dx.shape[2], dx.shape[3]);
+  return true;
+}
+
 }  // namespace fastnn::FN_ISA
