@@ -1,14 +1,18 @@
 """Orthogonal polynomials of PyTorch's `special`: Chebyshev (four kinds, and shifted), Hermite (two), Laguerre, Legendre.
 
 Each follows its recurrence of three terms (Abramowitz and Stegun 22.7), n of them a call, so it has derivatives of every order.
-n is a number or a tensor of whole numbers; a negative degree gives 0.
+n is a number or a tensor of whole numbers, at most 10,000; a negative degree gives 0.
 """
 
 from __future__ import annotations
 
+import numbers
+
 from ..tensor import Tensor, ones_like, zeros_like
-from .elementwise import where
+from .elementwise import trunc, where
 from .special import _float
+
+HIGHEST = 10_000
 
 
 def _polynomial(name, first, step, of=lambda x: x):
@@ -16,10 +20,11 @@ def _polynomial(name, first, step, of=lambda x: x):
 
     def polynomial(input, n):
         x = of(_float(input, name))
-        degrees = n if isinstance(n, Tensor) else None
-        if degrees is None and (isinstance(n, bool) or int(n) != n):
-            raise ValueError(f"{name}(): expected a whole number as the degree n, got {n}")
-        highest = int(n) if degrees is None else int(degrees.max().item()) if degrees.numel() else -1
+        degrees = trunc(n) if isinstance(n, Tensor) and n._floating else n if isinstance(n, Tensor) else None
+        highest = n if degrees is None else degrees.max().item() if degrees.numel() else -1
+        if isinstance(highest, bool) or not isinstance(highest, numbers.Real) or not highest <= HIGHEST or highest % 1:
+            raise ValueError(f"{name}(): expected whole numbers of at most {HIGHEST} as degrees n, got {highest}")
+        highest = int(max(-1, highest))
         before, value = zeros_like(x), ones_like(x)
         result = before if highest < 0 else value
         if degrees is not None:
@@ -30,7 +35,7 @@ def _polynomial(name, first, step, of=lambda x: x):
         return result
 
     polynomial.__name__ = polynomial.__qualname__ = name
-    polynomial.__doc__ = f"The {name.replace('_', ' ')} of degree n of each element of input; n: a number, or a tensor that broadcasts."
+    polynomial.__doc__ = f"The {name.replace('_', ' ')} of degree n of each element of input; n: a number, or a tensor that broadcasts. ValueError above {HIGHEST}."
     return polynomial
 
 
