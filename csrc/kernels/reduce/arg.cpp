@@ -117,6 +117,24 @@ static void best_of_short(const typename Op::S* x, int64_t step, int64_t rows, i
   }
 }
 
+// The same for rows shorter than a vector: the lanes behind a row repeat its first number.
+template <class Op>
+static void best_of_tiny(const typename Op::S* x, int64_t step, int64_t rows, int64_t n, typename Op::S* value, int64_t* index, int64_t y_step) {
+  using S = typename Op::S;
+  using T = typename Op::T;
+  using I = __typeof__(bits<T>{}[0] + bits<T>{}[0]);
+  const auto inside = lane_numbers<T>() < I(n) - bits<T>{};
+  for (int64_t row = 0; row < rows; ++row, x += step, value += y_step, index += y_step) {
+    const vec<T> some = load_as_n<S, T>(x, n), v = inside ? some : splat(T(x[0]));
+    if (Op::FLOAT && __builtin_expect(lane_bits<T>(bits<T>(v != v)) != 0, 0)) {
+      best_across<Op>(x, 1, 0, n, *value, *index);
+      continue;
+    }
+    *index = __builtin_ctzll(lane_bits<T>(bits<T>(v == splat(fold(Extreme<Op>{}, v)))));
+    *value = x[*index];
+  }
+}
+
 template <class Op, int ROWS>
 FN void compare_rows(const typename Op::S* x, int64_t stride, int64_t n, int64_t row, typename Op::T* best, typename Op::T* place) {
   using S = typename Op::S;
@@ -205,11 +223,11 @@ template <class S, bool MAX> void arg(const View& index_view, const View& y_view
     parallel_for(units, task_units, [&](int64_t begin, int64_t end) {
       S value[TILE];
       int64_t place[TILE];
-      const bool is_short = r.x == 1 && p.length >= lanes<typename Op::T> && p.length <= BLOCK;
+      const bool is_short = r.x == 1 && p.length <= BLOCK;
       for (int64_t u = begin, n = 1; u < end && !p.down && is_short; u += n) {
         const Walk at(p.kept, p.nk, u);
         n = k.size - u % k.size < end - u ? k.size - u % k.size : end - u;
-        best_of_short<Op>(x + at.x, k.x, n, p.length, y + at.y, index + at.y, k.y);
+        (p.length < lanes<typename Op::T> ? best_of_tiny<Op> : best_of_short<Op>)(x + at.x, k.x, n, p.length, y + at.y, index + at.y, k.y);
       }
       Walk unit(p.kept, p.nk, begin);
       for (int64_t u = begin; u < end && !p.down && !is_short; ++u, unit.next())
