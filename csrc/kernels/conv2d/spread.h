@@ -59,7 +59,7 @@ template <class T, int... I> FN void put_pairs(T* to, vec<T> even, vec<T> odd, i
 }
 
 template <int M, class T>
-static void spread_block(const Gather<T>& p, const Window& s, const Blocks& b, const Block& block, const T* slab, const T* w, const T* bias,
+static void spread_block(const Gather<T>& p, const Blocks& b, const Block& block, const T* slab, const T* w, const T* bias,
                          const int64_t* offset, const int64_t* count, T* out, int64_t height, int64_t width, bool add) {
   constexpr int64_t L = lanes<T>;
   for (int64_t image = 0; image < block.images; ++image)
@@ -135,7 +135,7 @@ template <class T> static void spread(const Gather<T>& p, const Window& s, const
         fill_slab<T>(slab, {p.in + (group * p.channels + kb.begin(part)) * p.in_channel, p.in, p.in_end, p.in_image, p.in_channel},
                      kb.size(part), s, b, block);
         with_constant<SPREAD_M>(p.m, [&](auto m) {
-          spread_block<decltype(m)::value, T>(p, s, b, block, slab, packed + (group * kb.parts + part) * w_size,
+          spread_block<decltype(m)::value, T>(p, b, block, slab, packed + (group * kb.parts + part) * w_size,
                                               p.bias && part == 0 ? p.bias + group * p.m : nullptr, offset + part * kmax,
                                               count + part * 16, out, height, width, part > 0);
         });

@@ -32,9 +32,12 @@ template <class T> void multiply_floats(Problem<T> p) {
     p = exchanged(p);
   }
   int64_t m = p.m, n = p.n, k = p.k;
-  constexpr int64_t IN_PLACE = (1 << 20) / sizeof(T);  // elements of B: L2 holds them
-  bool in_place = RowsInPlace<T>::suits(p.a);
-  if (m > 1 && k * n <= IN_PLACE / 32 && p.b.cs == 1 && n >= lanes<T> && in_place)
+  constexpr int64_t IN_PLACE = (VECTOR_BYTES == 64 ? 1024 : 384) * 1024 / sizeof(T);  // elements of B: L2 holds them
+  // A copy of B that meets few rows does not pay. Zen 3: 12x512.512x512 takes 1.28 times as long with one, 16x784.784x512 0.75,
+  // 24x1000.1000x1000 1.23, 64x500.500x500 0.69.
+  bool in_place = RowsInPlace<T>::suits(p.a, n), direct = in_place && m > 1 && p.b.cs == 1 && n >= lanes<T>;
+  if (crowded<T>(p.b.rs)) direct &= m <= 2 * MR && k * n * int64_t(sizeof(T)) <= 1 << 20;
+  if (direct && k * n * int64_t(sizeof(T)) <= 32 << 10)  // the shortest way first
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (m <= SKINNY) FN_NOTE("%d rows, bound by reading B: %s", int(m), p.b.cs == 1 ? "it streams by" : p.b.rs == 1 ? "dot products along k" : "packed");
   if (m <= SKINNY && p.b.cs == 1) return stream<T>(m, n, k, p.a, p.b, p.c);
@@ -46,14 +49,14 @@ template <class T> void multiply_floats(Problem<T> p) {
     return dots<T>(m, n, k, {a, k, 1}, p.b, p.c);
   }
   // k contiguous in both and too few rows for packing B to pay: a dot product costs about 4 + k/160 cycles more than the
-  // packed tile, packing an element about 0.4.
+  // packed tile, packing an element about 0.4. With the 16 registers of AVX2 it is 3 x 4 numbers at a time: it pays up to 20 rows.
   // Nor where B is narrower than a vector and there is little to share (32x512.512x10: 3.8 us, packed 4.4).
   bool narrow = n < lanes<T> && 4 * m * n * k < 3 * SPLIT_FLOPS;
-  if (p.a.cs == 1 && p.b.rs == 1 && (narrow || m * (k + 640) < 64 * k)) {
+  if (p.a.cs == 1 && p.b.rs == 1 && (narrow || m * (k + 640) < (SKINNY_ROWS > 3 ? 64 : 26) * k)) {
     FN_NOTE("dot products along k, contiguous in both: too little work for packing B to pay");
     return dots<T>(m, n, k, p.a, p.b, p.c);
   }
-  if (in_place && p.b.cs == 1 && n >= lanes<T> && (k * n <= IN_PLACE || m <= 4 * MR))  // few rows: each copy is read too seldom
+  if (direct && (k * n <= IN_PLACE || m <= 4 * MR))
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (in_place) return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, PackColumns<T>{p.b}, p.c);
   gemm<T>(m, n, k, PackRows<T>{p.a}, PackColumns<T>{p.b}, p.c);

@@ -18,13 +18,13 @@
 namespace fastnn::FN_ISA {
 
 #if defined(__AVX512F__)
-constexpr int MR = 14, NV = 2;  // 28 accumulators + 2 of B + broadcasts = 32 registers
+constexpr int MR = 14, NV = 2, STEPS = 1;  // 28 accumulators + 2 of B + broadcasts = 32 registers
 #elif defined(__AVX2__)
-constexpr int MR = 6, NV = 2;  // 12 of 16
+constexpr int MR = 6, NV = 2, STEPS = 2;  // 12 of 16
 #elif defined(__aarch64__)
-constexpr int MR = 8, NV = 3;  // 24 of 32
+constexpr int MR = 8, NV = 3, STEPS = 1;  // 24 of 32
 #else
-constexpr int MR = 4, NV = 2;  // 8 of 16; a product needs its own register, SSE has no FMA
+constexpr int MR = 4, NV = 2, STEPS = 2;  // 8 of 16; a product needs its own register, SSE has no FMA
 #endif
 template <class T> constexpr int NR = NV * lanes<T>;
 
@@ -54,12 +54,13 @@ FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) acc[i][v] = vec<T>{};
+#pragma GCC unroll STEPS
   for (int64_t p = 0; p < k; ++p) {
     vec<T> row[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       row[v] = load(b + (v < V - 1 ? v * lanes<T> : last));
-      __builtin_prefetch(b + v * lanes<T> + 16 * b_row);  // B streams from L2, A lies in L1
+      if (v * VECTOR_BYTES % 64 == 0) __builtin_prefetch(b + v * lanes<T> + 16 * b_row);  // B streams from L2, A lies in L1
     }
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
