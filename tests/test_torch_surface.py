@@ -167,3 +167,53 @@ def test_sizes_by_keyword(make):
         with pytest.raises(TypeError):
             wrong()
     assert fn.ones(1).new_zeros(size=(2, 3)).shape == fn.ones(1).new_empty(2, 3).shape == (2, 3)
+
+
+def test_numbers_of_tensors():
+    """int, float, complex: ValueError for several elements; an index may be any integer tensor of one element."""
+    for number in (int, float, complex, math.sqrt):
+        for wrong in (fn.ones(2), fn.ones(0)):
+            with pytest.raises(ValueError, match="only one element"):
+                number(wrong)
+    assert int(fn.tensor([3.7])) == 3 and complex(fn.tensor([2.0])) == 2 + 0j
+    assert [1, 2][fn.tensor([1])] == 2 and list(range(fn.tensor([[2]]))) == [0, 1]
+    with pytest.raises(RuntimeError):
+        fn.ones(2).item()
+
+
+def test_backward_may_return_none_for_arguments_not_given():
+    class Linear(fn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w, bias=None):
+            ctx.save_for_backward(x, w)
+            return x @ w.t() if bias is None else x @ w.t() + bias
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            return g @ w, g.t() @ x, g.sum(0) if ctx.needs_input_grad[2:] == (True,) else None
+
+    x, w = fn.ones(2, 3, requires_grad=True), fn.ones(4, 3, requires_grad=True)
+    Linear.apply(x, w).sum().backward()
+    assert x.grad.tolist() == [[4.0] * 3] * 2 and w.grad.tolist() == [[2.0] * 3] * 4
+
+    class Extra(Linear):
+        @staticmethod
+        def backward(ctx, g):
+            return g, g, g
+
+    with pytest.raises(RuntimeError, match="incorrect number of gradients"):
+        Extra.apply(x, w).sum().backward()
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD", "Rprop"])
+def test_counts_in_state_dicts_are_float32(kind):
+    p = fn.nn.Parameter(fn.ones(2))
+    optimizer = getattr(fn.optim, kind)([p])
+    p.grad = fn.ones(2)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    assert saved["state"][0]["step"].dtype is fn.float32 and saved["state"][0]["step"].item() == 1
+    optimizer.load_state_dict(saved)
+    optimizer.step()
+    assert optimizer.state_dict()["state"][0]["step"].item() == 2

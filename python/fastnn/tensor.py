@@ -302,14 +302,22 @@ class Tensor(_cpu.Array):
             )
         return bool(_cpu.item(self))
 
+    def _number(self):
+        if self._size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return _cpu.item(self)
+
     def __float__(self):
-        return float(_cpu.item(self))
+        return float(self._number())
 
     def __int__(self):
-        return int(_cpu.item(self))
+        return int(self._number())
+
+    def __complex__(self):
+        return complex(self._number())
 
     def __index__(self):
-        if self._size != 1 or self._floating or self.ndim:
+        if self._size != 1 or self._floating:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(_cpu.item(self))
 

@@ -263,6 +263,8 @@ class _Applied:
             raise RuntimeError(f"{self.name}: one of the variables needed for gradient computation has been modified by an inplace operation")
         result = self.cls.backward(ctx, *self.each(g))
         result = result if isinstance(result, tuple) else (result,)
+        while len(result) > len(args) and result[-1] is None:  # optional arguments that were not given
+            result = result[:-1]
         if len(result) != len(args):
             raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(args)}, got {len(result)})")
         return result

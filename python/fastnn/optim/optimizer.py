@@ -46,6 +46,11 @@ class Group(dict):
         return type(self), (dict(self),)
 
 
+def _shown(name, value):
+    """A state as PyTorch's state dicts have it: counts are float32 there (exact up to 2^24); the kernels' are float64."""
+    return value.to(dtypes.float32) if name == "step" and isinstance(value, Tensor) and value.dtype is dtypes.float64 else value
+
+
 def at_least_0(group, **options):
     """ValueError unless each option of the group is a number >= 0; the keywords say what the message calls it."""
     for name, called in options.items():
@@ -224,7 +229,7 @@ class Optimizer:
             {**{k: v for k, v in g.items() if k != "params"}, "params": [index[id(p)] for p in g["params"]]}
             for g in self.param_groups
         ]
-        state = {index[id(p)]: dict(s) for p, s in self.state.items() if id(p) in index}
+        state = {index[id(p)]: {k: _shown(k, v) for k, v in s.items()} for p, s in self.state.items() if id(p) in index}
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict):
