@@ -32,19 +32,13 @@ template <class S, class T> static __attribute__((noinline)) vec<T> load_padded(
   return v;
 }
 template <class S, class T> FN vec<T> load_as_n(const S* p, int64_t n) {
-  if constexpr (is_same<S, T> && VECTOR_BYTES == 64 && sizeof(T) >= 4) return load_n(p, n);
+  if constexpr (is_same<S, T> && VECTOR_BYTES >= 32 && sizeof(T) >= 4) return load_n(p, n);
   else return load_padded<S, T>(p, n);
-}
-template <class E> FN bits<E> lane_numbers() {
-  bits<E> m = {};
-#pragma GCC unroll 64
-  for (int i = 0; i < lanes<E>; ++i) m[i] = i;
-  return m;
 }
 template <class E> FN bits<E> first_lanes(int64_t n) {  // true in lanes 0 .. n - 1
   using I = __typeof__(bits<E>{}[0] + bits<E>{}[0]);
-  if constexpr (sizeof(E) == 1) return lane_numbers<E>() < int8_t(n) - bits<E>{};
-  else return lane_numbers<E>() < I(n) - bits<E>{};
+  if constexpr (sizeof(E) == 1) return lane_numbers<bits<E>>() < int8_t(n) - bits<E>{};
+  else return lane_numbers<bits<E>>() < I(n) - bits<E>{};
 }
 
 template <class E> struct Total {
