@@ -56,6 +56,25 @@ def test_odd_floats_become_defined_integers():
     assert x.to(fastnn.bool).tolist() == [True] * 7
 
 
+def test_numbers_within_and_beyond_int32_in_one_line(rng):
+    """Long lines go by way of int32 where they can: as one number alone does, as NumPy."""
+    edges = np.array([2.0**31, -(2.0**31), 2.0**31 - 1, -(2.0**31) - 1, 2.0**31 + 256, 2.0**40 + 0.5, -3e18, 0.5, -0.5, -0.0])
+    odd = np.array([np.nan, np.inf, -np.inf, 2.0**63, 1e30])
+    for dtype in ("float32", "float64"):
+        for k, special in enumerate((edges[:0], edges, odd, np.concatenate([edges, odd]))):
+            a = (rng.standard_normal(101) * 10.0 ** (3 + 3 * k)).astype(dtype)
+            a[rng.permutation(101)[: len(special)]] = special
+            x = fastnn.tensor(a)
+            y = x.to(fastnn.int64).numpy()
+            assert [x[i : i + 1].to(fastnn.int64).tolist()[0] for i in range(101)] == y.tolist()
+            plain = np.abs(a) < 2.0**62
+            np.testing.assert_array_equal(y[plain], a[plain].astype(np.int64))
+        for high in (2**20, 2**31, 2**33, 2**62):
+            n = rng.integers(-high, high, 101)
+            n[rng.permutation(101)[:4]] = (2**31 - 1, -(2**31), min(high, 2**31), 2**24 + 1)
+            np.testing.assert_array_equal(fastnn.tensor(n).to(getattr(fastnn, dtype)).numpy(), n.astype(dtype))
+
+
 def test_transpose_larger_than_a_tile(rng):
     a = rng.standard_normal((1000, 513)).astype(np.float32)
     np.testing.assert_array_equal(fastnn.tensor(a).T.clone().numpy(), a.T)

@@ -59,6 +59,35 @@ template <class T> FN void every_second(T* y, const T* x, int64_t n) {  // y[i] 
   for (; i < n; ++i) y[i] = x[2 * i];
 }
 
+// Below AVX-512 no instruction turns floats into int64 or back: one number at a time, with a branch for what is out of range.
+// Numbers within int32 go by way of it, 32 at once, which gives the same (a truncated value is exact; an int32 is rounded once,
+// like the int64 of its value). 500 x 512 float32 to int64 (Zen 3): 194 to 65 us, int64 to float32 117 to 53; where every block holds
+// an int64 beyond int32, 117 to 150.
+template <class To, class From>
+constexpr bool BY_INT32 = VECTOR_BYTES < 64 && ((__is_same(To, int64_t) && (__is_same(From, float) || __is_same(From, double))) ||
+                                                (__is_same(From, int64_t) && (__is_same(To, float) || __is_same(To, double))));
+template <class To, class From> FN void line_by_int32(To* __restrict y, const From* __restrict x, int64_t n) {
+  constexpr int BLOCK = 32, W = lanes<From>;
+  int64_t i = 0;
+  for (; i + BLOCK <= n; i += BLOCK) {
+    bits<From> outside{};
+#pragma GCC unroll 16
+    for (int k = 0; k < BLOCK; k += W) {
+      const vec<From> v = load(x + i + k);
+      if constexpr (__is_same(To, int64_t)) outside |= ~(abs(v) < splat(From(2147483648.0)));  // NaN is outside
+      else outside |= (v < -2147483648LL) | (v > 2147483647LL);
+    }
+    bool any;
+    if constexpr (__is_same(From, int64_t)) any = any_lane(reinterpret_cast<bits<double>>(outside));
+    else any = any_lane(outside);
+    if (any)
+      for (int k = 0; k < BLOCK; ++k) y[i + k] = cast<To>(x[i + k]);
+    else
+      for (int k = 0; k < BLOCK; ++k) y[i + k] = To(int32_t(x[i + k]));
+  }
+  for (; i < n; ++i) y[i] = cast<To>(x[i]);
+}
+
 template <class To, class From> FN void line(To* __restrict y, int64_t sy, const From* __restrict x, int64_t sx, int64_t n) {
   if constexpr (__is_same(To, From)) {
     if (sy == 1 && sx == 1) return copy_run(y, x, n);
@@ -70,6 +99,7 @@ template <class To, class From> FN void line(To* __restrict y, int64_t sy, const
     const To value = converted<To>(*x);
     for (int64_t i = 0; i < n; ++i) y[i] = value;
   } else if (sy == 1 && sx == 1) {
+    if constexpr (BY_INT32<To, From>) return line_by_int32(y, x, n);
     for (int64_t i = 0; i < n; ++i) y[i] = converted<To>(x[i]);
   } else {
     strided_line(y, sy, x, sx, n);
