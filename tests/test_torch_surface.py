@@ -217,3 +217,21 @@ def test_counts_in_state_dicts_are_float32(kind):
     optimizer.load_state_dict(saved)
     optimizer.step()
     assert optimizer.state_dict()["state"][0]["step"].item() == 2
+
+
+def test_a_function_of_several_outputs_that_saves_one_has_second_derivatives():
+    class Cube(fn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y, slope = x**3, 3 * x**2
+            ctx.save_for_backward(x, slope)
+            return y, slope
+
+        @staticmethod
+        def backward(ctx, g, g_slope):
+            x, slope = ctx.saved_tensors
+            return g * slope + g_slope * 6 * x
+
+    x = fn.tensor([0.1, -0.2, 0.3], dtype=fn.float64, requires_grad=True)
+    assert fn.autograd.gradcheck(Cube.apply, (x,))
+    assert fn.autograd.gradgradcheck(Cube.apply, (x,))

@@ -196,6 +196,8 @@ class Function:
         out = list(ys)
         for i, part in zip(places, flat.split([ys[i]._size for i in places]), strict=True):
             out[i] = part.reshape(ys[i]._shape).to(ys[i].dtype)
+        # What was saved of the outputs is what is returned, with its history: backward has a derivative with respect to it.
+        ctx.save_for_backward(*(next((out[i] for i in places if ys[i] is t), t) for t in ctx.saved_tensors))
         return tuple(out)
 
 
