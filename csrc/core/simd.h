@@ -7,6 +7,7 @@
 //    vec<T>  lanes<T>  load store load_n store_n splat  select min max abs sqrt round floor ceil trunc fma
 //    bits<T> (the integer vector of the same width, also the type of a comparison)  to_bits from_bits
 //    sum_lanes max_lanes min_lanes (fixed order: halves are combined until one lane is left)  any_lane all_lanes
+//    lane_numbers (0 1 2 ..)  first_lanes(n) (which of them are < n)
 //
 // `scalar * vec` broadcasts for free; `vec{} + scalar` does not (it must keep 0 + -0), so splat subtracts.
 #pragma once
@@ -62,10 +63,16 @@ template <class T, class I> FN bits<T> add_bits(bits<T> v, I n) {  // wraps arou
   return reinterpret_cast<bits<T>>(reinterpret_cast<U>(v) + lane<U>(n));
 }
 
-template <class B> FN B lane_numbers() {  // 0 1 2 ..
-  B v;
-  for (int i = 0; i < int(sizeof(v) / sizeof(v[0])); ++i) v[i] = i;
-  return v;
+template <class E> FN bits<E> lane_numbers() {  // 0 1 2 ..
+  bits<E> m = {};
+#pragma GCC unroll 64
+  for (int i = 0; i < lanes<E>; ++i) m[i] = i;
+  return m;
+}
+template <class E> FN bits<E> first_lanes(int64_t n) {  // true in lanes 0 .. n - 1
+  using I = __typeof__(bits<E>{}[0] + bits<E>{}[0]);
+  if constexpr (sizeof(E) == 1) return lane_numbers<E>() < int8_t(n) - bits<E>{};
+  else return lane_numbers<E>() < I(n) - bits<E>{};
 }
 
 // The first n lanes, 0 < n < lanes; the others read as `fill` and are not written.
@@ -82,7 +89,7 @@ template <class T> FN vec<T> load_n(const T* p, int64_t n, T fill = T(0)) {
   // Lanes that are off never fault. Measured (Zen 3, 65536x10): softmax_dx 1215 us with a loop over the lanes here and in
   // store_n, 205 us so.
   if constexpr (sizeof(T) >= 4) {
-    bits<T> on = splat(lane<bits<T>>(n)) > lane_numbers<bits<T>>(), rest = ~on & to_bits<T>(splat(fill)), v;
+    bits<T> on = first_lanes<T>(n), rest = ~on & to_bits<T>(splat(fill)), v;
     if constexpr (sizeof(T) == 4) v = (bits<T>)_mm256_maskload_epi32(reinterpret_cast<const int*>(p), (__m256i)on);
     else v = (bits<T>)_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), (__m256i)on);
     return from_bits<T>(v | rest);

@@ -52,8 +52,8 @@ __attribute__((noinline)) static void add_rows(T* y, const T* a, int64_t rs, int
 template <class T>
 static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store<T>& store) {
   constexpr int64_t DEPTH = KC<T> / 2;
-  // Zen 3, one core: 8x4096 . 4096x1024 takes 0.63 of the time, 4 rows 0.58, 7x4417 . 4417x851 0.61; from a cache 1.04 to 1.1.
-  const bool big = k * n * int64_t(sizeof(T)) > 8 << 20;
+  // Zen 3, one core, B from memory: 8x4096 . 4096x1024 takes 0.62 to 0.83 of the time, 4 rows 0.58 to 0.74; from a cache 1.04 to 1.1.
+  const int64_t far = k * n * int64_t(sizeof(T)) > 8 << 20 ? 8 * b.rs : 0;
   int64_t strips = ceil_div(n, STRIP), width = ceil_div(ceil_div(n, strips), lanes<T>) * lanes<T>;
   parallel_for(ceil_div(n, width), ceil_div(STREAM_BYTES, width * k * int64_t(sizeof(T)) + 1), [&](int64_t begin, int64_t stop) {
     alignas(64) T y[4 * STRIP];
@@ -62,7 +62,7 @@ static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, co
       for (int64_t from = 0; from == 0 || from < k; from += DEPTH) {  // sums of half the length of gemm's: as exact as BLAS's
         int64_t end = from + DEPTH < k ? from + DEPTH : k;
         for (int64_t i = 0; i < m; i += 4) {
-          int64_t rows = m - i < 4 ? m - i : 4, far = big ? 8 * b.rs : 0;
+          int64_t rows = m - i < 4 ? m - i : 4;
           for (int64_t q = 0; q < rows * STRIP; q += lanes<T>) FN_ISA::store(y + q, vec<T>{});
           with_constant<4>(rows, [&](auto height) __attribute__((always_inline)) {
             constexpr int M = decltype(height)::value, P = M == 1 ? 8 : 4;

@@ -122,8 +122,7 @@ template <class Op>
 static void best_of_tiny(const typename Op::S* x, int64_t step, int64_t rows, int64_t n, typename Op::S* value, int64_t* index, int64_t y_step) {
   using S = typename Op::S;
   using T = typename Op::T;
-  using I = __typeof__(bits<T>{}[0] + bits<T>{}[0]);
-  const auto inside = lane_numbers<bits<T>>() < I(n) - bits<T>{};
+  const auto inside = first_lanes<T>(n);
   for (int64_t row = 0; row < rows; ++row, x += step, value += y_step, index += y_step) {
     const vec<T> some = load_as_n<S, T>(x, n), v = inside ? some : splat(T(x[0]));
     if (Op::FLOAT && __builtin_expect(lane_bits<T>(bits<T>(v != v)) != 0, 0)) {

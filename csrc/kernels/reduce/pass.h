@@ -35,12 +35,6 @@ template <class S, class T> FN vec<T> load_as_n(const S* p, int64_t n) {
   if constexpr (is_same<S, T> && VECTOR_BYTES >= 32 && sizeof(T) >= 4) return load_n(p, n);
   else return load_padded<S, T>(p, n);
 }
-template <class E> FN bits<E> first_lanes(int64_t n) {  // true in lanes 0 .. n - 1
-  using I = __typeof__(bits<E>{}[0] + bits<E>{}[0]);
-  if constexpr (sizeof(E) == 1) return lane_numbers<bits<E>>() < int8_t(n) - bits<E>{};
-  else return lane_numbers<bits<E>>() < I(n) - bits<E>{};
-}
-
 template <class E> struct Total {
   vec<E> hi, lo;
 };
