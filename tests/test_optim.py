@@ -387,6 +387,7 @@ def test_bad_schedules():
     s = schedules.OneCycleLR(o, 0.1, total_steps=3)
     with pytest.raises(ValueError, match="total steps"):
         for _ in range(5):
+            o.step()
             s.step()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ..ops import optimizer as rules
-from .optimizer import Optimizer, at_least_0, below_1
+from .grouped import Grouped, at_least_0, below_1
 
 __all__ = ["Adam", "AdamW", "NAdam", "Adamax", "SparseAdam"]
 
 
-class _AdamLike(Optimizer):
-    def check(self, group):
-        super().check(group)
+class _AdamLike(Grouped):
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, eps="epsilon value", momentum_decay="momentum_decay value")
         below_1(*group["betas"])
 
@@ -26,15 +26,12 @@ class Adam(_AdamLike):
     Kingma & Ba 2015. amsgrad divides by the largest v so far. decoupled_weight_decay makes it AdamW.
     """
 
-    decoupled = False
-    accepted = {"capturable": False, "differentiable": False, "foreach": None, "fused": None}
-
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False,
-                 decoupled_weight_decay=None, proximal_l1=0.0, **ignored):  # fmt: skip
-        decoupled = self.decoupled if decoupled_weight_decay is None else decoupled_weight_decay
-        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
-                        decoupled_weight_decay=decoupled, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
+                 capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach,
+                        capturable=capturable, differentiable=differentiable, fused=fused,
+                        decoupled_weight_decay=decoupled_weight_decay)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
     def update(self, group, params, grads):
         steps, means, squares = self.counts(params), self.slots(params, "exp_avg"), self.slots(params, "exp_avg_sq")
@@ -46,22 +43,21 @@ class Adam(_AdamLike):
 class AdamW(Adam):
     """Adam with weight decay on the parameter, p ← p - lr weight_decay p, not on the gradient (Loshchilov & Hutter 2019)."""
 
-    decoupled = True
-
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, **options):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False, foreach=None,
+                 capturable=False, differentiable=False, fused=None, proximal_l1=0.0):  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize, capturable=capturable,
+                         differentiable=differentiable, fused=fused, decoupled_weight_decay=True, proximal_l1=proximal_l1)  # fmt: skip
 
 
 class NAdam(_AdamLike):
     """Adam that looks ahead as Nesterov momentum does (Dozat 2016)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
-
-    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
-                 decoupled_weight_decay=False, *, maximize=False, proximal_l1=0.0, **ignored):  # fmt: skip
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3, decoupled_weight_decay=False, *,
+                 foreach=None, maximize=False, capturable=False, differentiable=False, proximal_l1=0.0):  # fmt: skip
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
-                        decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
+                        decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
+                        differentiable=differentiable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
     def update(self, group, params, grads):
         steps, products = self.counts(params), self.counts(params, "mu_product", start=1.0)
@@ -74,13 +70,11 @@ class NAdam(_AdamLike):
 class Adamax(_AdamLike):
     """Adam with the largest decayed |g| in place of √v (Kingma & Ba 2015, section 7)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
-
-    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, *, maximize=False,
-                 proximal_l1=0.0, **ignored):  # fmt: skip
-        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize,
-                        proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False, differentiable=False,
+                 capturable=False, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+                        differentiable=differentiable, capturable=capturable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
     def update(self, group, params, grads):
         steps, means, norms = self.counts(params), self.slots(params, "exp_avg"), self.slots(params, "exp_inf")
@@ -91,7 +85,7 @@ class SparseAdam(_AdamLike):
     """Adam for gradients of rows (nn.Embedding(sparse=True)): the means of rows that are not looked up stay as they are."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False, *, proximal_l1=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize, proximal_l1=proximal_l1))
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize), proximal_l1)
 
     def check_rows(self, group):
         pass

@@ -10,12 +10,12 @@ import math
 from .. import dtypes
 from ..ops.elementwise import lerp, minimum, sign, where
 from ..tensor import as_tensor, finfo, ones_like, tensor, zeros
-from .optimizer import Optimizer, at_least_0, below_1
+from .grouped import Grouped, at_least_0, below_1
 
 __all__ = ["ASGD", "Adafactor", "Muon", "RAdam", "Rprop"]
 
 
-class _Composed(Optimizer):
+class _Composed(Grouped):
     """`update_one(group, p, g, state, step)` changes one parameter; step is a 0-d float64 tensor, 1 at the first call."""
 
     counted = True
@@ -25,7 +25,7 @@ class _Composed(Optimizer):
         for p, g, step in zip(params, grads, steps, strict=True):
             if step is not None:
                 step.add_(1)
-            g = -g if group["maximize"] else g
+            g = -g if group.get("maximize") else g
             self.update_one(group, p, g, self.state[p], step)
 
     def slot(self, p, name, start=0.0):
@@ -40,16 +40,14 @@ def _to(number, p):
 class RAdam(_Composed):
     """Adam whose step is scaled by how well the variance of the gradient is known yet (Liu et al. 2020)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, foreach=None,
+                 maximize=False, capturable=False, differentiable=False, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
+                        decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, maximize=False,
-                 proximal_l1=0.0, **ignored):  # fmt: skip
-        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, decoupled_weight_decay=decoupled_weight_decay,
-                        maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, eps="epsilon value")
         below_1(*group["betas"])
 
@@ -76,12 +74,11 @@ class RAdam(_Composed):
 class ASGD(_Composed):
     """SGD whose iterates are averaged in state[p]["ax"] from step t0 on (Polyak and Juditsky 1992)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
-
-    def __init__(self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None, maximize=False, *,
-                 proximal_l1=0.0, **ignored):  # fmt: skip
-        defaults = dict(lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize, proximal_l1=proximal_l1)
-        super().__init__(params, defaults, dict(foreach=foreach, **ignored))
+    def __init__(self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None, maximize=False, differentiable=False,
+                 capturable=False, *, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+                        differentiable=differentiable, capturable=capturable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
     def update_one(self, group, p, g, state, step):
         if "eta" not in state:
@@ -98,15 +95,14 @@ class ASGD(_Composed):
 class Rprop(_Composed):
     """Steps of a size of its own for each element, larger while the sign of its gradient stays (Riedmiller and Braun 1993)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+    def __init__(self, params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), *, capturable=False, foreach=None, maximize=False,
+                 differentiable=False, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, etas=etas, step_sizes=step_sizes, foreach=foreach, maximize=maximize, differentiable=differentiable,
+                        capturable=capturable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), *, foreach=None, maximize=False, proximal_l1=0.0,
-                 **ignored):  # fmt: skip
-        defaults = dict(lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize, proximal_l1=proximal_l1)
-        super().__init__(params, defaults, dict(foreach=foreach, **ignored))
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         if not 0.0 < group["etas"][0] < 1.0 < group["etas"][1]:
             raise ValueError(f"Invalid eta values: {group['etas'][0]}, {group['etas'][1]}")
 
@@ -123,15 +119,13 @@ class Rprop(_Composed):
 class Adafactor(_Composed):
     """Adam without momentum whose squared gradients are kept as one row and one column a matrix (Shazeer and Stern 2018)."""
 
-    accepted = {"foreach": None}
-
     def __init__(self, params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *, foreach=None, maximize=False,
                  proximal_l1=0.0):  # fmt: skip
-        defaults = dict(lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, maximize=maximize, proximal_l1=proximal_l1)
-        super().__init__(params, defaults, dict(foreach=foreach))
+        defaults = dict(lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, foreach=foreach, maximize=maximize)
+        super().__init__(params, defaults, proximal_l1)
 
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         if group["beta2_decay"] > 0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {group['beta2_decay']}")
         if group["d"] < 1:
@@ -168,17 +162,16 @@ class Adafactor(_Composed):
 class Muon(_Composed):
     """Matrices moved by the nearest orthogonal matrix to their momentum, found by five Newton-Schulz steps (Jordan et al. 2024)."""
 
-    accepted = {}
     counted = False
 
     def __init__(self, params, lr=1e-3, weight_decay=0.1, momentum=0.95, nesterov=True, ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-7,
                  ns_steps=5, adjust_lr_fn=None, *, proximal_l1=0.0):  # fmt: skip
         defaults = dict(lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov, ns_coefficients=ns_coefficients, eps=eps,
-                        ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn, proximal_l1=proximal_l1, maximize=False)  # fmt: skip
-        super().__init__(params, defaults)
+                        ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, momentum="momentum value")
         if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {group['adjust_lr_fn']} is not supported")

@@ -13,12 +13,12 @@ from ..autodiff import enable_grad, no_grad
 from ..nn.utils import parameters_to_vector, vector_to_parameters
 from ..ops.join import cat
 from ..tensor import Tensor, as_tensor, zeros_like
-from .optimizer import Optimizer, at_least_0
+from .grouped import Grouped, at_least_0
 
 __all__ = ["LBFGS"]
 
 
-class LBFGS(Optimizer):
+class LBFGS(Grouped):
     """Each iteration goes from x to x + t d, where d = -H g and H approximates the inverse Hessian.
 
     H is never formed: it is the two-loop recursion over the last `history_size` pairs of steps s and gradient changes y.
@@ -45,12 +45,12 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
         super().add_param_group(param_group)
 
-    def check(self, group):
+    def _check(self, group):
         at_least_0(group, lr="learning rate", max_iter="max_iter", max_eval="max_eval", tolerance_grad="tolerance_grad",
                    tolerance_change="tolerance_change", history_size="history_size")  # fmt: skip
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"only 'strong_wolfe' is supported as line_search_fn, got {group['line_search_fn']!r}")
-        if group["proximal_l1"]:
+        if group.get("proximal_l1"):
             raise ValueError("LBFGS does not support proximal_l1")
 
     # ---- the parameters as one vector -------------------------------------------------------------------------------

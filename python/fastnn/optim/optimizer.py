@@ -1,16 +1,16 @@
-"""Optimizer: parameter groups, state for each parameter, one kernel call a group and step."""
+"""Optimizer: parameter groups, state for each parameter, hooks and state dicts. What steps them is in grouped.py."""
 
 from __future__ import annotations
 
 import copy
+import functools
 from collections import OrderedDict, defaultdict
-from itertools import chain, compress
+from itertools import chain
 
-from .. import _cpu, dtypes
-from ..autodiff import enable_grad, no_grad
+from .. import dtypes
+from ..nn.hooks import Handle
 from ..ops import optimizer as rules
-from ..row_sparse import RowSparse
-from ..tensor import Tensor, as_tensor, full_like, tensor
+from ..tensor import Tensor, tensor
 
 __all__ = ["Optimizer", "required"]
 
@@ -25,7 +25,7 @@ class Group(dict):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._written = float(self.get("lr", 0.0))  # an optimizer of the user's need not have one
+        self._written = self._lr()
         self.rate = tensor(self._written, dtype=dtypes.float64)
 
     def __setitem__(self, key, value):
@@ -33,8 +33,12 @@ class Group(dict):
         if key == "lr":
             self.write_rate()
 
+    def _lr(self):
+        lr = self.get("lr")  # an optimizer of the user's need not have one
+        return 0.0 if lr is None else float(lr)
+
     def write_rate(self):
-        lr = float(self.get("lr", 0.0))
+        lr = self._lr()
         if lr != self._written:
             rules.write_rate(self.rate, lr)
             self._written = lr
@@ -46,49 +50,56 @@ class Group(dict):
         return type(self), (dict(self),)
 
 
-def _shown(name, value):
-    """A state as PyTorch's state dicts have it: counts are float32 there (exact up to 2^24); the kernels' are float64."""
-    return value.to(dtypes.float32) if name == "step" and isinstance(value, Tensor) and value.dtype is dtypes.float64 else value
+def _hooked(step):
+    """A step between the hooks that are registered; one that a subclass's calls runs plainly."""
 
+    @functools.wraps(step)
+    def run(self, *args, **kwargs):
+        self._stepped = True
+        hooks = self.__dict__.get("_hooks")
+        if not hooks or self._stepping:
+            return step(self, *args, **kwargs)
+        self._stepping = True
+        try:
+            for hook in list(hooks["step_pre"].values()):
+                new = hook(self, args, kwargs)
+                if new is not None:
+                    if not isinstance(new, tuple) or len(new) != 2:
+                        raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}.")
+                    args, kwargs = new
+            result = step(self, *args, **kwargs)
+            for hook in list(hooks["step_post"].values()):
+                hook(self, args, kwargs)
+        finally:
+            self._stepping = False
+        return result
 
-def at_least_0(group, **options):
-    """ValueError unless each option of the group is a number >= 0; the keywords say what the message calls it."""
-    for name, called in options.items():
-        if name in group and not group[name] >= 0.0:
-            raise ValueError(f"Invalid {called}: {group[name]}")
-
-
-def below_1(*betas):
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    return run
 
 
 class Optimizer:
-    """Base of all optimizers.
+    """Base of all optimizers: subclass it with a `step` that reads `self.param_groups` and keeps what it needs in `self.state[p]`.
 
-    A subclass gives the defaults of its options, checks them in `check`, and defines `update(group, params, grads)`,
-    which makes the state on first use and calls one kernel for all of them. `params` is an iterable of tensors, of
-    (name, tensor) pairs, or of dicts with "params" and options of that group.
-
-    Every optimizer takes `proximal_l1` as an option of its groups: after the step each parameter moves towards 0 by
-    lr · proximal_l1 and stops there, which makes exact zeros (ISTA for SGD).
+    params: an iterable of tensors, of (name, tensor) pairs, or of dicts with "params" and options of that group; defaults:
+    the options that a group does not give.
     """
 
-    accepted: dict = {}  # options by which PyTorch chooses an implementation; they change nothing here
+    _stepping = _stepped = False  # within a step; whether there has been one (schedules warn if there has not)
 
-    def __init__(self, params, defaults, ignored=()):
-        self._check_ignored(ignored)
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _hooked(cls.step)
+
+    def __init__(self, params, defaults):
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 + params.type()
             )
-        options = {**defaults, **self.accepted, **dict(ignored)}
-        self.defaults = {**{k: v for k, v in options.items() if k != "proximal_l1"}, "proximal_l1": defaults.get("proximal_l1", 0.0)}
+        self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
-        self._step_hooks = OrderedDict()
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -97,33 +108,21 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    def _check_ignored(self, options):
-        for name, value in dict(options).items():
-            if name not in self.accepted:
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
-            if name == "differentiable" and value:
-                raise ValueError(f"{type(self).__name__}: differentiable steps are not supported")
+    def __getstate__(self):
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
-    def check(self, group):
+    def __setstate__(self, state):
+        """Called with what `load_state_dict` has made, too: a subclass adds here the options that older groups lack."""
+        self.__dict__.update(state)
+
+    def _check(self, group):
         """Raise ValueError for options out of range."""
-        at_least_0(group, lr="learning rate", weight_decay="weight_decay value")
-
-    def update(self, group, params, grads):
-        raise NotImplementedError
-
-    def check_rows(self, group):
-        """RuntimeError where this optimizer takes no gradients of rows (RowSparse), or not with these options."""
-        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam instead")
-
-    def update_rows(self, group, p, g):
-        """Change the rows of p that g has."""
-        raise NotImplementedError
 
     def add_param_group(self, param_group):
         """Train more parameters, with their own options: {"params": [...], "lr": ...}."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        group = {**self.defaults, **param_group}
+        group = {**param_group, **{k: v for k, v in self.defaults.items() if k not in param_group}}
         params = group["params"]
         if isinstance(params, set):
             raise TypeError(
@@ -140,8 +139,6 @@ class Optimizer:
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
             if not p.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
-            if not p.dtype.is_floating_point:
-                raise ValueError(f"can't optimize a tensor of dtype {p.dtype}")
             if id(p) in known:
                 raise ValueError("some parameters appear in more than one parameter group")
         if len({id(p) for p in params}) != len(params):
@@ -150,51 +147,16 @@ class Optimizer:
             if value is required:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
         group["params"] = params
-        if not group["proximal_l1"] >= 0:
-            raise ValueError(f"Invalid proximal_l1 value: {group['proximal_l1']}")
-        self.check(group)
-        self.param_groups.append(Group(group))
-
-    # ---- stepping ---------------------------------------------------------------------------------------------------
+        self._check(group)
+        if isinstance(param_group, Group):  # one optimizer around another: the groups are both's
+            param_group.update(group)
+            self.param_groups.append(param_group)
+        else:
+            self.param_groups.append(Group(group))
 
     def step(self, closure=None):
-        """Change every parameter that has a gradient. closure, if given, computes and returns the loss first.
-
-        Shapes and dtypes are checked before anything is changed.
-        """
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        with no_grad():
-            work = []
-            for group in self.param_groups:
-                params = [p for p in group["params"] if p._grad is not None]
-                grads = [p._grad for p in params]
-                for p, g in zip(params, grads, strict=True):
-                    if g._shape != p._shape or g.dtype is not p.dtype:
-                        raise RuntimeError(
-                            f"{type(self).__name__}.step: gradient of shape {list(g.shape)} and dtype {g.dtype} for a "
-                            f"parameter of shape {list(p.shape)} and dtype {p.dtype}"
-                        )
-                rows = [(p, g) for p, g in zip(params, grads, strict=True) if isinstance(g, RowSparse)]
-                if rows:
-                    self.check_rows(group)
-                work.append((group, params, grads, rows))
-            for group, params, grads, rows in work:
-                group.write_rate()
-                for p, g in rows:
-                    self.update_rows(group, p, g)
-                calls = _cpu.recorded_calls()
-                if len(rows) < len(params):
-                    dense = [not isinstance(g, RowSparse) for g in grads]
-                    self.update(group, list(compress(params, dense)), list(compress(grads, dense)))
-                if calls >= 0:
-                    _cpu.follow(group, calls)
-                if params:
-                    if group["proximal_l1"]:
-                        rules.soft_threshold(params, group.rate, float(group["proximal_l1"]))
-        return loss
+        """Change every parameter that has a gradient. closure, if given, computes and returns the loss first."""
+        raise NotImplementedError
 
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, or fill them with zeros."""
@@ -202,26 +164,53 @@ class Optimizer:
             if p._grad is not None:
                 p._grad = None if set_to_none else p._grad.detach().zero_()
 
-    def slots(self, params, name, start=0.0):
-        """The list of state tensors `name` of params, made where absent: shaped like the parameter."""
-        states = [self.state[p] for p in params]
-        for p, state in zip(params, states, strict=True):
-            if state.get(name) is None:
-                state[name] = full_like(p, start)
-        return [state[name] for state in states]
+    # ---- hooks ------------------------------------------------------------------------------------------------------
 
-    def counts(self, params, name="step", start=0.0):
-        """The list of 0-d float64 state tensors `name` of params, made where absent."""
-        states = [self.state[p] for p in params]
-        for p, state in zip(params, states, strict=True):
-            if name not in state:
-                state[name] = tensor(start, dtype=dtypes.float64, device=p.device if p.is_cuda else None)
-        return [state[name] for state in states]
+    def _register(self, kind, hook, prepend=False):
+        hooks = self.__dict__.setdefault("_hooks", defaultdict(OrderedDict))[kind]
+        handle = Handle(hooks)
+        hooks[handle.id] = hook
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def _run(self, kind, *args):
+        """Runs the hooks of a kind; each may replace the last argument, which is returned."""
+        for hook in list(self.__dict__.get("_hooks", {}).get(kind, {}).values()):
+            new = hook(self, *args)
+            if new is not None and args:
+                args = (*args[:-1], new)
+        return args[-1] if args else None
+
+    def register_step_pre_hook(self, hook):
+        """hook(optimizer, args, kwargs) before each step; it may return the (args, kwargs) to use instead. Returns a handle."""
+        return self._register("step_pre", hook)
+
+    def register_step_post_hook(self, hook):
+        """hook(optimizer, args, kwargs) after each step."""
+        return self._register("step_post", hook)
+
+    def register_state_dict_pre_hook(self, hook, prepend=False):
+        """hook(optimizer) before a state dict is made."""
+        return self._register("state_dict_pre", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook, prepend=False):
+        """hook(optimizer, state_dict) after; it may change it, or return another."""
+        return self._register("state_dict_post", hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook, prepend=False):
+        """hook(optimizer, state_dict) before one is loaded; it may change the (shallow) copy, or return another."""
+        return self._register("load_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook, prepend=False):
+        """hook(optimizer) after one has been loaded."""
+        return self._register("load_post", hook, prepend)
 
     # ---- state dict -------------------------------------------------------------------------------------------------
 
     def state_dict(self):
         """{"state": {index: {name: tensor}}, "param_groups": [options, with "params" as indices]}, as PyTorch's."""
+        self._run("state_dict_pre")
         index = {}
         for p in chain.from_iterable(g["params"] for g in self.param_groups):
             index.setdefault(id(p), len(index))
@@ -229,11 +218,13 @@ class Optimizer:
             {**{k: v for k, v in g.items() if k != "params"}, "params": [index[id(p)] for p in g["params"]]}
             for g in self.param_groups
         ]
-        state = {index[id(p)]: {k: _shown(k, v) for k, v in s.items()} for p, s in self.state.items() if id(p) in index}
-        return {"state": dict(sorted(state.items())), "param_groups": groups}
+        own = {index[id(p)]: self._shown(s) for p, s in self.state.items() if id(p) in index}
+        shared = {k: s for k, s in self.state.items() if not isinstance(k, Tensor)}  # state of no one parameter
+        return self._run("state_dict_post", {"state": {**dict(sorted(own.items())), **shared}, "param_groups": groups})
 
     def load_state_dict(self, state_dict):
         """Take over state and options; nothing changes when they do not fit. Accepts PyTorch's state dicts too."""
+        state_dict = self._run("load_pre", dict(state_dict))
         groups, saved = self.param_groups, state_dict["param_groups"]
         if len(groups) != len(saved):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -245,34 +236,41 @@ class Optimizer:
         state = defaultdict(dict)
         for index, values in state_dict["state"].items():
             if index in owner:
-                state[owner[index]] = {k: self._adopt(k, v, owner[index]) for k, v in values.items()}
+                state[owner[index]] = self._adopted(values, owner[index])
+            elif not isinstance(index, int):
+                state[index] = values
         loaded = []
         for group, options in zip(groups, saved, strict=True):
-            options = {k: v for k, v in options.items() if k not in ("params", "foreach", "fused", "capturable", "differentiable")}
-            merged = {**self.defaults, **group, **options, "params": group["params"]}
-            self.check(merged)
+            options = {k: v for k, v in options.items() if k not in ("params", *self._choices)}
+            merged = {**self.defaults, **group, **copy.deepcopy(options), "params": group["params"]}
+            self._check(merged)
             loaded.append(merged)
         for group, merged in zip(groups, loaded, strict=True):
             group.update(merged)
             group.write_rate()
-        self.state = state
+        self.__setstate__({"state": state, "param_groups": groups})
+        self._run("load_post")
 
-    def _adopt(self, name, value, param):
-        """A saved value in the form the kernels want: counts as 0-d float64, tensors like the parameter."""
-        if value is None or not (hasattr(value, "shape") or isinstance(value, (int, float))):
-            return value
-        if name in ("step", "mu_product", "eta", "mu"):
-            return tensor(float(value), dtype=dtypes.float64)
-        value = as_tensor(value)
-        if value.shape != param.shape:
-            raise ValueError(
-                f"loaded state dict has {name} of shape {list(value.shape)} for a parameter of shape {list(param.shape)}"
-            )
-        return value.detach().to(dtype=param.dtype).clone()
+    _choices = ()  # options that a loaded state dict does not change
+
+    def _shown(self, state):
+        """The state of one parameter as a state dict has it."""
+        return dict(state) if isinstance(state, dict) else state
+
+    def _adopted(self, value, param, name=None):
+        """A copy of a saved state whose tensors are like the parameter: its dtype, if that is floating point, and its device."""
+        if isinstance(value, Tensor):
+            dtype = param.dtype if param.dtype.is_floating_point and name != "step" else value.dtype
+            return value.detach().to(device=param.device, dtype=dtype, copy=True)
+        if isinstance(value, dict):
+            return {k: self._adopted(v, param, k) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._adopted(v, param, name) for v in value)
+        return value
 
     def __repr__(self):
         text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
             text += f"\nParameter Group {i}\n"
-            text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params" and (k != "proximal_l1" or group[k]))
+            text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params")
         return text + ")"

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from ..ops import optimizer as rules
-from .optimizer import Optimizer, at_least_0
+from .grouped import Grouped, at_least_0
 
 __all__ = ["RMSprop", "Adagrad", "Adadelta"]
 
 
-class RMSprop(Optimizer):
+class RMSprop(Grouped):
     """v ← running mean of g²;  p ← p - lr g / (√v + eps). centered: the variance in place of v (Tieleman & Hinton 2012)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False, foreach=None,
+                 maximize=False, differentiable=False, *, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay, capturable=capturable,
+                        foreach=foreach, maximize=maximize, differentiable=differentiable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False,
-                 capturable=False, foreach=None, maximize=False, differentiable=False, *, proximal_l1=0.0):  # fmt: skip
-        defaults = dict(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered,
-                        maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, dict(capturable=capturable, foreach=foreach, differentiable=differentiable))
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, eps="epsilon value", momentum="momentum value", alpha="alpha value")
 
     def update(self, group, params, grads):
@@ -31,21 +29,17 @@ class RMSprop(Optimizer):
         rules.rmsprop(params, squares, means, buffers, steps, grads, group.rate, **options)
 
 
-class Adagrad(Optimizer):
+class Adagrad(Grouped):
     """p ← p - lr g / (√Σg² + eps), the sum over all steps; lr shrinks as 1 / (1 + step · lr_decay) (Duchi et al. 2011)."""
 
-    accepted = {"foreach": None, "differentiable": False, "fused": None}
+    def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None, *, maximize=False,
+                 differentiable=False, fused=None, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
+                        foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None,
-                 *, maximize=False, proximal_l1=0.0, **ignored):  # fmt: skip
-        ignored["foreach"] = foreach
-        defaults = dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
-                        initial_accumulator_value=initial_accumulator_value, maximize=maximize,
-                        proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, lr_decay="lr_decay value", initial_accumulator_value="initial_accumulator_value value",
                    eps="epsilon value")  # fmt: skip
 
@@ -74,19 +68,17 @@ class Adagrad(Optimizer):
         rules.adagrad(params, sums, self.counts(params), grads, group.rate, **options)
 
 
-class Adadelta(Optimizer):
+class Adadelta(Grouped):
     """The step is g · RMS(past steps) / RMS(gradients), which needs no learning rate (Zeiler 2012)."""
 
-    accepted = {"capturable": False, "differentiable": False, "foreach": None}
+    def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, capturable=False, maximize=False,
+                 differentiable=False, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable, foreach=foreach,
+                        differentiable=differentiable)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, maximize=False,
-                 proximal_l1=0.0, **ignored):  # fmt: skip
-        ignored["foreach"] = foreach
-        defaults = dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, proximal_l1=proximal_l1)
-        super().__init__(params, defaults, ignored)
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, eps="epsilon value")
         if not 0.0 <= group["rho"] <= 1.0:
             raise ValueError(f"Invalid rho value: {group['rho']}")

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from ..ops import optimizer as rules
-from .optimizer import Optimizer, at_least_0
+from .grouped import Grouped, at_least_0
 
 __all__ = ["SGD"]
 
 
-class SGD(Optimizer):
+class SGD(Grouped):
     """b ← momentum b + (1 - dampening) g;  p ← p - lr b, or p - lr (g + momentum b) with nesterov.
 
     g is the gradient plus weight_decay · p; maximize climbs. With proximal_l1 it is ISTA, the proximal gradient method
     for an l1 penalty (Daubechies et al. 2004), whose solutions have exact zeros.
     """
 
-    accepted = {"foreach": None, "differentiable": False, "fused": None}
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,
+                 differentiable=False, fused=None, proximal_l1=0.0):  # fmt: skip
+        defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
+                        foreach=foreach, differentiable=differentiable, fused=fused)  # fmt: skip
+        super().__init__(params, defaults, proximal_l1)
 
-    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False,
-                 proximal_l1=0.0, **ignored):  # fmt: skip
-        defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
-                        maximize=maximize, proximal_l1=proximal_l1)  # fmt: skip
-        super().__init__(params, defaults, ignored)
-
-    def check(self, group):
-        super().check(group)
+    def _check(self, group):
+        super()._check(group)
         at_least_0(group, momentum="momentum value")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")

@@ -7,6 +7,9 @@ from the initial learning rate; SequentialLR starts a schedule with it.
 
 from __future__ import annotations
 
+import warnings
+
+from ...tensor import Tensor
 from ..optimizer import Optimizer
 
 __all__ = ["LRScheduler"]
@@ -16,10 +19,11 @@ class LRScheduler:
     """last_epoch: the number of the last step taken; -1 starts anew from the groups' present learning rates.
 
     A subclass defines follow(lr, base, i) → the learning rate of group i at self.last_epoch, given the present one and
-    the initial one, and optionally closed(base, t, i). `self.starting` is true while the constructor sets the first value.
+    the initial one, and optionally closed(base, t, i); or, as in PyTorch, get_lr() → the rates of all groups, and optionally
+    _get_closed_form_lr(). `self._is_initial` is true while the constructor sets the first value.
     """
 
-    starting = False
+    _is_initial = _get_lr_called_within_step = False
     closed = None
 
     def __init__(self, optimizer, last_epoch=-1):
@@ -36,24 +40,39 @@ class LRScheduler:
         self._start()
 
     def _start(self):
-        self.starting = True
+        self._step_count, self._is_initial = 0, True
         try:
             self.step()
         finally:
-            del self.starting
+            self._is_initial = False
 
     def follow(self, lr, base, i):
         raise NotImplementedError
 
     def step(self, epoch=None):
         """Advance by one, or go to `epoch`."""
+        if self._step_count == 1 and not self.optimizer._stepped:
+            warnings.warn(
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`: call them in the opposite order, or the first value "
+                "of the schedule is skipped.",
+                stacklevel=2,
+            )
+        self._step_count += 1
         self._go(epoch)
 
     def _go(self, epoch=None):
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        jump = epoch is not None and self.closed is not None
-        self._step_count = self.__dict__.get("_step_count", 0) + 1
-        self._write([self.closed(base, self.last_epoch, i) for i, base in enumerate(self.base_lrs)] if jump else self.get_lr())
+        self._get_lr_called_within_step = True
+        try:
+            if epoch is not None and hasattr(self, "_get_closed_form_lr"):
+                rates = self._get_closed_form_lr()
+            elif epoch is not None and self.closed is not None:
+                rates = [self.closed(base, self.last_epoch, i) for i, base in enumerate(self.base_lrs)]
+            else:
+                rates = self.get_lr()
+        finally:
+            self._get_lr_called_within_step = False
+        self._write(rates)
 
     def get_lr(self):
         """The learning rate of each group at self.last_epoch; a schedule of the user's own may define this in place of `follow`."""
@@ -62,7 +81,11 @@ class LRScheduler:
 
     def _write(self, rates):
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = lr
+            if isinstance(group["lr"], Tensor):  # a rate given as a tensor stays that tensor
+                group["lr"].fill_(float(lr))
+                group.write_rate()
+            else:
+                group["lr"] = lr
         self._last_lr = list(rates)
 
     def get_last_lr(self):
@@ -71,10 +94,11 @@ class LRScheduler:
 
     def state_dict(self):
         """Everything but the optimizer and functions."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "starting") and not callable(v)}
+        return {k: v for k, v in self.__dict__.items() if k != "optimizer" and not callable(v)}
 
     def load_state_dict(self, state_dict):
-        self.__dict__.update(state_dict)
+        """Takes over a state; functions, which PyTorch's say None for, stay."""
+        self.__dict__.update({k: v for k, v in state_dict.items() if v is not None or not callable(self.__dict__.get(k))})
 
 
 def check_optimizer(optimizer):

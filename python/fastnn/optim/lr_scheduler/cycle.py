@@ -92,15 +92,16 @@ class OneCycleLR(_MomentumCycle):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
-        self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
+        self.total_steps, self._anneal_func_type, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
         peak = float(pct_start * total_steps) - 1
-        # (end of the phase, learning rate from and to, momentum from and to), by the names in the group
         up = (peak, "initial_lr", "max_lr", "max_momentum", "base_momentum")
         if three_phase:
             down = (float(2 * pct_start * total_steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-            self.phases = [up, down, (total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
+            phases = [up, down, (total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
         else:
-            self.phases = [up, (total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+            phases = [up, (total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+        names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")  # the last four: what they are called in the group
+        self._schedule_phases = [dict(zip(names, phase, strict=True)) for phase in phases]
         if last_epoch == -1:
             for group, top in zip(optimizer.param_groups, per_group(optimizer, "max_lr", max_lr), strict=True):
                 group["initial_lr"], group["max_lr"] = top / div_factor, top
@@ -110,7 +111,7 @@ class OneCycleLR(_MomentumCycle):
         super().__init__(optimizer, last_epoch)
 
     def _between(self, start, end, share):
-        if self.anneal_strategy == "linear":
+        if self._anneal_func_type == "linear":
             return (end - start) * share + start
         return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
 
@@ -118,9 +119,9 @@ class OneCycleLR(_MomentumCycle):
         t, group, begin = self.last_epoch, self.optimizer.param_groups[i], 0.0
         if t > self.total_steps:
             raise ValueError(f"Tried to step {t} times. The specified number of total steps is {self.total_steps}")
-        for phase in self.phases:
-            end, lr_from, lr_to, momentum_from, momentum_to = phase
-            if t <= end or phase is self.phases[-1]:
+        for phase in self._schedule_phases:
+            end, lr_from, lr_to, momentum_from, momentum_to = phase.values()
+            if t <= end or phase is self._schedule_phases[-1]:
                 break
             begin = end
         share = (t - begin) / (end - begin)
@@ -146,7 +147,7 @@ class CyclicLR(_MomentumCycle):
         self.max_lrs = per_group(optimizer, "max_lr", max_lr)
         down = step_size_up if step_size_down is None else step_size_down
         self.total_size, self.step_ratio = float(step_size_up + down), step_size_up / float(step_size_up + down)
-        self.mode, self.gamma, self.cycle_momentum, self.scale_fn = mode, gamma, cycle_momentum, scale_fn
+        self.mode, self.gamma, self.cycle_momentum, self._scale_fn_custom = mode, gamma, cycle_momentum, scale_fn
         self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         if cycle_momentum:
             self._take_momentum(base_momentum, max_momentum, last_epoch)
@@ -154,8 +155,8 @@ class CyclicLR(_MomentumCycle):
         self.base_lrs = lows
 
     def _scale(self, x):
-        if self.scale_fn is not None:
-            return self.scale_fn(x)
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
         return {"triangular": lambda: 1.0, "triangular2": lambda: 1 / 2.0 ** (x - 1), "exp_range": lambda: self.gamma**x}[
             self.mode
         ]()

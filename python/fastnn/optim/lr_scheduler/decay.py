@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from bisect import bisect_right
 from collections import Counter
 
@@ -20,7 +21,15 @@ class _Functions(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self):
-        return {k: v for k, v in super().state_dict().items() if k != "lr_lambdas"}
+        """The lambdas by what they hold, where they are objects that can be called; None for functions."""
+        held = [None if isinstance(f, types.FunctionType) else dict(vars(f)) for f in self.lr_lambdas]
+        return {**super().state_dict(), "lr_lambdas": held}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
+        for f, held in zip(self.lr_lambdas, state_dict.get("lr_lambdas", ()), strict=False):
+            if held is not None:
+                vars(f).update(held)
 
 
 class LambdaLR(_Functions):
@@ -34,7 +43,7 @@ class MultiplicativeLR(_Functions):
     """lr · lr_lambda(t) at every step"""
 
     def follow(self, lr, base, i):
-        return lr if self.starting else lr * self.lr_lambdas[i](self.last_epoch)
+        return lr if self._is_initial else lr * self.lr_lambdas[i](self.last_epoch)
 
 
 class StepLR(LRScheduler):
@@ -73,7 +82,7 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def follow(self, lr, base, i):
-        return lr if self.starting else lr * self.gamma
+        return lr if self._is_initial else lr * self.gamma
 
     def closed(self, base, t, i):
         return base * self.gamma**t
@@ -111,7 +120,7 @@ class LinearLR(LRScheduler):
     def follow(self, lr, base, i):
         if self.last_epoch == 0:
             return lr * self.start_factor
-        if self.starting or self.last_epoch > self.total_iters:
+        if self._is_initial or self.last_epoch > self.total_iters:
             return lr
         rise = self.end_factor - self.start_factor
         return lr * (1.0 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
@@ -130,7 +139,7 @@ class PolynomialLR(LRScheduler):
 
     def follow(self, lr, base, i):
         t, n = self.last_epoch, self.total_iters
-        return lr if self.starting or t > n else lr * ((1.0 - t / n) / (1.0 - (t - 1) / n)) ** self.power
+        return lr if self._is_initial or t > n else lr * ((1.0 - t / n) / (1.0 - (t - 1) / n)) ** self.power
 
     def closed(self, base, t, i):
         return base * (1.0 - min(self.total_iters, t) / self.total_iters) ** self.power
@@ -145,7 +154,7 @@ class CosineAnnealingLR(LRScheduler):
 
     def follow(self, lr, base, i):
         t, period = self.last_epoch, self.T_max
-        if self.starting:
+        if self._is_initial:
             return lr
         if (t - 1 - period) % (2 * period) == 0:  # the step after a minimum, where the ratio below is 0 / 0
             return lr + (base - self.eta_min) * (1 - math.cos(math.pi / period)) / 2
