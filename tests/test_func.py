@@ -310,3 +310,13 @@ def test_checkpoint(rng):
     assert fastnn.allclose(F.hessian(lambda a: checkpoint(f, a))(x), F.hessian(f)(x), 1e-12, 1e-12)
     two = checkpoint(lambda a: (a * 2, a.sum(), 3), data.clone().requires_grad_())
     assert two[0].shape == (6, 5) and two[1].shape == () and two[2] == 3 and two[1].requires_grad
+
+
+def test_batch_norms_without_statistics_and_strict_calls():
+    net = fastnn.nn.Sequential(fastnn.nn.BatchNorm1d(3), fastnn.nn.Linear(3, 2))
+    assert F.replace_all_batch_norm_modules_(net) is net and net[0].running_mean is None and not list(net.buffers())
+    x = fastnn.randn(4, 5, 3)
+    y = F.vmap(net)(x)
+    assert fastnn.allclose(y[1], net(x[1]), atol=1e-6)
+    with pytest.raises(RuntimeError, match=r"(?s)Error\(s\) in reparametrizing for Sequential:.*Unexpected key\(s\): 'nope'.*Missing key\(s\): '0.weight'"):
+        F.functional_call(net, {"nope": x}, (x[0],), strict=True)

@@ -651,3 +651,10 @@ def test_adaptive_softmax_equals_torch():
     a.loss.backward()
     with pytest.raises(RuntimeError, match="Target values should be in"):
         ours(fastnn.from_numpy(x), fastnn.tensor([0, 0, 0, 0, 12]))
+
+
+def test_skip_init():
+    layer = fastnn.nn.utils.skip_init(fastnn.nn.Linear, 3, out_features=2)
+    assert layer.weight.shape == (2, 3)
+    with pytest.raises(RuntimeError, match="'device' arg"):
+        fastnn.nn.utils.skip_init(fastnn.nn.ReLU)

@@ -119,6 +119,25 @@ def test_there_is_no_gpu():
         fn.cuda.current_device()
 
 
+def test_devices_are_names_until_a_tensor_is_made_there():
+    d = fn.device("cuda:1")
+    assert (d.type, d.index, str(d), repr(d)) == ("cuda", 1, "cuda:1", "device(type='cuda', index=1)")
+    assert str(fn.device("cuda")) == "cuda" and fn.device("cuda", 1) == d == fn.device(d) == fn.device(1) and d == "cuda:1"
+    assert fn.device("cuda") == fn.device("cuda:0") != d and len({fn.device("cpu"), fn.device("cpu:0"), d}) == 2
+    assert fn.device("mps").type == "mps" and fn.device("cpu") != "cuda" and fn.device("cpu") != "no such" and fn.device("cpu") != 3
+    for make in (
+        lambda: fn.ones(2, device=d), lambda: fn.ones(2).to(d), lambda: fn.nn.Linear(2, 2).to("cuda:1"), lambda: fn.set_default_device("cuda:1"),
+        lambda: fn.zeros(1, device="meta"), lambda: fn.tensor([1.0], device="mps"), lambda: fn.load("nowhere", map_location="cuda:1"),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError):
+            make()
+    for bad in ("gpu", "cuda:x", "cuda:", "cpu:-1"):
+        with pytest.raises(RuntimeError, match="device string"):
+            fn.device(bad)
+    with pytest.raises(RuntimeError, match="must not include an index"):
+        fn.device("cuda:0", 1)
+
+
 def test_load_from_memory():
     f = io.BytesIO()
     fn.save({"w": fn.ones(2)}, f)

@@ -16,7 +16,8 @@ thread_local bool grad_mode = true;
 
 namespace {
 
-PyObject* saved_name;  // "saved"
+PyObject* saved_name;                      // "saved"
+thread_local PyObject* saving = nullptr;  // saving(op, args, y) -> what to remember in op's place: autograd.graph.saved_tensors_hooks
 
 uint64_t fingerprint(const View& x) {
   uint64_t h;
@@ -72,6 +73,12 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
       aux = py::reinterpret_steal<py::object>(PyTuple_GetSlice(y, 1, PyTuple_GET_SIZE(y)));
     }
     if (!is_array(first) || !is_float(array_of(first).view.dtype)) return Py_NewRef(y);
+    py::object hooked;
+    if (saving) {
+      hooked = py::reinterpret_steal<py::object>(PyObject_CallFunctionObjArgs(saving, op, args, first, nullptr));
+      if (!hooked) throw py::error_already_set();
+      op = hooked.ptr();
+    }
     py::object prints = py::none();
     if (shared || outdated) {
       py::list list;
@@ -140,12 +147,19 @@ PyObject* py_set_grad_mode(PyObject*, PyObject* on) {
   grad_mode = value != 0;
   return PyBool_FromLong(before);
 }
+PyObject* py_set_saving(PyObject*, PyObject* f) {
+  PyObject* before = saving;
+  saving = f == Py_None ? nullptr : Py_NewRef(f);
+  Py_XDECREF(before);
+  Py_RETURN_NONE;
+}
 PyObject* py_grad_mode(PyObject*, PyObject*) { return PyBool_FromLong(grad_mode); }
 
 PyMethodDef functions[] = {{"record", FN_FASTCALL(py_record), "record(y, op, args, params=None) -> y"},
                            {"stale", py_stale, METH_O, "stale(y) -> position of a saved value that changed, or None"},
                            {"mutate", FN_FASTCALL(py_mutate), "mutate(x, recorded=False)"},
                            {"set_grad_mode", py_set_grad_mode, METH_O, "set_grad_mode(on) -> the mode before"},
+                           {"set_saving", py_set_saving, METH_O, "set_saving(f or None): f(op, args, y) gives what to remember in op's place, in this thread"},
                            {"grad_mode", py_grad_mode, METH_NOARGS, "whether operations are being recorded"}};
 
 }  // namespace

@@ -7,45 +7,65 @@ from contextlib import contextmanager
 
 from . import _cpu
 
+TYPES = ("cpu", "cuda", "mps", "xpu", "meta")  # what a program may name; tensors live on the first two
+
 
 class device:
-    """Where a tensor lives: ``device("cpu")``, ``device("cuda")``. RuntimeError, saying why, for one that cannot be had."""
+    """The name of a place: ``device("cpu")``, ``device("cuda")``, ``device("cuda", 1)``, ``device(1)``.
+
+    Whether tensors can live there is asked when one is made there. RuntimeError for a string that names no place.
+    """
 
     __slots__ = ("index", "type")
 
     def __init__(self, type="cpu", index=None):
         if isinstance(type, device):
-            type, index = type.type, type.index
-        name, _, number = str(type).partition(":")
-        if isinstance(type, int) and not isinstance(type, bool):
-            name, number = "cuda", str(type)
-        if name not in ("cpu", "cuda") or (number and number != "0") or index not in (None, 0):
-            raise RuntimeError(f"unknown device '{type if index is None else f'{type}:{index}'}'; fastnn has: cpu, cuda (one GPU)")
-        if name == "cuda":
-            from .cuda import require
-
-            require()
-        self.type, self.index = name, index if index is not None else (int(number) if number else None)
+            type, index = type.type, type.index if index is None else index
+        elif isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        name, colon, number = str(type).partition(":")
+        if name not in TYPES:
+            raise RuntimeError(f"Expected one of {', '.join(TYPES)} device type at start of device string: {type}")
+        if colon and not (number.isascii() and number.isdigit()):
+            raise RuntimeError(f"Invalid device string: '{type}'")
+        if colon and index is not None:
+            raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+        self.type, self.index = name, int(number) if colon else index
 
     def __repr__(self):
-        return f"device(type='{self.type}'{', index=0' if self.type == 'cuda' else ''})"
+        return f"device(type='{self.type}'{'' if self.index is None else f', index={self.index}'})"
 
     def __str__(self):
-        return "cuda:0" if self.type == "cuda" else self.type
+        return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __eq__(self, other):
-        return (isinstance(other, device) and other.type == self.type) or other in (self.type, f"{self.type}:0")
+        """One place, whether index 0 is said or not; a string is the place that it names."""
+        if isinstance(other, str):
+            other = device(other) if other.partition(":")[0] in TYPES else None
+        return isinstance(other, device) and (other.type, other.index or 0) == (self.type, self.index or 0)
 
     def __hash__(self):
-        return hash(self.type)
+        return hash((self.type, self.index or 0))
 
 
-CPU = device("cpu")
+CPU, CUDA = device("cpu"), device("cuda", 0)
 
 
 def is_cuda(where) -> bool:
-    """Is this device (a name, a `device`, or None) the GPU? RuntimeError for one that cannot be had."""
-    return where is not None and where is not CPU and device(where).type == "cuda"
+    """Is this device (a name, a `device`, or None) the GPU? RuntimeError, saying why, for one where no tensor can live."""
+    if where is None or where is CPU:
+        return False
+    where = device(where)
+    if where.type == "cpu":
+        return False
+    if where.type != "cuda":
+        raise RuntimeError(f"no tensor can live on {where}: fastnn has cpu and cuda")
+    from .cuda import require
+
+    require()
+    if where.index:
+        raise RuntimeError(f"no tensor can live on {where}: fastnn uses one GPU, cuda:0 (the first of CUDA_VISIBLE_DEVICES)")
+    return True
 
 
 def beside(x, like):

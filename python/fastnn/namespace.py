@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .amp import autocast
 from .autodiff import is_grad_enabled
-from .device import CPU
-from .device import device as _device
+from .device import CPU, is_cuda
 from .errors import named
 from .func import vmap
 from .nn import functional as F
@@ -87,7 +86,7 @@ def get_default_device():
 
 def set_default_device(device):
     """Accepts the CPU. RuntimeError for a device that this installation does not have."""
-    _device(device if device is not None else "cpu")
+    is_cuda(device)
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):

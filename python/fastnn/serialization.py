@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .device import device
+from .device import is_cuda
 from .files import write_whole
 from .tensor import Tensor, from_numpy
 
@@ -119,7 +119,7 @@ def load(path, map_location=None, *, weights_only=True, mmap=None):
     map_location may name the CPU. weights_only is accepted and has no meaning: a file holds nothing that could run.
     """
     if map_location is not None and not callable(map_location) and not isinstance(map_location, dict):
-        device(map_location)
+        is_cuda(map_location)
     tensors, metadata = _read(path)
     if "fastnn" not in metadata:
         return OrderedDict(tensors)

@@ -25,7 +25,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .device import CPU, device
+from .device import CPU, CUDA, device
 from .dtypes import as_dtype, finfo, iinfo
 from .errors import BoundsError, DTypeError, ShapeError
 from .printing import set_printoptions
@@ -123,7 +123,7 @@ class Tensor(_cpu.Array):
 
     @property
     def device(self) -> device:
-        return device("cuda") if self.is_cuda else CPU
+        return CUDA if self.is_cuda else CPU
 
     @property
     def is_cpu(self) -> bool:

@@ -19,7 +19,8 @@ from ..autodiff import (
     record,
     set_grad_enabled,
 )
-from ..tensor import from_numpy, ones_like, tensor
+from ..tensor import from_numpy, ones_like, tensor, zeros
+from .graph import saved_tensors_hooks
 
 
 class GradcheckError(RuntimeError):
@@ -157,11 +158,13 @@ class Function:
 
     @staticmethod
     def forward(ctx, *args):
-        raise TypeError("autograd.Function: define a static method forward(ctx, *args)")
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def backward(ctx, *grads):
-        raise TypeError("autograd.Function: define a static method backward(ctx, *grads)")
+        raise NotImplementedError("You must implement the backward method for your custom autograd.Function to use it with backward mode AD.")
+
+    vjp = backward
 
     @staticmethod
     def jvp(ctx, *tangents):
@@ -170,7 +173,7 @@ class Function:
 
     @classmethod
     def apply(cls, *args):
-        ctx = Context(args)
+        ctx = Context(args, cls.__name__)
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 y = cls.forward(ctx, *args)
@@ -192,27 +195,48 @@ class Function:
         wide = max((ys[i].dtype for i in places), key=lambda d: d.itemsize)
         with no_grad():
             flat = _end_to_end([ys[i] for i in places], wide)
-        flat = record(flat, _Applied(cls, ctx, ys, places), args)
+        call = _Applied(cls, ctx, ys, places)
+        flat = record(flat, call, args)
         out = list(ys)
         for i, part in zip(places, flat.split([ys[i]._size for i in places]), strict=True):
             out[i] = part.reshape(ys[i]._shape).to(ys[i].dtype)
+            if not ctx.materialize:
+                out[i] = record(out[i].detach(), _Reached(call.reached, i), (out[i],))
         # What was saved of the outputs is what is returned, with its history: backward has a derivative with respect to it.
-        ctx.save_for_backward(*(next((out[i] for i in places if ys[i] is t), t) for t in ctx.saved_tensors))
+        ctx._keep(tuple(next((out[i] for i in places if ys[i] is t), t) for t in ctx._saved))
         return tuple(out)
 
 
 class Context:
     """What forward leaves for backward."""
 
-    def __init__(self, args):
-        self.saved_tensors = ()
+    materialize = True
+
+    def __init__(self, args, name):
+        self._name = name
+        self._saved = self._versions = ()
+        self._hooks = None
         self.needs_input_grad = tuple(isinstance(a, Array) and a.requires_grad for a in args)
-        self._versions = ()
         self.no_derivative = set()
 
     def save_for_backward(self, *tensors):
-        self.saved_tensors = tensors
+        self._hooks = saved_tensors_hooks.active()
+        if self._hooks is not None:
+            self._packed = [self._hooks.packed(t) if isinstance(t, Array) else None for t in tensors]
+        self._keep(tensors)
+
+    def _keep(self, tensors):
+        self._saved = tensors
         self._versions = tuple(t._version if isinstance(t, Array) else 0 for t in tensors)
+
+    @property
+    def saved_tensors(self):
+        """What was saved. RuntimeError where one of them has been changed in place since."""
+        if self._hooks is not None:
+            return tuple(t if p is None else self._hooks.unpacked(p, t) for t, p in zip(self._saved, self._packed, strict=True))
+        if any(isinstance(t, Array) and t._version != v for t, v in zip(self._saved, self._versions, strict=True)):
+            raise RuntimeError(f"{self._name}: one of the variables needed for gradient computation has been modified by an inplace operation")
+        return self._saved
 
     def mark_non_differentiable(self, *tensors):
         """No gradient flows through these outputs."""
@@ -226,7 +250,33 @@ class Context:
         """Accepted: `jvp` finds what it needs in attributes of ctx."""
 
     def set_materialize_grads(self, value):
-        """Accepted: a gradient that reaches backward is never None."""
+        """False: backward gets None, not zeros, for an output that no gradient has reached."""
+        self.materialize = value
+
+
+def _reduces_to(g, x):
+    """Whether the gradient g has the shape of x, or one that x broadcasts to."""
+    if g._shape == x._shape or g._levels is not None or x._levels is not None:
+        return True
+    ends = zip(reversed(g._shape), reversed(x._shape), strict=False)
+    return len(g._shape) >= len(x._shape) and all(b in (a, 1) for a, b in ends)
+
+
+class _Reached:
+    """An identity that notes that a gradient has come through it."""
+
+    saved = ()
+    name = "reached"
+
+    def __init__(self, reached, i):
+        self.reached, self.i = reached, i
+
+    def gradients(self, g, y, args, params, needs):
+        self.reached.add(self.i)
+        return [g]
+
+    def tangent(self, y, args, params, ts):
+        return ts[0]
 
 
 class _Applied:
@@ -238,11 +288,12 @@ class _Applied:
         self.cls, self.ctx, self.name = cls, ctx, cls.__name__
         self.places = places  # of the differentiable outputs, where there are several
         self.outputs = ys and [(y._shape, y.dtype) if isinstance(y, Array) else None for y in ys]
+        self.reached = set()  # of those, the ones that a gradient has come to; looked at where None tells the others apart
         if cls.jvp is not Function.jvp:  # without it forward mode transposes backward
             self.tangent = lambda y, args, params, ts: self.of_each(cls.jvp(ctx, *ts))
 
     def each(self, g):
-        """The gradient of every output of forward, from that of the one tensor that holds them; None for the others."""
+        """The gradient of every output of forward, from that of the one tensor that holds them; None for what is no tensor."""
         if self.outputs is None:
             return (g,)
         gs = [None] * len(self.outputs)
@@ -250,7 +301,11 @@ class _Applied:
         for i, part in zip(self.places, g.split(sizes), strict=True):
             shape, dtype = self.outputs[i]
             gs[i] = part.reshape(shape).to(dtype)
-        return gs
+        if self.ctx.materialize:
+            return [zeros(o[0], dtype=o[1], device=g.device) if g_ is None and o is not None else g_ for g_, o in zip(gs, self.outputs, strict=True)]
+        reached = set(self.reached)
+        self.reached.clear()
+        return [g_ if i in reached else None for i, g_ in enumerate(gs)]
 
     def of_each(self, ts):
         """The tangent of that one tensor, from those of the outputs."""
@@ -260,15 +315,19 @@ class _Applied:
         return _end_to_end([ts[i] for i in self.places], wide)
 
     def gradients(self, g, y, args, params, needs):
-        ctx = self.ctx
-        if any(isinstance(t, Array) and t._version != v for t, v in zip(ctx.saved_tensors, ctx._versions, strict=True)):
-            raise RuntimeError(f"{self.name}: one of the variables needed for gradient computation has been modified by an inplace operation")
-        result = self.cls.backward(ctx, *self.each(g))
+        backward = self.cls.vjp if self.cls.backward is Function.backward else self.cls.backward
+        result = backward(self.ctx, *self.each(g))
         result = result if isinstance(result, tuple) else (result,)
         while len(result) > len(args) and result[-1] is None:  # optional arguments that were not given
             result = result[:-1]
         if len(result) != len(args):
             raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(args)}, got {len(result)})")
+        for i, (d, a) in enumerate(zip(result, args, strict=True)):
+            if needs[i] and d is not None and not _reduces_to(d, a):
+                raise RuntimeError(
+                    f"Function {self.name} returned an invalid gradient at index {i} - got {list(d.shape)} but expected shape compatible "
+                    f"with {list(a.shape)}"
+                )
         return result
 
 
@@ -295,7 +354,9 @@ def jacobian(func, inputs, **options):
     return jacobian(func, inputs, **options)
 
 
+from . import function, graph  # noqa: E402
+
 __all__ = (
-    "Function", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "Function", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
     "is_grad_enabled", "jacobian", "no_grad", "ones_like", "set_detect_anomaly", "set_grad_enabled",
 )

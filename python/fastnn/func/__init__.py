@@ -8,11 +8,11 @@ what is differentiated here can be differentiated again outside.
 from ..utils.checkpoint import checkpoint
 from .forward import hessian, hvp, jacfwd, jacobian, jvp, linearize
 from .jet import derivatives_of, jet, partials
-from .module import functional_call, stack_module_state
+from .module import functional_call, replace_all_batch_norm_modules_, stack_module_state
 from .reverse import grad, grad_and_value, jacrev, value_and_grad, vjp
 from .vmap import vmap
 
 __all__ = (
     "checkpoint", "derivatives_of", "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacobian", "jacrev",
-    "jet", "jvp", "linearize", "partials", "stack_module_state", "value_and_grad", "vjp", "vmap",
+    "jet", "jvp", "linearize", "partials", "replace_all_batch_norm_modules_", "stack_module_state", "value_and_grad", "vjp", "vmap",
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from ..autodiff import Array
+from ..nn.norm import _BatchNorm
 from ..ops.join import stack
 
 
 def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False):
     """module(*args, **kwargs) with the tensors in a dict (or dicts) of names in place of its parameters and buffers.
 
-    tie_weights: a tensor given under one name serves the other names of the same parameter. strict: ValueError/RuntimeError
-    unless every name is given. The module is unchanged afterwards.
+    tie_weights: a tensor given under one name serves the other names of the same parameter. strict: RuntimeError
+    unless every name is given and no other; AttributeError for an unknown name in any case. The module is unchanged afterwards.
     """
     state = _joined(parameter_and_buffer_dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
@@ -42,14 +43,15 @@ def _replaced(module, state, tie_weights, strict):
             for name in table:
                 slots[f"{prefix}.{name}" if prefix else name] = (table, name)
     unknown, missing = [n for n in state if n not in slots], [n for n in slots if n not in state]
-    if unknown:
+    if unknown and not strict:
         raise AttributeError(f"{type(module).__name__} has no parameter or buffer {', '.join(map(repr, unknown))}")
     if tie_weights:
-        same = {id(slots[n][0][slots[n][1]]): x for n, x in state.items() if slots[n][0][slots[n][1]] is not None}
+        same = {id(slots[n][0][slots[n][1]]): x for n, x in state.items() if n in slots and slots[n][0][slots[n][1]] is not None}
         tied = {n: same[id(t[k])] for n, (t, k) in slots.items() if n not in state and id(t[k]) in same}
         state, missing = {**state, **tied}, [n for n in missing if n not in tied]
-    if strict and missing:
-        raise RuntimeError(f"Missing key(s): {', '.join(missing)}.")
+    if strict and (unknown or missing):
+        lines = [f"\n\t{what} key(s): {', '.join(map(repr, names))}." for what, names in (("Unexpected", unknown), ("Missing", missing)) if names]
+        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}:{''.join(lines)}")
     before = {n: slots[n][0][slots[n][1]] for n in state}
     try:
         for n, x in state.items():
@@ -58,6 +60,15 @@ def _replaced(module, state, tie_weights, strict):
     finally:
         for n, x in before.items():
             slots[n][0][slots[n][1]] = x
+
+
+def replace_all_batch_norm_modules_(root):
+    """root, whose batch norms keep no running statistics any more: they cannot be written to within vmap."""
+    for m in root.modules():
+        if isinstance(m, _BatchNorm):
+            m.track_running_stats = False
+            m.running_mean = m.running_var = m.num_batches_tracked = None
+    return root
 
 
 def stack_module_state(models):

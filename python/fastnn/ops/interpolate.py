@@ -113,17 +113,18 @@ def interpolate(
 
     mode: nearest, nearest-exact, linear (3-D), bilinear, bicubic (4-D), trilinear (5-D), area (mean of each cell).
     align_corners: the corner samples, not the corner edges, coincide. antialias: widen the kernel when shrinking.
+    NotImplementedError for another mode, or a mode that does not go with the number of axes.
     """
     if not isinstance(input, _cpu.Array):
         raise TypeError(f"interpolate: expected a Tensor, not {type(input).__name__}")
-    if mode not in _MODES:
-        raise ValueError(f"interpolate: unknown mode '{mode}'; there are {', '.join(_MODES)}")
-    kernel, axes = _MODES[mode]
     n = input.ndim - 2
-    if not 1 <= n <= 3:
-        raise ShapeError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: {' | '.join(_MODES)}")
+    if mode not in _MODES or not 1 <= n <= 3:
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: {' | '.join(_MODES)} (got {mode})"
+        )
+    kernel, axes = _MODES[mode]
     if axes is not None and n != axes:
-        raise ShapeError(f"Got {input.ndim}D input, but {mode} mode needs {axes + 2}D input")
+        raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {axes + 2}D input")
     if kernel in ("nearest", "nearest-exact", "area"):
         if align_corners is not None:
             raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear")

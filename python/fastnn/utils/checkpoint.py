@@ -7,6 +7,10 @@ modes and of every order pass through it.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+from contextlib import nullcontext
+
 from .. import _cpu
 from ..autodiff import Array, grad, record
 from ..grad_mode import enable_grad, is_grad_enabled
@@ -22,18 +26,21 @@ class _Checkpoint:
     saved = ()
     name = "checkpoint"
 
-    def __init__(self, function, n_args, kwargs, state):
-        self.function, self.n_args, self.kwargs, self.state = function, n_args, kwargs, state
+    def __init__(self, function, call, state, context):
+        self.function, self.call, self.state, self.context = function, call, state, context
 
     def again(self, args, graph, needs):
         """(arguments, outputs as one vector) of the function run once more with the random numbers it drew then."""
-        inputs = [a if graph or not need else a.detach().requires_grad_() for a, need in zip(args[: self.n_args], needs, strict=False)]
+        n = len(_differentiable(self.call))
+        inputs = [a if graph or not need else a.detach().requires_grad_() for a, need in zip(args[:n], needs, strict=False)]
+        given = iter(inputs)
+        args_now, kwargs = _each(lambda t: next(given) if t.requires_grad else t, self.call)
         now = None if self.state is None else get_rng_state()
         if now is not None:
             set_rng_state(self.state)
         try:
-            with enable_grad():
-                return (*inputs, *args[self.n_args :]), _joined(_differentiable(self.function(*inputs, **self.kwargs)))
+            with enable_grad(), self.context:
+                return (*inputs, *args[n:]), _joined(_differentiable(self.function(*args_now, **kwargs)))
         finally:
             if now is not None:
                 set_rng_state(now)
@@ -51,9 +58,39 @@ class _Checkpoint:
         return push([out], [a for a, _ in pairs], [t for _, t in pairs])[0]
 
 
-def _differentiable(result):
-    parts = result if isinstance(result, (tuple, list)) else (result,)
-    return [t for t in parts if isinstance(t, Array) and t.requires_grad]
+def _each(f, x):
+    """x with f of every tensor in it: in tuples, lists, dicts and dataclasses; x itself where nothing changes."""
+    if isinstance(x, Array):
+        return f(x)
+    if isinstance(x, (tuple, list)):
+        before = list(x)
+    elif isinstance(x, dict):
+        before = list(x.values())
+    elif dataclasses.is_dataclass(x) and not isinstance(x, type):
+        names = [field.name for field in dataclasses.fields(x)]
+        before = [getattr(x, name) for name in names]
+    else:
+        return x
+    after = [_each(f, v) for v in before]
+    if all(a is b for a, b in zip(after, before, strict=True)):
+        return x
+    if isinstance(x, (tuple, list)):
+        return type(x)(*after) if hasattr(x, "_fields") else type(x)(after)
+    y = copy.copy(x)
+    if isinstance(x, dict):
+        for key, v in zip(x, after, strict=True):
+            y[key] = v
+    else:
+        for name, v in zip(names, after, strict=True):
+            object.__setattr__(y, name, v)
+    return y
+
+
+def _differentiable(x):
+    """The tensors in x that require grad, in order."""
+    found = []
+    _each(lambda t: found.append(t) or t if t.requires_grad else t, x)
+    return found
 
 
 def _joined(parts):
@@ -70,31 +107,34 @@ def _captured(outputs, inputs):
     return tuple(found.values())
 
 
-def checkpoint(function, *args, use_reentrant=False, preserve_rng_state=True, **kwargs):
+def checkpoint(function, *args, use_reentrant=False, context_fn=None, determinism_check="default", debug=False, early_stop=True,
+               preserve_rng_state=True, **kwargs):  # fmt: skip
     """function(*args, **kwargs), keeping only the arguments and the result; a derivative runs the function again.
 
-    The function returns a tensor, or a tuple or list of them. preserve_rng_state: the second run draws the random numbers
-    of the first (dropout). use_reentrant is accepted; there is one way here. Parameters that the function uses get their
-    gradients as always.
+    Arguments and result may hold tensors in tuples, lists, dicts and dataclasses. preserve_rng_state: the second run draws the
+    random numbers of the first (dropout). context_fn() gives two context managers, for the first run and the second.
+    use_reentrant, determinism_check, debug and early_stop are accepted; there is one way here. Parameters that the function
+    uses get their gradients as always.
     """
+    first, second = context_fn() if context_fn is not None else (nullcontext(), nullcontext())
     if not is_grad_enabled():
-        return function(*args, **kwargs)
+        with first:
+            return function(*args, **kwargs)
     state = get_rng_state() if preserve_rng_state else None
-    inputs = [a.detach().requires_grad_() if isinstance(a, Array) and a.requires_grad else a for a in args]
-    result = function(*inputs, **kwargs)
+    call = (args, kwargs)
+    inner_args, inner_kwargs = inner = _each(lambda a: a.detach().requires_grad_() if a.requires_grad else a, call)
+    with first:
+        result = function(*inner_args, **inner_kwargs)
     parts = _differentiable(result)
     if not parts:
         return result
-    call = _Checkpoint(function, len(args), kwargs, state)
-    captured = _captured(parts, [a for a in inputs if isinstance(a, Array)])
-    y = record(_joined(parts).detach(), call, (*args, *captured))
+    captured = _captured(parts, _differentiable(inner))
+    y = record(_joined(parts).detach(), _Checkpoint(function, call, state, second), (*_differentiable(call), *captured))
     pieces, at = {}, 0
     for t in parts:
         pieces[id(t)] = reshape(narrow(y, 0, at, t._size), t._shape)
         at += t._size
-    if isinstance(result, Array):
-        return pieces[id(result)]
-    return type(result)(pieces.get(id(t), t) for t in result)
+    return _each(lambda t: pieces.get(id(t), t), result)
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=False, **kwargs):

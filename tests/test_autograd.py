@@ -1,0 +1,160 @@
+"""autograd.Function, hooks of saved tensors, checkpoints of nested values: what programs written for PyTorch do with them."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import autograd
+from fastnn.utils.checkpoint import checkpoint
+
+double = {"dtype": fastnn.float64}
+
+
+class Both(autograd.Function):
+    """x·y and x + y, and the order of x; `seen` is what backward was given."""
+
+    materialize = True
+    seen: list = []
+
+    @classmethod
+    def forward(cls, ctx, x, y):
+        ctx.save_for_backward(x, y)
+        ctx.set_materialize_grads(cls.materialize)
+        order = x.argsort()
+        ctx.mark_non_differentiable(order)
+        return x * y, order, x + y
+
+    @classmethod
+    def backward(cls, ctx, g, none, h):
+        cls.seen.append((g is None, none is None or none.dtype, h is None))
+        x, y = ctx.saved_tensors
+        g, h = (fastnn.zeros_like(x) if v is None else v for v in (g, h))
+        return g * y + h, g * x + h
+
+
+class Bare(Both):
+    materialize = False
+
+
+def test_gradients_that_do_not_arrive_are_none_where_asked():
+    x, y = (fastnn.tensor([2.0, 3.0], requires_grad=True) for _ in "xy")
+    for cls, first, second in ((Both, (False, fastnn.int64, False), (False, fastnn.int64, False)), (Bare, (False, True, True), (True, True, False))):
+        a, order, b = cls.apply(x, y)
+        assert not order.requires_grad
+        for _ in range(2):  # each pass is told of its own gradients
+            Both.seen.clear()
+            (g,) = autograd.grad(a.sum(), x, retain_graph=True)
+            (h,) = autograd.grad(b.sum(), x, retain_graph=True)
+            assert Both.seen == [first, second] and g.tolist() == [2.0, 3.0] and h.tolist() == [1.0, 1.0]
+    wide = [fastnn.tensor([0.5, -1.5], **double, requires_grad=True) for _ in "xy"]
+    f = lambda x, y: Bare.apply(x, y)[::2]  # noqa: E731
+    assert autograd.gradcheck(f, wide) and autograd.gradgradcheck(f, wide)
+
+
+def test_functions_say_what_is_wrong_with_them():
+    class Wrong(autograd.Function):
+        forward = staticmethod(lambda ctx, x, y: x * y)
+        backward = staticmethod(lambda ctx, g: (fastnn.ones(5), None))
+
+    x = fastnn.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"Wrong returned an invalid gradient at index 0 - got \[5\] but expected shape compatible with \[2\]"):
+        Wrong.apply(x, x.detach()).sum().backward()
+    with pytest.raises(NotImplementedError, match="forward function"):
+        autograd.Function.apply(x)
+
+    class Vjp(Wrong):
+        backward = autograd.Function.backward
+        vjp = staticmethod(lambda ctx, g: (g * 3, None))
+
+    assert autograd.grad(Vjp.apply(x, x.detach()).sum(), x)[0].tolist() == [3.0, 3.0]
+    with pytest.raises(NotImplementedError, match="backward method"):
+        type("None_", (Wrong,), {"backward": autograd.Function.backward}).apply(x, x).sum().backward()
+
+
+def test_saved_tensors_go_through_hooks():
+    x, y = (fastnn.tensor([0.5, 2.0], **double, requires_grad=True) for _ in "xy")
+    packed = []
+
+    def pack(t):
+        assert not t.requires_grad and not fastnn.is_grad_enabled()
+        packed.append(t * 1)  # ops in a hook are not hooked
+        return np.array(t.numpy())
+
+    with autograd.graph.saved_tensors_hooks(pack, fastnn.from_numpy):
+        z = (x.exp() * y).sum()
+    assert len(packed) >= 3 and autograd.graph.saved_tensors_hooks.active() is None
+    assert fastnn.equal(autograd.grad(z, x, retain_graph=True)[0], (x.exp() * y).detach())
+    with fastnn.no_grad():
+        y.mul_(100)  # what was saved is not what is here now
+    np.testing.assert_allclose(autograd.grad(z, x)[0].numpy(), np.exp([0.5, 2.0]) * [0.5, 2.0])
+    x, y = (fastnn.tensor([0.5, 0.25], **double, requires_grad=True) for _ in "xy")
+
+    def hooked(x, y):
+        with autograd.graph.saved_tensors_hooks(lambda t: t + 0, lambda t: t):
+            return (x.exp() * y).sin(), Both.apply(x, y)[0]
+
+    assert autograd.gradcheck(hooked, (x, y)) and autograd.gradgradcheck(hooked, (x, y))
+    with autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t * 2):
+        z = Both.apply(x, y)[0] + x.square()
+    np.testing.assert_allclose(autograd.grad(z.sum(), x)[0].numpy(), 2 * y.detach().numpy() + 4 * x.detach().numpy())
+    with autograd.graph.save_on_cpu(pin_memory=True):
+        z = x.exp().sum()
+    assert fastnn.equal(autograd.grad(z, x)[0], x.detach().exp())
+    with autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: 3):
+        z = x.exp().sum()
+    with pytest.raises(TypeError, match="unpack_hook expected to be a Tensor but got result of type int"):
+        z.backward()
+    with pytest.raises(ZeroDivisionError), autograd.graph.saved_tensors_hooks(lambda t: 1 / 0, lambda t: t):
+        x.exp()
+    assert autograd.graph.saved_tensors_hooks.active() is None
+
+
+@dataclasses.dataclass
+class Out:
+    value: fastnn.Tensor
+    name: str = "out"
+
+
+class Named(dict):
+    """As models' outputs are: a dict that one reads by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_checkpoints_of_nested_values():
+    """The gradient of a tensor within a dict that the function returns was lost."""
+    a, b = (fastnn.tensor([1.0, 2.0], **double, requires_grad=True) for _ in "ab")
+    runs = []
+
+    def f(x, both, *, last, scale):
+        runs.append(both is not None)
+        return x.sin(), {"q": [x * both["b"]]}, Out(last * scale), Named(z=x + last), both
+
+    def total(call):
+        first, d, out, named, both = call(a, {"b": b}, last=b * 2, scale=3.0)
+        assert isinstance(named, Named) and out.name == "out" and d["q"][0].requires_grad
+        return (first * d["q"][0] + out.value * named.z + both["b"]).sum()
+
+    wanted = autograd.grad(total(f), (a, b))
+    found = autograd.grad(total(lambda *args, **options: checkpoint(f, *args, use_reentrant=False, **options)), (a, b))
+    assert len(runs) == 3
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-14)
+
+
+def test_contexts_of_checkpoints():
+    log = []
+
+    @contextlib.contextmanager
+    def note(name):
+        log.append(name)
+        yield
+
+    x = fastnn.ones(2, requires_grad=True)
+    y = checkpoint(fastnn.exp, x, use_reentrant=False, context_fn=lambda: (note("first"), note("second")), determinism_check="none", debug=False)
+    assert log == ["first"]
+    y.sum().backward()
+    assert log == ["first", "second"]
