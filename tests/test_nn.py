@@ -392,7 +392,8 @@ def test_sequential_and_lists():
     assert s[1] is c
     del s[1]
     assert list(s) == [a, c] and list(s.state_dict()) == ["0.weight", "0.bias"]
-    s.insert(0, b).append(b) if s.insert(0, b) is not None else s.append(b)
+    assert s.insert(0, b) is s
+    s.append(b)
     assert list(s) == [b, a, c, b] and s.pop() is b and s.pop(0) is b
     s.extend([b, b])
     assert len(s) == 4

@@ -20,6 +20,7 @@ from ..errors import ShapeError
 from ..grad_mode import enable_grad
 from ..nn.activation import GELU, Sigmoid, SiLU, Softplus, Tanh
 from ..nn.container import Sequential
+from ..nn.hooks import EVERY_BACKWARD, EVERY_FORWARD, EVERY_FORWARD_PRE
 from ..nn.linear import Linear
 from ..ops.jet import LADDERS, MOST_ORDER, compose, fits, jet_mlp, orders_of, total
 from ..ops.join import stack
@@ -106,7 +107,8 @@ _KNOWN = {Tanh: "tanh", Sigmoid: "sigmoid", SiLU: "silu", GELU: "gelu", Softplus
 
 def _hooked(module):
     slots = module.__dict__
-    return slots["_forward_hooks"] or slots["_forward_pre_hooks"] or slots["_backward_hooks"]
+    own = slots["_forward_hooks"] or slots["_forward_pre_hooks"] or slots["_backward_hooks"]
+    return own or EVERY_FORWARD or EVERY_FORWARD_PRE or EVERY_BACKWARD
 
 
 def _activation(module, width):

@@ -70,6 +70,7 @@ class _Numbered(Module):
             raise IndexError(f"Index out of range: {index}")
         children.insert(index, module)
         self._renumber(children)
+        return self
 
     def pop(self, index=-1):
         module = self[index]

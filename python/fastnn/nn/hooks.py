@@ -26,6 +26,69 @@ class Handle:
         self.remove()
 
 
+# Hooks of every module, from nn.modules.module's register_module_*_hook.
+EVERY_FORWARD_PRE, EVERY_FORWARD, EVERY_BACKWARD = {}, {}, {}
+
+
+def _of_every_module(hooks, hook):
+    handle = Handle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def register_module_forward_pre_hook(hook):
+    """hook(module, args) runs before the forward of every module, and may return other arguments."""
+    return _of_every_module(EVERY_FORWARD_PRE, (hook, False))
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """hook(module, args, output) runs after the forward of every module, and may return another output."""
+    return _of_every_module(EVERY_FORWARD, (hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook):
+    """hook(module, grad_output) runs when the gradients of any module's outputs are known, and may replace them."""
+    return _of_every_module(EVERY_BACKWARD, BeforeBackward(hook))
+
+
+def register_module_full_backward_hook(hook):
+    """hook(module, grad_input, grad_output) runs when the gradients of any module's inputs are known, and may replace them."""
+    return _of_every_module(EVERY_BACKWARD, hook)
+
+
+def call(module, args, kwargs):
+    """module.forward(*args, **kwargs) with the hooks of the module and those of every module."""
+    for hook, with_kwargs in (*EVERY_FORWARD_PRE.values(), *module._forward_pre_hooks.values()):
+        if with_kwargs:
+            changed = hook(module, args, kwargs)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                args, kwargs = changed
+        else:
+            changed = hook(module, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+    backward_hooks = (*EVERY_BACKWARD.values(), *module._backward_hooks.values())
+    if backward_hooks:
+        watch = BackwardWatch(module, backward_hooks)
+        args = watch.inputs(args)
+    waiting, result = [*EVERY_FORWARD.values(), *module._forward_hooks.values()], None
+    try:
+        result = module.forward(*args, **kwargs)
+        while waiting:
+            hook, with_kwargs, _ = waiting.pop(0)
+            changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+            if changed is not None:
+                result = changed
+    except Exception:
+        for hook, with_kwargs, always in waiting:
+            if always:
+                hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+        raise
+    return watch.outputs(result) if backward_hooks else result
+
+
 class BeforeBackward:
     """A hook that wants the gradients of the outputs only."""
 
@@ -58,7 +121,7 @@ class BackwardWatch:
             grads = tuple(grads)
             for hook in self.hooks:
                 if isinstance(hook, BeforeBackward):
-                    grads = _replaced(hook.hook(self.module, grads), grads)
+                    grads = _replaced(hook.hook(self.module, grads), grads, "grad_output")
             self.grad_output = grads
             if self.unwatched is not None:  # no input has a gradient: this is all that the hooks will see
                 for hook in self.hooks:
@@ -70,8 +133,13 @@ class BackwardWatch:
         return type(result)(out) if several else out[0]
 
 
-def _replaced(new, grads):
-    return grads if new is None else new if isinstance(new, tuple) else (new,)
+def _replaced(new, grads, what="grad_input"):
+    if new is None:
+        return grads
+    new = new if isinstance(new, tuple) else (new,)
+    if len(new) != len(grads):
+        raise RuntimeError(f"Backward hook returned an invalid number of {what}, got {len(new)}, but expected {len(grads)}")
+    return new
 
 
 def _through(values, seen):

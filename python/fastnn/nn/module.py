@@ -11,7 +11,18 @@ from collections import OrderedDict
 from .. import dtypes
 from ..autodiff import no_grad
 from ..tensor import Tensor
-from .hooks import BackwardWatch, BeforeBackward, Handle
+from .hooks import (  # noqa: F401
+    EVERY_BACKWARD,
+    EVERY_FORWARD,
+    EVERY_FORWARD_PRE,
+    BeforeBackward,
+    Handle,
+    call,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from .parameter import Buffer, Parameter
 from .state import StateDict
 
@@ -44,26 +55,9 @@ class Module(StateDict):
     def __call__(self, *args, **kwargs):
         if _called is not None:
             _called.append(self)
-        if not self._forward_hooks and not self._forward_pre_hooks and not self._backward_hooks:
+        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or EVERY_FORWARD or EVERY_FORWARD_PRE or EVERY_BACKWARD):
             return self.forward(*args, **kwargs)
-        if self._backward_hooks:
-            watch = BackwardWatch(self, list(self._backward_hooks.values()))
-            args = watch.inputs(args)
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
-            if with_kwargs:
-                changed = hook(self, args, kwargs)
-                if changed is not None:
-                    args, kwargs = changed
-            else:
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return watch.outputs(result) if self._backward_hooks else result
+        return call(self, args, kwargs)
 
     # ---- attributes -------------------------------------------------------------------------------------------------
 
@@ -344,13 +338,13 @@ class Module(StateDict):
 
     # ---- hooks ------------------------------------------------------------------------------------------------------
 
-    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False):
-        """hook(module, args, output) runs after forward and may return another output."""
-        return self._register_hook(self._forward_hooks, hook, prepend, with_kwargs)
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """hook(module, args, output) runs after forward and may return another output; always_call: even if forward raises."""
+        return self._register_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """hook(module, args) runs before forward and may return other arguments."""
-        return self._register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return self._register_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_full_backward_hook(self, hook, prepend=False):
         """hook(module, grad_input, grad_output) runs when the gradients of the module's inputs are known; what it returns
@@ -363,9 +357,9 @@ class Module(StateDict):
         """hook(module, grad_output) runs when the gradients of the module's outputs are known, and may replace them."""
         return self._register_hook(self._backward_hooks, BeforeBackward(hook), prepend)
 
-    def _register_hook(self, hooks, hook, prepend, with_kwargs=None):
+    def _register_hook(self, hooks, hook, prepend):
         handle = Handle(hooks)
-        hooks[handle.id] = hook if with_kwargs is None else (hook, with_kwargs)
+        hooks[handle.id] = hook
         if prepend:
             hooks.move_to_end(handle.id, last=False)
         return handle

@@ -34,8 +34,20 @@ def _ntuple(n, name="parse"):
     return parse
 
 
+def consume_prefix_in_state_dict_if_present(state_dict, prefix):
+    """Takes prefix ("module.") off the keys of a state dict that have it, and off its _metadata's, in place."""
+    for key in list(state_dict.keys()):
+        if key.startswith(prefix):
+            state_dict[key[len(prefix) :]] = state_dict.pop(key)
+    about = getattr(state_dict, "_metadata", {})
+    for key in list(about):
+        if key and (key == prefix.rstrip(".") or key.startswith(prefix)):
+            about[key[len(prefix) :]] = about.pop(key)
+
+
 utils = types.ModuleType(f"{__name__}.utils", "An int for every axis.")
 utils._ntuple = _ntuple
+utils.consume_prefix_in_state_dict_if_present = consume_prefix_in_state_dict_if_present
 utils._single, utils._pair, utils._triple, utils._quadruple = (_ntuple(n) for n in (1, 2, 3, 4))
 
 _HOMES = {

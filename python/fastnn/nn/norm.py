@@ -25,6 +25,7 @@ class _NormBase(Module):
     """What batch and instance normalisation share: one weight, bias, running mean and variance a channel."""
 
     ranks: tuple
+    _version = 2  # PyTorch's: num_batches_tracked is kept
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, device, dtype, bias):
         super().__init__()
