@@ -101,3 +101,63 @@ def test_errors(call):
         call()
     with pytest.raises(NotImplementedError):
         D.kl_divergence(D.Normal(0.0, 1.0), D.Uniform(0.0, 1.0))
+
+
+def test_gamma_draws_of_plain_numbers():
+    for d in (D.StudentT(5.0), D.Chi2(3.0), D.NegativeBinomial(3.0, 0.4), D.FisherSnedecor(3.0, 7.0), D.InverseGamma(3.0, 2.0), D.Gamma(2.0, 1.0)):
+        assert d.sample().shape == () and d.sample().dtype is fn.float32
+
+
+def test_correlations_from_lkj():
+    d = D.LKJCholesky(4, 2.0)
+    factors = d.sample((2000,))
+    assert bool(D.constraints.corr_cholesky.check(factors).all())
+    corr = (factors @ factors.mT).numpy()
+    off = corr[:, np.tril_indices(4, -1)[0], np.tril_indices(4, -1)[1]]
+    # each correlation is 2 B - 1 with B from Beta(a, a), a = concentration - 1 + dim / 2: of variance 1 / (2 a + 1)
+    np.testing.assert_allclose(off.mean(0), 0, atol=0.04)
+    np.testing.assert_allclose(off.var(0), 1 / 7, atol=0.02)
+    r = np.linspace(-0.9999, 0.9999, 20001)  # two variables: the density in r, times dr / dL = 1 of L[1, 0] = r, has integral 1
+    grid = np.zeros((r.size, 2, 2))
+    grid[:, 0, 0], grid[:, 1, 0], grid[:, 1, 1] = 1, r, np.sqrt(1 - r**2)
+    p = np.exp(D.LKJCholesky(2, fn.tensor(2.5, dtype=fn.float64)).log_prob(fn.tensor(grid)).numpy())
+    assert abs(np.sum((p[1:] + p[:-1]) / 2 * np.diff(r)) - 1) < 1e-3
+    with pytest.raises(ValueError, match="dim"):
+        D.LKJCholesky(1)
+
+
+def test_cdfs_and_their_inverses():
+    k = D.Kumaraswamy(2.0, 3.0)
+    p = fn.tensor([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(k.cdf(k.icdf(p)).numpy(), p.numpy(), rtol=1e-5)
+    x = fn.tensor([0.5, 2.0])
+    np.testing.assert_allclose(D.InverseGamma(1.0, 2.0).cdf(x).numpy(), np.exp(-2 / x.numpy()), rtol=1e-5)
+
+
+def test_utils():
+    from fastnn.distributions.utils import (
+        lazy_property,
+        logits_to_probs,
+        probs_to_logits,
+        tril_matrix_to_vec,
+        vec_to_tril_matrix,
+    )
+
+    p = fn.tensor([0.2, 0.8])
+    np.testing.assert_allclose(logits_to_probs(probs_to_logits(p)).numpy(), p.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(logits_to_probs(probs_to_logits(p, is_binary=True), is_binary=True).numpy(), p.numpy(), rtol=1e-6)
+    m = vec_to_tril_matrix(fn.arange(1.0, 7.0))
+    assert m.tolist() == [[1, 0, 0], [2, 3, 0], [4, 5, 6]] and tril_matrix_to_vec(m).tolist() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(ValueError, match="lower triangular"):
+        vec_to_tril_matrix(fn.ones(4))
+
+    class Slow:
+        asked = 0
+
+        @lazy_property
+        def value(self):
+            self.asked += 1
+            return 3
+
+    s = Slow()
+    assert (s.value, s.value, s.asked) == (3, 3, 1)

@@ -9,11 +9,13 @@ from . import (
     continuous,
     counts,
     discrete,
+    distribution,
     gamma,
     kl,
     multivariate,
     transformed,
     transforms,
+    utils,
 )
 from .constraint_registry import biject_to, transform_to
 from .distribution import Distribution, ExponentialFamily, Independent
@@ -30,11 +32,15 @@ for _family in _FAMILIES:
         _words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _name).lower()
         sys.modules.setdefault(f"{__name__}.{_words}", _family)
         globals().setdefault(_words, _family)
-for _name, _family in (("one_hot_categorical", discrete), ("studentT", gamma), ("transformed_distribution", transformed), ("utils", discrete)):
+_OTHERS = {
+    "exp_family": distribution, "fishersnedecor": gamma, "independent": distribution, "lkj_cholesky": multivariate, "lowrank_multivariate_normal": multivariate,
+    "one_hot_categorical": discrete, "relaxed_categorical": transformed, "studentT": gamma, "transformed_distribution": transformed,
+}  # fmt: skip
+for _name, _family in _OTHERS.items():
     sys.modules.setdefault(f"{__name__}.{_name}", _family)
-sys.modules.setdefault(f"{__name__}.independent", sys.modules[f"{__name__}.distribution"])
+    globals().setdefault(_name, _family)
 
 __all__ = [
     "Distribution", "ExponentialFamily", "Independent", "biject_to", "constraint_registry", "constraints", "kl", "kl_divergence", "register_kl",
-    "transform_to", "transforms", *(n for f in (*_FAMILIES, transforms) for n in f.__all__ if n != "LogitRelaxedBernoulli"),
+    "transform_to", "transforms", "utils", *(n for f in (*_FAMILIES, transforms) for n in f.__all__ if n != "LogitRelaxedBernoulli"),
 ]  # fmt: skip

@@ -461,6 +461,9 @@ class Kumaraswamy(Distribution):
     def cdf(self, value):
         return 1 - (1 - self._checked(value) ** self.concentration1) ** self.concentration0
 
+    def icdf(self, value):
+        return (1 - (1 - value) ** (1 / self.concentration0)) ** (1 / self.concentration1)
+
     def entropy(self):
         a, b = self.concentration1, self.concentration0
         return (1 - 1 / b) + (1 - 1 / a) * ((b + 1).digamma() + _EULER) - log(a) - log(b)

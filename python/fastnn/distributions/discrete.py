@@ -16,6 +16,7 @@ from ..ops.shape import broadcast_shapes, expand, reshape
 from ..tensor import Size, finfo
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, _shape, broadcast_all
+from .utils import clamp_probs
 
 __all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
@@ -23,11 +24,6 @@ __all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical", "OneHot
 def one_of(probs, logits):
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-
-
-def clamp_probs(probs):
-    eps = finfo(probs.dtype).eps
-    return probs.clamp(eps, 1 - eps)
 
 
 class Binary(Distribution):

@@ -165,9 +165,9 @@ def broadcast_all(*values):
     dtype = dtypes.get_default_dtype() if like is None or not like.dtype.is_floating_point else like.dtype
     values = [v if isinstance(v, Tensor) else tensor(float(v), dtype=dtype) for v in values]
     if len({v._shape for v in values}) == 1:
-        return values
+        return tuple(values)
     shape = broadcast_shapes(*(v._shape for v in values))
-    return [v if tuple(v._shape) == tuple(shape) else expand(v, shape) for v in values]
+    return tuple(v if tuple(v._shape) == tuple(shape) else expand(v, shape) for v in values)
 
 
 class Independent(Distribution):

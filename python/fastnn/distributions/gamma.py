@@ -10,7 +10,7 @@ from ..ops.join import stack
 from ..ops.random import randn
 from ..ops.reduce import sum as total
 from ..ops.shape import expand
-from ..ops.special import digamma, igamma, lgamma
+from ..ops.special import digamma, igamma, igammac, lgamma
 from ..tensor import finfo
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, broadcast_all
@@ -85,6 +85,9 @@ class InverseGamma(Distribution):
     def log_prob(self, value):
         x = self._checked(value)
         return Gamma(self.concentration, self.rate, False).log_prob(1 / x) - 2 * log(x)
+
+    def cdf(self, value):
+        return igammac(*broadcast_all(self.concentration, self.rate / self._checked(value)))
 
     def entropy(self):
         a = self.concentration

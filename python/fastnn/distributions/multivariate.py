@@ -7,16 +7,19 @@ import math
 from ..ops import linalg
 from ..ops.diagonal import diag_embed, diagonal, tril
 from ..ops.draws import standard_gamma
-from ..ops.elementwise import log, where
-from ..ops.join import stack
+from ..ops.elementwise import log, sqrt, where
+from ..ops.join import cat, stack
 from ..ops.random import randn
+from ..ops.ranges import arange
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand
-from ..ops.special import digamma, mvlgamma
+from ..ops.special import digamma, lgamma, mvlgamma
+from ..tensor import finfo, zeros
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, broadcast_all
+from .gamma import Beta
 
-__all__ = ["LowRankMultivariateNormal", "MultivariateNormal", "Wishart"]
+__all__ = ["LKJCholesky", "LowRankMultivariateNormal", "MultivariateNormal", "Wishart"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -219,3 +222,38 @@ class Wishart(ExponentialFamily):
             psi = psi + digamma((df - i) / 2)
         half = _half_log_det(self._unbroadcasted_scale_tril)
         return (n + 1) * (half + 0.5 * n * math.log(2)) + mvlgamma(df / 2, n) - 0.5 * (df - n - 1) * psi + 0.5 * n * df
+
+
+class LKJCholesky(Distribution):
+    """Lower triangular L (dim, dim) with correlations L L', whose density is proportional to det(L L')^(concentration - 1).
+
+    Lewandowski, Kurowicka, Joe, "Generating random correlation matrices based on vines and extended onion method", 2009.
+    """
+
+    arg_constraints = {"concentration": constraints.positive}
+    support = constraints.corr_cholesky
+
+    def __init__(self, dim, concentration=1.0, validate_args=None):
+        if dim < 2:
+            raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
+        self.dim = dim
+        (self.concentration,) = broadcast_all(concentration)
+        super().__init__(self.concentration.shape, (dim, dim), validate_args)
+
+    def sample(self, sample_shape=()):
+        """Row i is a point of the ball in i dimensions, its squared radius from a beta distribution, and what makes its length 1."""
+        dtype, shape = self.concentration.dtype, self._extended_shape(sample_shape)
+        k = arange(1, self.dim, dtype=dtype)
+        radius = Beta(k / 2, (self.concentration + (self.dim - 1) / 2).unsqueeze(-1) - k / 2).sample(sample_shape)
+        direction = tril(randn(shape, dtype=dtype), -1)[..., 1:, :]
+        rows = sqrt(radius).unsqueeze(-1) * direction / sqrt(total(direction**2, -1)).unsqueeze(-1)
+        rows = cat([zeros((*shape[:-2], 1, self.dim), dtype=dtype), rows], -2)
+        rest = (1 - total(rows**2, -1)).clamp(min=finfo(dtype).tiny)
+        return rows + diag_embed(sqrt(rest))
+
+    def log_prob(self, value):
+        n, c, x = self.dim, self.concentration, self._checked(value)
+        power = 2 * (c - 1).unsqueeze(-1) + n - arange(2, n + 1, dtype=c.dtype)
+        density = total(power * log(diagonal(x, 0, -2, -1)[..., 1:]), -1)
+        alpha = c + 0.5 * (n - 1)
+        return density - 0.5 * (n - 1) * math.log(math.pi) - mvlgamma(alpha - 0.5, n - 1) + lgamma(alpha) * (n - 1)

@@ -106,7 +106,7 @@ def _gamma(a, *, share=None, generator=None):
             middle = (low + values) / 2
             below = gamma_tail(shape, middle)[0] < share
             low, values = np.where(below, middle, low), np.where(below, values, middle)
-    return from_numpy(np.maximum(values, np.finfo(a.dtype.numpy).tiny).astype(a.dtype.numpy).reshape(a._shape))
+    return from_numpy(np.asarray(np.maximum(values, np.finfo(a.dtype.numpy).tiny), a.dtype.numpy).reshape(a._shape))
 
 
 def _gamma_da(g, y, a, **_):
@@ -125,7 +125,7 @@ def _gamma_da(g, y, a, **_):
         logs = x.log().unsqueeze(-1)
         change = total(exp((n - 1) * logs - x.unsqueeze(-1) - lgamma(n)) * (logs - digamma(n)), -1)
     else:
-        change = from_numpy(gamma_tail(wide.detach().numpy(), x.detach().numpy())[1].reshape(a._shape))
+        change = from_numpy(np.asarray(gamma_tail(wide.detach().numpy(), x.detach().numpy())[1]).reshape(a._shape))
     far = -change * exp(x + lgamma(wide) - (wide - 1) * x.log())
     return g * where(small, near, far).to(a.dtype)
 
