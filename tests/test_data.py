@@ -268,3 +268,27 @@ def test_streams_take_no_order():
 def test_index_out_of_range():
     with pytest.raises(IndexError):
         list(DataLoader(pair(4), sampler=[7]))
+
+
+def test_distributed_sampler():
+    from fastnn.utils.data.distributed import DistributedSampler
+
+    parts = [list(DistributedSampler(range(10), 3, rank, shuffle=False)) for rank in range(3)]
+    assert parts == [[0, 3, 6, 9], [1, 4, 7, 0], [2, 5, 8, 1]]
+    assert [len(DistributedSampler(range(10), 3, 0, drop_last=last)) for last in (False, True)] == [4, 3]
+    ranks = [DistributedSampler(range(12), 3, rank, seed=1) for rank in range(3)]
+    assert sorted(i for s in ranks for i in s) == list(range(12))
+    first = list(ranks[0])
+    ranks[0].set_epoch(1)
+    assert list(ranks[0]) != first and sorted(DistributedSampler(range(4))) == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="Invalid rank"):
+        DistributedSampler(range(4), 2, 2)
+
+
+def test_loader_options_that_would_have_no_effect_are_refused():
+    loader = DataLoader(range(4), batch_size=2)
+    with pytest.raises(ValueError, match="batch_size attribute should not be set"):
+        loader.batch_size = 3
+    with pytest.raises(ValueError, match="persistent_workers"):
+        DataLoader(range(4), persistent_workers=True)
+    assert len(DataLoader(range(4), in_order=True)) == 4

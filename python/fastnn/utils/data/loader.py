@@ -68,24 +68,30 @@ def get_worker_info():
     return None
 
 
+_FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
+
+
 class DataLoader:
     """Iterates over batches of a dataset.
 
     shuffle draws a new order every epoch, from `generator` or from a generator of its own seeded with `seed`.
     num_workers threads prepare prefetch_factor batches each ahead, in order; 0 prepares each when it is asked for. The
     stream of an IterableDataset is read by one thread, however many there are. batch_size None gives single samples.
-    pin_memory, multiprocessing_context, persistent_workers and pin_memory_device are accepted and change nothing.
+    pin_memory, multiprocessing_context, persistent_workers, in_order and pin_memory_device are accepted and change nothing.
     """
 
     def __init__(self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
                  pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None,
-                 generator=None, *, prefetch_factor=None, persistent_workers=False, pin_memory_device="", seed=None):  # fmt: skip
+                 generator=None, *, prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True, seed=None):  # fmt: skip
         if not isinstance(num_workers, int) or num_workers < 0:
             raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multithreading.")
         if timeout < 0:
             raise ValueError("timeout option should be non-negative")
         if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 1):
             raise ValueError("prefetch_factor option needs num_workers > 0 and must be positive")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        self.persistent_workers = persistent_workers
         self.dataset, self.num_workers, self.timeout, self.worker_init_fn = dataset, num_workers, timeout, worker_init_fn
         self.prefetch_factor = 2 if prefetch_factor is None else prefetch_factor
         self.pin_memory, self.drop_last = pin_memory, drop_last
@@ -118,6 +124,12 @@ class DataLoader:
         self._whole = collate_fn is None and batch_sampler is not None and hasattr(dataset, "batch")
         single = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
+        self._made = True
+
+    def __setattr__(self, name, value):
+        if name in _FIXED and "_made" in self.__dict__:  # the samplers are made of them already
+            raise ValueError(f"{name} attribute should not be set after DataLoader is initialized")
+        object.__setattr__(self, name, value)
 
     def __len__(self):
         if self.streaming:

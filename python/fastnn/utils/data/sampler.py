@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
-from ... import dtypes, ops
+from ... import distributed, dtypes, ops
 from ...tensor import as_tensor
 
 __all__ = [
-    "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
+    "BatchSampler", "DistributedSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
 ]  # fmt: skip
 
 
@@ -131,3 +131,34 @@ class BatchSampler(Sampler):
     def __len__(self):
         full, rest = divmod(len(self.sampler), self.batch_size)
         return full if self.drop_last else full + (rest > 0)
+
+
+class DistributedSampler(Sampler):
+    """Every num_replicas-th index from `rank` on, of an order that all ranks share: `set_epoch` gives the next one.
+
+    The indices are repeated from the start until they divide evenly, or with drop_last the rest is left out.
+    """
+
+    def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
+        self.num_replicas = distributed.get_world_size() if num_replicas is None else num_replicas
+        self.rank = distributed.get_rank() if rank is None else rank
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(f"Invalid rank {self.rank}, rank should be in the interval [0, {self.num_replicas - 1}]")
+        self.dataset, self.shuffle, self.seed, self.drop_last, self.epoch = dataset, shuffle, seed, drop_last, 0
+        size = len(dataset)
+        self.num_samples = size // self.num_replicas if drop_last else math.ceil(size / self.num_replicas)
+        self.total_size = self.num_samples * self.num_replicas
+
+    def set_epoch(self, epoch):
+        """The order of that epoch, the same on all ranks."""
+        self.epoch = epoch
+
+    def __iter__(self):
+        size = len(self.dataset)
+        generator = ops.random.Generator().manual_seed(self.seed + self.epoch)
+        order = ops.random.randperm(size, generator=generator).tolist() if self.shuffle else list(range(size))
+        order = list(itertools.islice(itertools.cycle(order), self.total_size))
+        return iter(order[self.rank :: self.num_replicas])
+
+    def __len__(self):
+        return self.num_samples
