@@ -99,6 +99,9 @@ def test_seeds_and_states():
             fastnn.manual_seed(bad)
     with pytest.raises(TypeError):
         fastnn.set_rng_state(fastnn.zeros(2))
+    fastnn.set_rng_state(state.cpu().byte())  # as programs write it, to be sure
+    assert state.dtype is fastnn.uint8 and fastnn.rand(5).tolist() == b.tolist()
+    assert fastnn.randint(high=3, size=(2,)).shape == (2,)
 
 
 def ks(values, cdf):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from .ops.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .ops.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
-__all__ = ["fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
 
 
 @contextmanager
 def fork_rng(devices=None, enabled=True):
     """Restores the default generator's state at the end of the block."""
-    state = get_rng_state()
+    state = default_generator.state.clone()  # not get_rng_state(): a recorded step may fork too
     try:
         yield
     finally:
         if enabled:
-            set_rng_state(state)
+            default_generator.set_state(state)

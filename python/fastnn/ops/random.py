@@ -48,13 +48,15 @@ class Generator:
         return self.state.tolist()[0] % 2**64
 
     def get_state(self):
-        """A copy of [seed, offset]."""
-        return self.state.clone()
+        """A copy of [seed, offset] as bytes: a uint8 tensor, as PyTorch's states are (programs say `.byte()` to be sure)."""
+        return from_numpy(self.state.cpu().numpy().view(np.uint8).copy())
 
     def set_state(self, new_state):
-        """Continues from a state that `get_state` returned."""
+        """Continues from a state that `get_state` returned, or from `state` itself."""
+        if isinstance(new_state, _cpu.Array) and new_state.dtype is dtypes.uint8 and new_state._shape == (16,):
+            new_state = from_numpy(contiguous(new_state).cpu().numpy().view(np.int64))
         if not isinstance(new_state, _cpu.Array) or new_state.dtype is not dtypes.int64 or new_state._shape != (2,):
-            raise TypeError("set_state: expected the int64 tensor [seed, offset] of get_state()")
+            raise TypeError("set_state: RNG state must be the fastnn.ByteTensor that get_state() gives")
         _cpu.copy(self.state, new_state)
         _cpu.mutate(self.state)
         return self
@@ -206,7 +208,7 @@ def randn(*sizes, size=None, generator=None, dtype=None, device=None, requires_g
     return _made(y, None, requires_grad)
 
 
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def randint(low=0, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Integers of [low, high), equally likely to within 2^-64 of the range: randint(high, size) or randint(low, high, size)."""
     if size is None:
         low, high, size = 0, low, high

@@ -15,7 +15,7 @@ from .. import _cpu
 from ..autodiff import Array, grad, record
 from ..grad_mode import enable_grad, is_grad_enabled
 from ..ops.join import cat
-from ..ops.random import get_rng_state, set_rng_state
+from ..ops.random import default_generator
 from ..ops.shape import narrow, reshape
 from ..tangent import push
 
@@ -35,15 +35,15 @@ class _Checkpoint:
         inputs = [a if graph or not need else a.detach().requires_grad_() for a, need in zip(args[:n], needs, strict=False)]
         given = iter(inputs)
         args_now, kwargs = _each(lambda t: next(given) if t.requires_grad else t, self.call)
-        now = None if self.state is None else get_rng_state()
+        now = None if self.state is None else default_generator.state.clone()
         if now is not None:
-            set_rng_state(self.state)
+            default_generator.set_state(self.state)
         try:
             with enable_grad(), self.context:
                 return (*inputs, *args[n:]), _joined(_differentiable(self.function(*args_now, **kwargs)))
         finally:
             if now is not None:
-                set_rng_state(now)
+                default_generator.set_state(now)
 
     def gradients(self, g, y, args, params, needs):
         graph = is_grad_enabled()
@@ -120,7 +120,7 @@ def checkpoint(function, *args, use_reentrant=False, context_fn=None, determinis
     if not is_grad_enabled():
         with first:
             return function(*args, **kwargs)
-    state = get_rng_state() if preserve_rng_state else None
+    state = default_generator.state.clone() if preserve_rng_state else None
     call = (args, kwargs)
     inner_args, inner_kwargs = inner = _each(lambda a: a.detach().requires_grad_() if a.requires_grad else a, call)
     with first:
