@@ -433,3 +433,27 @@ def test_functions_of_numpy_take_tensors():
     assert a.tolist() == [4, 6] and np.add.reduce(d).item() == 3
     with pytest.raises(RuntimeError, match="requires grad"):
         np.exp(t)
+
+
+def test_alpha_is_applied_in_the_dtype_of_the_result():
+    u, f, d = fastnn.tensor([200], dtype=fastnn.uint8), fastnn.tensor([1.0]), fastnn.tensor(2.0, dtype=fastnn.float64)
+    assert fastnn.add(f, u, alpha=2).tolist() == [401] and fastnn.sub(fastnn.tensor([1]), u, alpha=2).tolist() == [-399]
+    y = fastnn.add(d, fastnn.tensor([3]), alpha=1.5)
+    assert y.tolist() == [6.5] and y.dtype is fastnn.float64
+    assert fastnn.add(fastnn.tensor([5], dtype=fastnn.int32), fastnn.tensor([True]), alpha=2).dtype is fastnn.int32
+    with pytest.raises(RuntimeError, match="alpha must not be a floating point number"):
+        fastnn.add(fastnn.tensor([1]), fastnn.tensor([1]), alpha=1.5)
+
+
+def test_dtypes_of_pairs():
+    i, big = fastnn.tensor([4], dtype=fastnn.int32), fastnn.tensor(6)
+    assert fastnn.gcd(i, big).dtype is fastnn.int32 and fastnn.gcd(fastnn.tensor([True]), big).dtype is fastnn.int64
+    assert fastnn.nextafter(fastnn.ones(1), big).dtype is fastnn.float32
+    mask = fastnn.tensor([True, False])
+    assert (mask**2).tolist() == [1, 0] and (mask**2).dtype is fastnn.int64
+    assert fastnn.outer(mask, mask).tolist() == [[True, False], [False, False]]
+    assert fastnn.scalar_tensor(2).dtype is fastnn.float32
+    for value, dtype in ((300, fastnn.uint8), ([2**31], fastnn.int32), (-300.0, fastnn.uint8)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            fastnn.tensor(value, dtype=dtype)
+    assert fastnn.tensor(-1, dtype=fastnn.uint8).item() == 255

@@ -280,6 +280,52 @@ def test_leaf_that_requires_grad_is_not_changed():
     assert w[0].item() == 5
 
 
+def test_view_of_a_leaf_that_requires_grad_is_not_changed():
+    w = fastnn.ones(2, 3, requires_grad=True)
+    for f in (
+        lambda: w[0].zero_(),
+        lambda: w.view(-1)[1:].add_(1),
+        lambda: w.T[0].masked_fill_(fastnn.ones(2).bool(), 1.0),
+        lambda: w[0].__setitem__(1, 5.0),
+        lambda: w[:, 1].unsqueeze_(0),
+    ):
+        with pytest.raises(RuntimeError, match="view of a leaf Variable that requires grad"):
+            f()
+    assert w.tolist() == [[1, 1, 1], [1, 1, 1]]
+    w.data[0].zero_()
+    assert w[0].tolist() == [0, 0, 0]
+
+
+def test_views_whose_base_would_lose_the_history_are_not_changed():
+    w, whole = fastnn.ones(3, requires_grad=True), fastnn.zeros(2, 3)
+    for f in (
+        lambda: whole[0].copy_(w),
+        lambda: whole[0].add_(w),
+        lambda: whole.view(-1)[:3].mul_(w),
+        lambda: whole[0].__setitem__(1, w[0]),
+        lambda: whole.T[0].index_add_(0, fastnn.tensor([0]), w[:1]),
+    ):
+        with pytest.raises(RuntimeError, match=r"Write whole\[index\] = value"):
+            f()
+    assert whole.tolist() == [[0, 0, 0], [0, 0, 0]]
+    whole[0] = w
+    row = fastnn.zeros(2, 3)[1]  # nobody else looks at that memory
+    row.copy_(w * 2)
+    assert fastnn.autograd.grad((whole[0] * row).sum(), w)[0].tolist() == [4, 4, 4]
+    with fastnn.no_grad():
+        whole[1].copy_(w)
+    assert whole[1].tolist() == [1, 1, 1]
+
+
+def test_masks_that_do_not_fit_name_the_axis():
+    with pytest.raises(IndexError, match=r"mask \[2, 2\] at index 1 does not match .* \[2, 3, 4\] at index 1"):
+        fastnn.ones(2, 3, 4)[fastnn.ones(2, 2).bool()]
+    with pytest.raises(RuntimeError, match="masked_select: Shape mismatch"):
+        fastnn.ones(3).masked_select(fastnn.ones(2).bool())
+    with pytest.raises(RuntimeError, match=r"tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 1"):
+        fastnn.ones(2, 3) + fastnn.ones(3, 4)
+
+
 def test_in_place_forms(rng):
     a = rng.standard_normal((5, 4))
     i, ij = fastnn.tensor([3, 0]), fastnn.tensor(rng.integers(0, 5, (3, 4)))

@@ -28,7 +28,7 @@ PyObject* wrap(Array&& a, PyTypeObject* type) {
   Py_INCREF(Py_None);
   p->node = Py_None;
   p->grad = Py_None;
-  p->requires_grad = false;
+  p->requires_grad = p->view = false;
   p->steps = nullptr;
   return o;
 }
@@ -129,6 +129,7 @@ GETTER(is_cuda, PyBool_FromLong(a.view.place == Place::cuda))
 GETTER(packed, PyBool_FromLong(a.view.packed()))
 GETTER(pointer, PyLong_FromVoidPtr(a.view.data))
 GETTER(floating, PyBool_FromLong(is_float(a.view.dtype)))
+GETTER(is_view, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->view))
 GETTER(readonly, PyBool_FromLong(a.buffer->readonly))
 static PyObject* get_steps(PyObject* o, void*) {
   const char* name = reinterpret_cast<PyArray*>(o)->steps;
@@ -148,6 +149,7 @@ GETTER(references, PyLong_FromLongLong(a.buffer->references.load()))
 GETTER(version, PyLong_FromLongLong(a.buffer->stamp))
 GETTER(rebased, PyLong_FromLongLong(a.buffer->rebased))
 GETTER(buffer, PyLong_FromVoidPtr(a.buffer))
+GETTER(memory, Py_BuildValue("(Kn)", (unsigned long long)(uintptr_t)a.buffer->data, (Py_ssize_t)a.buffer->bytes))
 GETTER(requires_grad, PyBool_FromLong(needs_grad(o)))
 static PyObject* get_levels(PyObject* o, void*) {
   const Batch* b = array_of(o).batch;
@@ -227,11 +229,13 @@ static PyGetSetDef getset[] = {
     ATTRIBUTE("_pointer", pointer, nullptr),
     ATTRIBUTE("_floating", floating, nullptr),
     ATTRIBUTE("_readonly", readonly, nullptr),
+    ATTRIBUTE("_is_view", is_view, nullptr),
     {"_steps", get_steps, set_steps, "the function without a derivative that made this, or None", nullptr},
     ATTRIBUTE("_references", references, "how many arrays share the buffer"),
     ATTRIBUTE("_version", version, "grows whenever the memory is changed in place"),
     ATTRIBUTE("_rebased", rebased, nullptr),
     ATTRIBUTE("_buffer", buffer, "identity of the memory"),
+    ATTRIBUTE("_memory", memory, "address and bytes of the memory that the array looks at a part of"),
     ATTRIBUTE("_levels", levels, "the vmaps whose axes are hidden, or None"),
     ATTRIBUTE("is_leaf", is_leaf, "True when no recorded operation made this tensor"),
     {"requires_grad", get_requires_grad, set_requires_grad, "True when gradients flow to this tensor", nullptr},

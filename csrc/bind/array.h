@@ -14,6 +14,7 @@ struct PyArray {
   PyObject* node;      // (op, args, params, epoch, aux, fingerprints) that made it, or None
   PyObject* grad;      // or None
   bool requires_grad;  // of a leaf
+  bool view;           // made as a view of another one, by any of views.cpp and x[...]
   const char* steps;   // the kernel without a derivative that made this from something differentiable (argmax, gt), or null
 };
 
@@ -36,6 +37,12 @@ inline bool needs_grad(PyObject* o) {
 constexpr Py_ssize_t FRESH = -2;
 Py_ssize_t stale(PyObject* y);  // the position of a saved argument (-1: y itself) changed since y was computed, or FRESH
 PyObject* wrap(Array&& a, PyTypeObject* type = nullptr);  // new reference
+
+inline PyObject* wrap_view(Array&& a) {
+  PyObject* o = wrap(std::move(a));
+  if (o) reinterpret_cast<PyArray*>(o)->view = true;
+  return o;
+}
 
 DType dtype_from(PyObject* o);                                         // a fastnn dtype
 int64_t as_int(PyObject* o, const char* what);                         // __index__; TypeError otherwise

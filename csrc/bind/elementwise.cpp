@@ -128,7 +128,7 @@ void broadcast_shape(const char* name, const Operand* x, int n, View& y) {
   for (int d = 0; d < y.ndim; ++d) y.shape[d] = 1;
   for (int i = 0; i < n; ++i) {
     int lead = y.ndim - x[i].view.ndim;
-    for (int d = 0; d < x[i].view.ndim; ++d) {
+    for (int d = x[i].view.ndim - 1; d >= 0; --d) {  // the last axis that does not fit is the one to name, as in PyTorch
       int64_t s = x[i].view.shape[d], &t = y.shape[lead + d];
       if (s == t || s == 1) continue;
       if (t != 1)

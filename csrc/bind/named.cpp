@@ -1,5 +1,6 @@
 // bind/named.cpp: `named(f, blame)`, f as users see it. Calls go straight through (30 ns); where one raises, the exception is
-// what `blame(f, error, args, kwargs)` makes of it. A wrapper in Python would cost every call 150 ns, to serve those that fail.
+// what `blame(f, error, args, kwargs)` makes of it (or its result is, where that is no exception: out= is served so). A wrapper
+// in Python would cost every call 150 ns, to serve those that fail.
 #include "array.h"
 
 #include <structmember.h>
@@ -32,6 +33,7 @@ PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObje
     if (error.trace()) PyException_SetTraceback(value.ptr(), error.trace().ptr());
     py::handle blame = f->blame;
     py::object raised = blame(py::handle(f->function), value, positional, keywords);
+    if (!PyExceptionInstance_Check(raised.ptr())) return raised.release().ptr();
     PyErr_SetObject(PyObject_Type(raised.ptr()), raised.ptr());
     return nullptr;
   });

@@ -128,7 +128,11 @@ def _run_hooks(t, g, retain):
         _reached.append(t)
     for hook in list(t.__dict__.get("_hooks", {}).values()):
         new = hook(g)
-        g = g if new is None else new
+        if new is None:
+            continue
+        if not isinstance(new, (Array, RowSparse)):
+            raise TypeError(f"expected a Tensor, but hook returned '{type(new).__name__}'")
+        g = new
     if retain and t.__dict__.get("_retains_grad"):
         accumulate(t, g)
     return g

@@ -121,7 +121,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         if dtype is None and type(data) is float:  # np.float64 is a float too, and keeps its dtype
             t = full((), data)
         else:
-            a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, dtype)
+            a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, as_dtype(dtype))
             t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
@@ -129,10 +129,15 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 
 def _typed(data, dtype):
-    """Large integers keep their value and floats their precision on the way to an explicit dtype."""
+    """Large integers keep their value and floats their precision on the way to an explicit dtype; RuntimeError for those it cannot hold."""
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
         return _to_array(data)
     a = np.array(data)
+    if dtype in (dtypes.int32, dtypes.uint8) and a.size and a.dtype.kind in "iuf":
+        most = np.iinfo(dtype.numpy).max
+        least = -most if dtype is dtypes.uint8 else -most - 1  # PyTorch takes -1 as 255
+        if not (least <= a.min() and a.max() <= most):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
     return a if a.dtype in _NUMPY else _to_array(data)
 
 

@@ -36,7 +36,9 @@ copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
 
 
 def _blame(f, error, args, kwargs):
-    """The exception to raise for `error`, which f(*args, **kwargs) raised."""
+    """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong."""
+    if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
+        return _with_out(f, args, kwargs)
     if not isinstance(error, Exception) or not error.args or not _ours(error):
         return error
     name, text = f.__name__.removeprefix("__").removesuffix("__"), str(error.args[-1])
@@ -52,6 +54,26 @@ def _blame(f, error, args, kwargs):
     if kind is TypeError and name.rstrip("_") not in text and not names_an_op(text):  # others are PyTorch's words, kept as they are
         error.args = (f"{name}: {text}, in {_call(name, args, kwargs)}",)
     return error
+
+
+def _with_out(f, args, kwargs):
+    """f(..., out=tensors): the result, written into them; a tensor of another shape gets memory of the result's."""
+    out = kwargs.pop("out")
+    if _cpu.grad_mode() and any(isinstance(t, _cpu.Array) and t.requires_grad for t in (*args, *(out if isinstance(out, tuple) else (out,)))):
+        raise RuntimeError(f"{f.__name__}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
+    result = f(*args, **kwargs)
+    if out is None:
+        return result
+    several = isinstance(result, (tuple, list))
+    for place, value in zip(out if several else (out,), result if several else (result,), strict=True):
+        if not isinstance(place, _cpu.Array):
+            raise TypeError(f"{f.__name__}(): argument 'out' must be Tensor, not {type(place).__name__}")
+        if place._shape != value._shape:
+            place.resize_(value._shape)
+        if value._floating and not place._floating:
+            raise DTypeError(f"{f.__name__}: result type {value.dtype.name} can't be cast to the desired output type {place.dtype.name}")
+        place.copy_(value)
+    return out
 
 
 def names_an_op(message):

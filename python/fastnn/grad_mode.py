@@ -43,7 +43,14 @@ class enable_grad(no_grad):
     mode = True
 
 
-inference_mode = no_grad
+class inference_mode(no_grad):
+    """As no_grad (as enable_grad with mode=False); what is made inside can be used anywhere afterwards."""
+
+    def __new__(cls, mode=True):
+        return super().__new__(cls, None if isinstance(mode, bool) else mode)
+
+    def __init__(self, mode=True):
+        self.mode = mode is False
 
 
 class set_grad_enabled(_GradMode):

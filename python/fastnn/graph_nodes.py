@@ -23,6 +23,20 @@ class Node:
             return ()
         return tuple((node(a), 0) for a in args if isinstance(a, Array))
 
+    @property
+    def metadata(self):
+        """A dict for notes on this node."""
+        return self.__dict__.setdefault("_metadata", {})
+
+    def register_prehook(self, hook):
+        """hook((gradient,)) runs when the gradient of this node's output is known, and may return another such tuple."""
+
+        def of_output(g):
+            new = hook((g,))
+            return new[0] if isinstance(new, tuple) else new
+
+        return self._tensor.register_hook(of_output)
+
     def register_hook(self, hook):
         raise NotImplementedError("hooks of nodes do not exist here: register one with the tensor, or with the module")
 

@@ -24,9 +24,8 @@ def inplace(fn, kernel=None):
     def method(self, *args, **kwargs):
         if _cpu.grad_mode():
             recorded = self.requires_grad
-            if recorded and self._node is None:
-                raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
             if recorded or any(isinstance(a, Array) and a.requires_grad for a in args):
+                check_change(self, name)
                 return _inplace_recorded(self, fn, name, args, kwargs)
         if kernel is not None and not kwargs:
             kernel(self, *args, self)
@@ -57,6 +56,25 @@ def writable(x, name):
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
+
+
+def check_change(x, name):
+    """RuntimeError for changes, recorded in x's history, that gradients would miss: of a leaf that requires grad, of a view of
+    one, and of a view of a tensor without history, which cannot learn that it depends on something now."""
+    if x._node is None and not x.requires_grad and x._is_view and x._references > 1:
+        raise RuntimeError(
+            f"{name}: this tensor is a view of one that would not learn of this change's history. Write whole[index] = value "
+            f"(not whole[index].{name}(...) or whole[i][j] = value), or clone() first."
+        )
+    base = x
+    while base._node is not None:
+        args = base._node[1]
+        if not args or not isinstance(args[0], Array) or args[0]._buffer != x._buffer:
+            return
+        base = args[0]
+    if base.requires_grad:
+        what = "a leaf Variable" if base is x else "a view of a leaf Variable"
+        raise RuntimeError(f"{what} that requires grad is being used in an in-place operation ({name}).")
 
 
 def before_change(x):

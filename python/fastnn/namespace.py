@@ -5,6 +5,7 @@ from __future__ import annotations
 from .amp import autocast
 from .autodiff import is_grad_enabled
 from .device import CPU, is_cuda
+from .dtypes import get_default_dtype
 from .errors import named
 from .func import vmap
 from .nn import functional as F
@@ -105,8 +106,8 @@ def is_inference_mode_enabled():
 
 @named
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
-    """A 0-d tensor."""
-    return tensor(s, dtype=dtype, device=device, requires_grad=requires_grad)
+    """A 0-d tensor, of the default dtype if none is given."""
+    return tensor(s, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 __all__ = [

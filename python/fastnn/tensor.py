@@ -228,6 +228,11 @@ class Tensor(_cpu.Array):
             use_hooks()
             self._retains_grad = True
 
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was asked of this tensor, which is no leaf."""
+        return self.__dict__.get("_retains_grad", False)
+
     def register_hook(self, hook):
         """Calls hook(gradient) when this tensor's gradient is known; what it returns (if not None) replaces the gradient."""
         if not self.requires_grad:

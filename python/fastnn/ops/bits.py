@@ -10,13 +10,15 @@ from ..autodiff import op
 from ..errors import DTypeError
 from ..results import result_type
 from ..tensor import Tensor, as_tensor, from_numpy, ones_like, zeros_like
+from ..tensor import result_type as common_dtype
 from .elementwise import where
 from .linalg import _of_examples
 
 
 def nextafter(input, other):
     """The next number of the dtype after input towards other. No derivative."""
-    a, b = (as_tensor(t).detach().numpy() for t in (input, other))
+    dtype = common_dtype(input, other)
+    a, b = (as_tensor(t).detach().to(dtype).numpy() for t in (input, other))
     return from_numpy(np.asarray(np.nextafter(a, b)))
 
 

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from .. import dtypes
 from ..autodiff import Array
 from ..errors import DTypeError, ShapeError
-from ..tensor import as_tensor, from_numpy, normalize_dim, ones, tensor
+from ..tensor import as_tensor, from_numpy, normalize_dim, ones, result_type, tensor
 from .elementwise import exp, log1p, logaddexp, maximum, minimum, sin, where
 from .join import cat, stack
 from .matmul import matmul, scaled_sum
@@ -195,10 +196,10 @@ def vander(x, N=None, increasing=False):
 
 def _integers(name, ufunc):
     def f(input, other):
-        a, b = as_tensor(input), as_tensor(other)
-        if a._floating or b._floating or a.dtype.name == "bool":
+        a, b, dtype = as_tensor(input), as_tensor(other), result_type(input, other)
+        if dtype.is_floating_point or dtype is dtypes.bool:
             raise DTypeError(f"{name}: expected integers, got {a.dtype.name} and {b.dtype.name}")
-        return from_numpy(np.asarray(ufunc(a.numpy(), b.numpy())))
+        return from_numpy(np.asarray(ufunc(a.to(dtype).numpy(), b.to(dtype).numpy())))
 
     f.__name__ = f.__qualname__ = name
     f.__doc__ = f"The {'greatest common divisor' if name == 'gcd' else 'least common multiple'} of integers, element by element."

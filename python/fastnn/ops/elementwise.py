@@ -15,7 +15,7 @@ import numpy as np
 from .. import _cpu, dtypes
 from ..autodiff import Op, record
 from ..errors import DTypeError
-from ..tensor import Tensor, zeros_like
+from ..tensor import Tensor, result_type, zeros_like
 from .pointwise import binary, linear, nothing, pointwise, unary, zero
 
 # -- sums and products --------------------------------------------------------------------------------------------------------
@@ -27,17 +27,25 @@ _div = pointwise("div", "yb", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g *
 _add_kernel, _sub_kernel, _mul_kernel, _div_kernel = _cpu.add, _cpu.sub, _cpu.mul, _cpu.div
 
 
+def _scaled(input, other, alpha):
+    """alpha * other, in the dtype that input + other has. RuntimeError for a fraction of integers."""
+    dtype = result_type(input, other)
+    if isinstance(alpha, float) and not dtype.is_floating_point:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return mul(other.to(dtype) if isinstance(other, Tensor) and other.ndim else other, alpha)
+
+
 def add(input, other, *, alpha=1):
     """input + alpha * other."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = _scaled(input, other, alpha)
     return record(_add_kernel(input, other), _add, (input, other))
 
 
 def sub(input, other, *, alpha=1):
     """input - alpha * other. RuntimeError for two bool tensors (use `^`)."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = _scaled(input, other, alpha)
     return record(_sub_kernel(input, other), _sub, (input, other))
 
 
@@ -167,6 +175,8 @@ def power(x, exponent):
 def pow(input, exponent):
     """input ** exponent, either of them a number. RuntimeError for integers to a negative power."""
     if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+        if input.dtype is dtypes.bool and not isinstance(exponent, bool):
+            input = input.to(result_type(input, exponent))
         return _power(input, exponent=exponent)
     return _pow(input, exponent)
 

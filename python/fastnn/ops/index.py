@@ -20,7 +20,7 @@ from ..autodiff import Array, op, record
 from ..creation import number, zero
 from ..device import beside
 from ..errors import DTypeError, ShapeError
-from ..inplace import before_change, take_over, writable
+from ..inplace import before_change, check_change, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy
 from .mask import CHUNK, count_ones, masked_select, nonzero_columns
 from .shape import add_into, broadcast_shapes, contiguous, reshape, to
@@ -268,7 +268,7 @@ def _parse(x, key):
             tables.append((d, k))
             d += 1
         elif k.ndim:
-            masks.append((d, len(view), k))
+            masks.append((d, k))
             view += [_ALL] * k.ndim
             tables += [(d + i, None) for i in range(k.ndim)]
             d += k.ndim
@@ -282,11 +282,12 @@ def _parse(x, key):
         return view, (), (), 0
     axes, indices = map(list, zip(*tables, strict=True))
     shape = _view(x, view)._shape
-    for d, position, mask in masks:
+    for d, mask in masks:
         if mask._shape != shape[d : d + mask.ndim]:
+            k = next(k for k in range(mask.ndim) if mask._shape[k] != shape[d + k])
             raise IndexError(
-                f"The shape of the mask {list(mask._shape)} at index {position} does not match the shape of the indexed "
-                f"tensor {list(shape)} at index {d}"
+                f"The shape of the mask {list(mask._shape)} at index {k} does not match the shape of the indexed "
+                f"tensor {list(shape)} at index {d + k}"
             )
         i = axes.index(d)
         indices[i : i + mask.ndim] = nonzero_columns(mask)
@@ -345,18 +346,18 @@ def _setitem_method(x, key, value):
         view, indices, axes, at = key, (), (), 0
     else:
         view, indices, axes, at = _parse(x, key)
-    in_place(x, "setitem", _setitem, (value, *indices), {"view": view, "axes": axes, "at": at}, leaf="a view of a leaf Variable")
+    in_place(x, "setitem", _setitem, (value, *indices), {"view": view, "axes": axes, "at": at})
 
 
-def in_place(x, name, f, args, params, write=None, leaf="a leaf Variable"):
+def in_place(x, name, f, args, params, write=None):
     """x = f(x, *args, **params) in x's own memory, as write(x, *args, **params) does it (f is _setitem if None).
 
     Nothing of the old x is copied: its values are in no derivative, only its history is kept. RuntimeError for a leaf that
     requires grad.
     """
     recorded = _cpu.grad_mode() and (x.requires_grad or any(isinstance(a, Array) and a.requires_grad for a in args))
-    if recorded and x.requires_grad and x._node is None:
-        raise RuntimeError(f"{leaf} that requires grad is being used in an in-place operation.")
+    if recorded:
+        check_change(x, name)
     writable(x, name)
     before = []
     for a in args:

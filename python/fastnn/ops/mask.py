@@ -91,7 +91,7 @@ def masked_select(input, mask):
     """The elements of input where mask (broadcast with it) is True, as a vector in row-major order."""
     mask = _bool_mask(mask, "masked_select")
     if mask._shape != input._shape:
-        shape = broadcast_shapes(input._shape, mask._shape)
+        shape = broadcast_shapes(input._shape, mask._shape, op="masked_select")
         input, mask = expand(input, shape), expand(mask, shape)
     mask = contiguous(mask)
     start, total = count_ones(mask)
@@ -120,7 +120,7 @@ def masked_fill(input, mask, value):
 def masked_scatter(input, mask, source):
     """input with the elements where mask is True replaced by those of source, in order."""
     mask = _bool_mask(mask, "masked_scatter")
-    shape = broadcast_shapes(input._shape, mask._shape)
+    shape = broadcast_shapes(input._shape, mask._shape, op="masked_scatter")
     input, mask = expand(input, shape), expand(mask, shape)
     if source.dtype is not input.dtype:
         raise DTypeError(f"masked_scatter_: expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}")
@@ -137,7 +137,7 @@ def masked_fill_(input, mask, value):
     mask, value = _fill_value(input, mask, value)
     if _cpu.grad_mode() and (input.requires_grad or value.requires_grad):
         return inplace(masked_fill)(input, mask, value)
-    if broadcast_shapes(input._shape, mask._shape) != input._shape:
+    if broadcast_shapes(input._shape, mask._shape, op="masked_fill_") != input._shape:
         raise ShapeError(f"masked_fill_: mask of shape {list(mask._shape)} does not broadcast to {list(input._shape)}")
     writable(input, "masked_fill_")
     _cpu.where(mask, value, input, input)

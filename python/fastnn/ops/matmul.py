@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import _cpu
+from .. import _cpu, dtypes
 from ..autodiff import op, record
 from ..errors import DTypeError, ShapeError
 from ..tensor import Tensor, as_tensor
@@ -207,7 +207,7 @@ def outer(input, vec2, *, out=None):
     for x, name in ((input, "self"), (vec2, "vec2")):
         if x.ndim != 1:
             raise ShapeError(f"outer: Expected 1-D argument {name}, but got {x.ndim}-D")
-    if input.dtype is not vec2.dtype:
+    if input.dtype is not vec2.dtype or input.dtype is dtypes.bool:
         return _into(out, unsqueeze(input, 1) * vec2)
     return _into(out, _matmul(unsqueeze(input, 1), unsqueeze(vec2, 0)))
 

@@ -7,7 +7,7 @@ import numpy as np
 from .. import _cpu
 from ..autodiff import record
 from ..creation import zero
-from ..inplace import before_change, inplace, take_over, writable
+from ..inplace import before_change, check_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
 from . import bits, calculus, diagonal, matmul, scan, shape, special, variance
 from . import elementwise as ew
@@ -196,8 +196,7 @@ def _reshaped(fn):
         if not (_cpu.grad_mode() and self.requires_grad):
             _cpu.set_data(self, fn(self.detach(), *args, **kwargs))
             return self
-        if self._node is None:
-            raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}).")
+        check_change(self, name)
         old = before_change(self)
         y = fn(old, *args, **kwargs)
         _cpu.set_data(self, y.detach())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import _cpu, dtypes
 from ..autodiff import op
 from ..creation import zero
 from ..device import device as Device
 from ..device import is_cuda
 from ..errors import ShapeError
-from ..tensor import Size, Tensor, normalize_dim, shape_from
+from ..tensor import Size, Tensor, from_numpy, normalize_dim, shape_from
 
 # -- copies -----------------------------------------------------------------------------------------------------------------
 
@@ -84,14 +86,15 @@ def broadcast_tensors(*tensors):
     return tuple(expand(t, shape) for t in tensors)
 
 
-def broadcast_shapes(*shapes):
+def broadcast_shapes(*shapes, op=None):
     """The shape to which these broadcast together, an int standing for a vector's; RuntimeError when they do not."""
     shapes = [(s,) if isinstance(s, int) else s for s in shapes]
     out = []
     for k in range(1, 1 + max((len(s) for s in shapes), default=0)):
         sizes = {s[-k] for s in shapes if len(s) >= k} - {1}
         if len(sizes) > 1:
-            raise ShapeError(f"Shape mismatch: objects cannot be broadcast to a single shape: {', '.join(str(tuple(s)) for s in shapes)}")
+            listed = ", ".join(str(tuple(s)) for s in shapes)
+            raise ShapeError(f"{op}: Shape mismatch: objects cannot be broadcast to a single shape: {listed}".removeprefix("None: "))
         out.append(sizes.pop() if sizes else 1)
     return Size(reversed(out))
 
@@ -133,8 +136,13 @@ def reshape(input, *shape):
     return _reshape(input, shape=_infer(input, shape_from(shape), "reshape"))
 
 
-def view(input, *shape):
-    """As `reshape`, but always a view: RuntimeError where the strides do not allow one. view(dtype) reinterprets nothing."""
+def view(input, *shape, dtype=None):
+    """As `reshape`, but always a view: RuntimeError where the strides do not allow one. view(dtype) reads the same bytes as that dtype."""
+    dtype = shape[0] if len(shape) == 1 and isinstance(shape[0], dtypes.dtype) else dtype
+    if dtype is not None:
+        from .storage import in_dtype
+
+        return in_dtype(input, dtype)
     shape = _infer(input, shape_from(shape), "view")
     if input._reshape(shape) is None:
         raise ShapeError(
@@ -378,13 +386,23 @@ def narrow(input, dim, start, length):
 
 
 def as_strided(input, size, stride, storage_offset=None):
-    """Any view of the memory behind a tensor without history; RuntimeError where it would reach outside.
+    """Any view of the memory behind a tensor; RuntimeError where it would reach outside.
 
-    Overlapping views have no well-defined derivative, so a tensor that requires grad is refused.
+    Of a contiguous tensor that requires grad it is a copy, whose gradient is added up where views overlap.
     """
-    if input.requires_grad:
-        raise RuntimeError("as_strided: not differentiable here; use reshape, expand, narrow or unfold")
-    return input._view(tuple(size), tuple(stride), storage_offset or 0)
+    from .storage import storage_offset as offset_of
+
+    start = 0 if storage_offset is None else storage_offset - offset_of(input)
+    if not input.requires_grad:
+        return input._view(tuple(size), tuple(stride), start)
+    if not input._packed:
+        raise RuntimeError("as_strided: a tensor that requires grad must be contiguous")
+    places = np.full(tuple(size), start)
+    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
+    if places.size and not 0 <= places.min() <= places.max() < input._size:
+        raise RuntimeError(f"as_strided: size {list(size)}, stride {list(stride)} reach outside a tensor of {input._size} elements")
+    return reshape(input, (-1,))[from_numpy(places)]
 
 
 __all__ = (

@@ -1,0 +1,114 @@
+"""The memory behind a tensor: its size and place, and what gives a tensor other memory or another view of it."""
+
+from __future__ import annotations
+
+import math
+
+from .. import _cpu, dtypes
+from ..errors import ShapeError
+from ..tensor import Tensor, empty, from_numpy, shape_from
+
+
+class UntypedStorage:
+    """The bytes that one or several tensors are views of; `data_ptr()` tells whether two tensors share them."""
+
+    def __init__(self, tensor):
+        self._tensor = tensor
+        self._address, self._bytes = tensor._memory
+
+    def data_ptr(self):
+        return self._address
+
+    def nbytes(self):
+        return self._bytes
+
+    size = __len__ = nbytes
+
+    @property
+    def device(self):
+        return self._tensor.device
+
+    def __eq__(self, other):
+        return isinstance(other, UntypedStorage) and self._address == other._address
+
+    __hash__ = object.__hash__
+
+
+def untyped_storage(input):
+    """The bytes that input is a view of."""
+    return UntypedStorage(input)
+
+
+def storage_offset(input):
+    """Where input's first element lies in the memory that it shares with others, in elements."""
+    return (input._pointer - input._memory[0]) // input.dtype.itemsize
+
+
+def is_set_to(input, tensor):
+    """Whether both are the same view of the same memory."""
+    return input._pointer == tensor._pointer and input._shape == tensor._shape and input._strides == tensor._strides
+
+
+def resize_(input, *sizes, memory_format=None):
+    """input with another shape, in place: the elements in order, as many as there is room for; those beyond are uninitialised.
+
+    RuntimeError for a tensor that requires grad.
+    """
+    if input.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = shape_from(sizes)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"resize_: sizes must not be negative, got {list(shape)}")
+    flat, n = input.reshape(-1), math.prod(shape)
+    if n > flat._size:
+        grown = empty(n, dtype=input.dtype, device=input.device)
+        _cpu.copy(grown.narrow(0, 0, flat._size), flat)
+        flat = grown
+    _cpu.set_data(input, flat.narrow(0, 0, n)._reshape(shape))
+    return input
+
+
+def resize_as_(input, the_template, memory_format=None):
+    """`resize_` to the shape of the_template."""
+    return resize_(input, the_template._shape)
+
+
+def set_(input, source=None):
+    """input becomes another name of source's memory (or empty), in place."""
+    _cpu.set_data(input, empty(0, dtype=input.dtype) if source is None else source.detach())
+    return input
+
+
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """An uninitialised tensor with these strides."""
+    extent = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if all(size) else 0
+    y = empty(extent, dtype=dtype, device=device)._view(tuple(size), tuple(stride), 0)
+    return y.requires_grad_(requires_grad)
+
+
+def new_empty_strided(input, size, stride, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """`empty_strided` of input's dtype."""
+    return empty_strided(size, stride, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+def in_dtype(input, dtype):
+    """The bytes of input read as numbers of another dtype, `x.view(dtype)`: no conversion, no derivative.
+
+    The last axis grows or shrinks with the size of an element. RuntimeError where it does not divide.
+    """
+    dtype = dtypes.as_dtype(dtype)
+    if dtype is input.dtype:
+        return input
+    have, want = input.dtype.itemsize, dtype.itemsize
+    if have != want and (not input.ndim or input._strides[-1] != 1 or input._shape[-1] * have % want):
+        raise RuntimeError(
+            f"self.size(-1) and its stride must be divisible to view {input.dtype.name} as {dtype.name} (different element sizes), "
+            f"but got shape {list(input._shape)} with strides {list(input._strides)}"
+        )
+    return from_numpy(input.detach().numpy().view(dtype.numpy))
+
+
+__all__ = ("empty_strided",)
+METHODS = "is_set_to new_empty_strided resize_ resize_as_ set_ storage_offset untyped_storage".split()
+Tensor.is_inference = lambda self: False
+Tensor.is_inference.__doc__ = "False: what inference_mode makes can be used anywhere."
