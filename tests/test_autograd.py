@@ -158,3 +158,31 @@ def test_contexts_of_checkpoints():
     assert log == ["first"]
     y.sum().backward()
     assert log == ["first", "second"]
+
+
+def test_a_change_in_place_matters_only_to_gradients_that_are_wanted():
+    """A quotient by a number keeps the quotient for the gradient of the divisor, which nobody asks for; a product with a mask its factor."""
+    x = fastnn.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    mask, n = fastnn.tensor([[1.0, 0.0], [1.0, 1.0]]), fastnn.tensor(4.0)
+    for f in (lambda x: x / 4, lambda x: x / n, lambda x: x * 0.25, lambda x: x * n.reciprocal()):
+        y = f(x)
+        fastnn.diagonal(y).add_(-1).pow_(2)
+        (g,) = autograd.grad(y.sum(), x)
+        np.testing.assert_allclose(g.numpy(), [[-0.375, 0.25], [0.25, 0.0]])
+    h = x * 1
+    y = h * mask
+    h.add_(1)
+    assert fastnn.equal(autograd.grad(y.sum(), x, retain_graph=True)[0], mask)
+    mask.add_(1)
+    with pytest.raises(RuntimeError, match="mul: .*argument 1 changed"):
+        autograd.grad(y.sum(), x)
+    d = fastnn.tensor(4.0, requires_grad=True)
+    y = x / d
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="div: .*its output changed"):
+        autograd.grad(y.sum(), d)
+    w = fastnn.ones(3, 2)
+    h = x * 1
+    y = fastnn.nn.functional.linear(h, w)
+    h.zero_()
+    assert autograd.grad(y.sum(), x)[0].tolist() == [[3.0, 3.0], [3.0, 3.0]]

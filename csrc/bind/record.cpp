@@ -50,6 +50,17 @@ bool is_outdated(PyObject* x) {
   return array_of(x).buffer->rebased > PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
 }
 
+// Will a rule that is wanted read saved value i? op.readers says whose rules do, where not all do (autodiff.py).
+bool is_read(PyObject* op, Py_ssize_t i, PyObject* args) {
+  py::object readers = py::getattr(op, "readers", py::none());
+  if (readers.is_none() || !readers.contains(i)) return true;
+  for (py::handle j : py::object(readers[py::int_(i)])) {
+    PyObject* a = PyTuple_GET_ITEM(args, j.cast<Py_ssize_t>());
+    if (is_array(a) && needs_grad(a)) return true;
+  }
+  return false;
+}
+
 // record(y, op, args, params=None) -> y. y is a tensor, or a tuple whose first element is the differentiable one.
 PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
   PyObject* y = a[0];
@@ -169,15 +180,17 @@ Py_ssize_t stale(PyObject* y) {
   int64_t made = PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
   PyObject *args = PyTuple_GET_ITEM(node, 1), *prints = PyTuple_GET_ITEM(node, 5);
   if (args == Py_None || (made == epoch && prints == Py_None)) return FRESH;
+  PyObject* op = PyTuple_GET_ITEM(node, 0);
   Py_ssize_t found = FRESH;
-  each_saved(PyTuple_GET_ITEM(node, 0), args, y, [&](Py_ssize_t i, const Array& x) {
-    if (x.buffer->stamp > made && found == FRESH) found = i;
+  each_saved(op, args, y, [&](Py_ssize_t i, const Array& x) {
+    if (x.buffer->stamp > made && found == FRESH && is_read(op, i, args)) found = i;
   });
   if (found != FRESH || prints == Py_None) return found;
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(prints); ++k) {
     PyObject *pair = PyList_GET_ITEM(prints, k), *print = PyTuple_GET_ITEM(pair, 1);
     Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(pair, 0));
-    if (print == Py_None || fingerprint(array_of(PyTuple_GET_ITEM(args, i)).view) != PyLong_AsUnsignedLongLong(print)) found = i;
+    if (print == Py_None) found = i;
+    else if (fingerprint(array_of(PyTuple_GET_ITEM(args, i)).view) != PyLong_AsUnsignedLongLong(print) && is_read(op, i, args)) found = i;
   }
   return found;
 }

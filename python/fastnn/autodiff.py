@@ -42,7 +42,7 @@ class Op:
         self.rules = None
         self.joint_rule = None
         self.into_rule = None
-        self.kind = None
+        self.kind = self.readers = None
         self.of = self.plus = self.tangent_rules = None
         code = inspect.unwrap(forward).__code__
         names = code.co_varnames[: code.co_argcount]
@@ -85,6 +85,11 @@ class Op:
     def multilinear(self, *of, plus=None):
         """Linear in each of these arguments by itself; `plus`: the position of a bias that is added, and may be None."""
         self.kind, self.of, self.plus = "multilinear", of, plus
+        return self.read_by({i: tuple(j for j in of if j != i) for i in of})
+
+    def read_by(self, readers):
+        """{saved value: arguments whose rules read it}, where that is not all: a change in place matters only to gradients that are wanted."""
+        self.readers = readers
         return self
 
     def tangents(self, *rules):

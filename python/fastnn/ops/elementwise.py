@@ -22,8 +22,8 @@ from .pointwise import binary, linear, nothing, pointwise, unary, zero
 
 _add = pointwise("add", "", lambda g, y, a, b: g, lambda g, y, a, b: g)
 _sub = pointwise("sub", "", lambda g, y, a, b: g, lambda g, y, a, b: -g)
-_mul = pointwise("mul", "ab", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-_div = pointwise("div", "yb", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b))
+_mul = pointwise("mul", "ab", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a).read_by({0: (1,), 1: (0,)})
+_div = pointwise("div", "yb", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)).read_by({-1: (1,)})
 _add_kernel, _sub_kernel, _mul_kernel, _div_kernel = _cpu.add, _cpu.sub, _cpu.mul, _cpu.div
 
 
