@@ -42,7 +42,7 @@ py::object steal(PyObject* o) { return py::reinterpret_steal<py::object>(held(o)
 PyObject* then(PyObject* x, int64_t epoch) {
   for (;;) {
     PyObject* n = node_of(x);
-    if (n == Py_None || PyTuple_GET_SIZE(n) != 8 || PyLong_AsLongLong(field(n, 3)) <= epoch) return x;
+    if (n == Py_None || PyTuple_GET_SIZE(n) < 8 || PyLong_AsLongLong(field(n, 3)) <= epoch) return x;
     x = field(n, 7);
   }
 }

@@ -42,6 +42,8 @@ template <class F> void each_saved(PyObject* op, PyObject* args, PyObject* y, co
   }
 }
 
+PyObject* refresh = nullptr;  // refresh(view) -> whether the view has its base's history now (inplace.py)
+
 // A view whose base has since been changed in place, with history: what the view holds is not what its own node says.
 bool is_outdated(PyObject* x) {
   if (!is_array(x) || array_of(x).buffer->rebased == 0) return false;
@@ -74,7 +76,12 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
       if (!is_array(x)) continue;
       wanted |= needs_grad(x);
       shared |= array_of(x).buffer->shared;
-      outdated |= is_outdated(x);
+      if (is_outdated(x)) {
+        PyObject* done = PyObject_CallFunctionObjArgs(refresh, x, nullptr);
+        if (!done) throw py::error_already_set();
+        Py_DECREF(done);
+        outdated |= done != Py_True;
+      }
     }
     if (!wanted) return Py_NewRef(y);
     PyObject* first = y;
@@ -197,6 +204,7 @@ Py_ssize_t stale(PyObject* y) {
 
 void bind_record(py::module_& m) {
   saved_name = PyUnicode_InternFromString("saved");
+  m.def("set_refresh", [](py::object f) { refresh = f.release().ptr(); }, "set_refresh(f): f(view) gives an outdated view its base's history");
   for (auto& f : functions) m.attr(f.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&f, nullptr));
 }
 

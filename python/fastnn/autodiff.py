@@ -168,6 +168,12 @@ def _first_grad(t):
     return g
 
 
+def _refresh(t):
+    from .inplace import refresh
+
+    return refresh(t)
+
+
 _sum_hidden = None  # batching.sum_hidden, set by the first vmap: only from then on can gradients have hidden axes
 
 
@@ -193,7 +199,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph):
     With wanted None they are added to the `.grad` of every leaf.
     """
     for t in outputs:
-        if t._node is not None and t._rebased > t._node[3] and (len(t._node) == 6 or t._node[6] is None):
+        if t._node is not None and t._rebased > t._node[3] and (len(t._node) == 6 or t._node[6] is None) and not _refresh(t):
             raise RuntimeError(
                 f"{t._node[0].name}: its output shares memory with a tensor that was modified by an inplace operation since. "
                 "Take the view again, or clone() first."

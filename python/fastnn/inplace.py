@@ -1,14 +1,18 @@
 """Changing a tensor in place while gradients are recorded: `x.add_(1)`, `x[i] = v`.
 
 x takes over the history of the result, and what was computed from x before keeps meaning its old version, a tensor of its
-own. A node of a changed tensor has two more fields than autodiff.py's, `(..., mark, old)`: old is that version (mark is
+own. A node of a changed tensor has three more fields than autodiff.py's, `(..., mark, old, link)`: old is that version (mark is
 None), or mark says that this tensor *is* the version before a change.
+
+What a view shares with its base changes in both. link = (op, base, rest, params) says what x is a view of, x = op(base, *rest,
+**params): a change of x gives the base a new history too, the old base with x written over that part of it. Another view of that
+base finds out when it is used next (`refresh`).
 """
 
 from __future__ import annotations
 
 from . import _cpu
-from .autodiff import Array, op
+from .autodiff import Array, Op, op
 from .errors import ShapeError
 
 
@@ -102,10 +106,51 @@ def take_over(x, node, old):
         if old._node is None:
             return
         node = (_CONSTANT, (), None, 0, None, None)
-    x._node = (*node[:3], x._version, *node[4:6], None, old)
+    link = _link(x, old._node)
+    x._node = (*node[:3], x._version, *node[4:6], None, old, link)
+    if link is None:
+        return
+    f, base, rest, params = link
+    if _outdated(base):
+        refresh(base)
+    old_base, now = before_change(base), x.detach()
+    now._node = (*x._node[:8], None)
+    if old._node[1] and old._node[1][0] is base:  # the history of the base must not lead back to it: nobody would free the two
+        old._node = (old._node[0], (old_base, *old._node[1][1:]), *old._node[2:])
+    take_over(base, (_overwritten, (old_base, now), {"view": (f, rest, params)}, 0, None, None), old_base)
+
+
+def _link(x, node):
+    """What x with this node is a view of: (op, base, rest, params), or None."""
+    if node is None or len(node) > 8:
+        return node and node[8]
+    f, args, params = node[:3]
+    if not args or not isinstance(f, Op) or not isinstance(args[0], Array) or args[0]._buffer != x._buffer or x._levels is not None:
+        return None
+    return f, args[0], args[1:], params or {}
+
+
+def _outdated(x):
+    """Whether x is a view whose base has been changed since, with history."""
+    return x._node is not None and x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
+
+
+def refresh(x):
+    """Gives an outdated view the history of its base. False where that is not known."""
+    link = _link(x, x._node)
+    if link is None or (_outdated(link[1]) and not refresh(link[1])):
+        return False
+    f, base, rest, params = link
+    x._node = (f, (base, *rest), params, x._version, None, None, None, before_change(x), link)
+    return True
+
+
+_cpu.set_refresh(refresh)
 
 
 def _inplace_recorded(x, fn, name, args, kwargs):
+    if _outdated(x):
+        refresh(x)
     old = before_change(x)
     y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node
@@ -130,3 +175,22 @@ def _constant():
 
 
 _CONSTANT = _constant.partials()
+
+
+@op(saves="")
+def _overwritten(base, part, *, view):
+    """base with `part` in place of what view = (op, rest, params) shows of it."""
+    y = _cpu.empty(base._shape, base.dtype, base)
+    _cpu.copy(y, base)
+    f, rest, params = view
+    window = f.forward(y, *rest, **params)
+    if window._buffer != y._buffer:
+        raise RuntimeError(f"{f.name}: a change in place of this view cannot be differentiated; clone() it first")
+    _cpu.copy(window, part)
+    return y
+
+
+_overwritten.partials(
+    lambda g, y, base, part, view: _overwritten(g, g.new_zeros(part._shape), view=view),
+    lambda g, y, base, part, view: view[0](g, *view[1], **view[2]),
+).linear(0, 1)
