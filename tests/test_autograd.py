@@ -238,6 +238,15 @@ def views():
         x[1].unsqueeze(0)[:, 2] = w[0] * w[1]
         return x.pow(3)
 
+    def augmented(w):
+        x = w * 2
+        v, u = x[1:], x[1:][:1]
+        x[0] += w[1]
+        x.mul_(w)
+        u[0] = w[0] * 3
+        v *= w[:2]
+        return x * x
+
     mask = new([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]], **double)
     return [
         ("element", element, lambda w: (w * w * new([100.0, 4.0, 4.0], **double))),
@@ -249,6 +258,8 @@ def views():
         ("view_changes_view", view_changes_view, lambda w: (
             (4 * w[0] ** 2 + 4 * w[1] ** 2 + 1) * (4 * w[1] ** 2 + 2 * w[2] + 2)
             + (4 * w[0] ** 2) ** 3 + (4 * w[1] ** 2 + 1) ** 3 + (2 * w[2] + 1) ** 3)),
+        ("augmented", augmented,
+         lambda w: fastnn.stack([(2 * w[0] + w[1]) * w[0], 3 * w[0] * w[0], 2 * w[2] * w[2] * w[1]]).square()),
         ("rows", rows, lambda w: 8 * (w[1] ** 3 + w[2] ** 3) + w[1] ** 3 + (w[0] * w[1]) ** 3 + w[1] ** 3 + w[2] ** 3),
     ]  # fmt: skip
 
@@ -272,6 +283,11 @@ def test_views_that_cannot_be_changed_and_what_detach_hides():
     with fastnn.no_grad():
         w[0].add_(1)
     assert w.tolist() == [2.0, 2.0]
+    x = w * 2
+    v = x.view(2, 1)
+    v.t_().mul_(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        x.sum().backward()
     x = w * 1
     y = x * x
     x[0].add_(1)

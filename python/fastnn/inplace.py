@@ -83,6 +83,8 @@ def check_change(x, name):
 
 def before_change(x):
     """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
+    if _outdated(x):
+        refresh(x)
     old = x.detach()
     if x._node is not None:
         old._node = (*x._node[:6], "before in-place", *x._node[7:])  # still valid, though its memory moves on
@@ -100,19 +102,21 @@ def _apart(a, x, old):
     return kept
 
 
-def take_over(x, node, old):
-    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see _cpu.inputs."""
+def take_over(x, node, old, written=True):
+    """Gives x, changed in place, the history `node`. What was computed from x before keeps meaning `old`; see _cpu.inputs.
+
+    written: values have changed, so that x's base has changed too; False for x.t_() and its like, after which x is a view of its
+    own and a change of it is refused where its base is used.
+    """
     if node is None:  # x no longer depends on anything
         if old._node is None:
             return
         node = (_CONSTANT, (), None, 0, None, None)
-    link = _link(x, old._node)
+    link = _link(x, old._node) if written else None
     x._node = (*node[:3], x._version, *node[4:6], None, old, link)
     if link is None:
         return
     f, base, rest, params = link
-    if _outdated(base):
-        refresh(base)
     old_base, now = before_change(base), x.detach()
     now._node = (*x._node[:8], None)
     if old._node[1] and old._node[1][0] is base:  # the history of the base must not lead back to it: nobody would free the two
@@ -135,13 +139,24 @@ def _outdated(x):
     return x._node is not None and x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
 
 
+def is_written(x, view, value):
+    """Whether value is that view of x, changed in place: x has its values and its history already (x[i] += v)."""
+    node = value._node
+    return (
+        node is not None and len(node) > 8 and node[8] is not None and node[8][1] is x and node[3] == x._node[3]
+        and (value.data_ptr(), value._shape, value._strides) == (view.data_ptr(), view._shape, view._strides)
+    )  # fmt: skip
+
+
 def refresh(x):
     """Gives an outdated view the history of its base. False where that is not known."""
     link = _link(x, x._node)
     if link is None or (_outdated(link[1]) and not refresh(link[1])):
         return False
     f, base, rest, params = link
-    x._node = (f, (base, *rest), params, x._version, None, None, None, before_change(x), link)
+    old = x.detach()
+    old._node = (*x._node[:6], "before in-place", *x._node[7:])
+    x._node = (f, (base, *rest), params, x._version, None, None, None, old, link)
     return True
 
 
@@ -149,8 +164,6 @@ _cpu.set_refresh(refresh)
 
 
 def _inplace_recorded(x, fn, name, args, kwargs):
-    if _outdated(x):
-        refresh(x)
     old = before_change(x)
     y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node

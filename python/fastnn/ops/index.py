@@ -20,7 +20,7 @@ from ..autodiff import Array, op, record
 from ..creation import number, zero
 from ..device import beside
 from ..errors import DTypeError, ShapeError
-from ..inplace import before_change, check_change, take_over, writable
+from ..inplace import before_change, check_change, is_written, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy
 from .mask import CHUNK, count_ones, masked_select, nonzero_columns
 from .shape import add_into, broadcast_shapes, contiguous, reshape, to
@@ -342,7 +342,11 @@ def _setitem_method(x, key, value):
             _cpu.masked_put(x, value if value._buffer != x._buffer else value.clone(), mask, start, CHUNK, 0)
             _cpu.mutate(x)
             return
-    if _cpu.basic_view(x, key) is not None:
+    place = _cpu.basic_view(x, key)
+    if place is not None:
+        if is_written(x, place, value):
+            return
+        del place  # in_place asks who else sees this memory
         view, indices, axes, at = key, (), (), 0
     else:
         view, indices, axes, at = _parse(x, key)

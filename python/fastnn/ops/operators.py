@@ -200,7 +200,7 @@ def _reshaped(fn):
         old = before_change(self)
         y = fn(old, *args, **kwargs)
         _cpu.set_data(self, y.detach())
-        take_over(self, y._node, old)
+        take_over(self, y._node, old, written=False)
         return self
 
     method.__name__ = method.__qualname__ = name
