@@ -267,3 +267,19 @@ def test_in_place_on_a_graph():
 def test_errors_name_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_sobol_engine():
+    pytest.importorskip("scipy")
+    engine = fastnn.quasirandom.SobolEngine(2)
+    points = engine.draw(8, dtype=fastnn.float64)
+    assert points[:4].tolist() == [[0.0, 0.0], [0.5, 0.5], [0.75, 0.25], [0.25, 0.75]] and engine.num_generated == 8
+    assert fastnn.equal(engine.reset().draw_base2(3, dtype=fastnn.float64), points)
+    engine.reset().fast_forward(3)
+    assert fastnn.equal(engine.draw(5, dtype=fastnn.float64), points[3:])
+    a, b = (fastnn.quasirandom.SobolEngine(3, scramble=True, seed=1).draw(5) for _ in "ab")
+    assert fastnn.equal(a, b) and a.dtype is fastnn.float32 and bool(((a >= 0) & (a < 1)).all())
+    with pytest.raises(ValueError, match="dimensionality"):
+        fastnn.quasirandom.SobolEngine(0)
+    with pytest.raises(ValueError, match="power of 2"):
+        engine.draw_base2(2), engine.draw_base2(2)

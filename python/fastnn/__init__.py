@@ -48,7 +48,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, random, sampling, sparse, special, testing, utils, version  # noqa: E402
+from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, sparse, special, testing, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

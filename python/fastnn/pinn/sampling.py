@@ -11,7 +11,8 @@ __all__ = ["SAMPLERS", "unit_points"]
 SAMPLERS = ("uniform", "grid", "lhs", "sobol", "halton")
 
 
-def _qmc(sampler):
+def engine(sampler):
+    """SciPy's class of points. ImportError without SciPy."""
     try:
         from scipy.stats import qmc
     except ImportError:
@@ -35,7 +36,7 @@ def unit_points(n, dims, sampler="uniform", rng=None):
         side = math.ceil(n ** (1 / dims) - 1e-9)
         axis = (np.arange(side) + 0.5) / side
         return np.stack(np.meshgrid(*[axis] * dims, indexing="ij"), -1).reshape(-1, dims)
-    engine = _qmc(sampler)(dims, rng=rng)
+    points = engine(sampler)(dims, rng=rng)
     if sampler == "sobol":  # its evenness is that of whole powers of two
-        return engine.random_base2(math.ceil(math.log2(n)))[:n]
-    return engine.random(n)
+        return points.random_base2(math.ceil(math.log2(n)))[:n]
+    return points.random(n)
