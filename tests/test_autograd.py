@@ -316,3 +316,43 @@ def test_bases_of_changed_views_are_freed_without_the_collector():
         assert fastnn.memory_stats()["live_bytes"] == before
     finally:
         gc.enable()
+
+
+def test_forward_ad():
+    fw = autograd.forward_ad
+    x, w = fastnn.tensor([1.0, 2.0], **double), fastnn.tensor([3.0, -1.0], **double, requires_grad=True)
+    with fw.dual_level():
+        a, b = fw.make_dual(x, fastnn.tensor([1.0, 0.0], **double)), fw.make_dual(w, fastnn.ones(2, **double))
+        _, change = fw.unpack_dual((a * b).sin())
+        assert fw.unpack_dual(a).tangent.tolist() == [1.0, 0.0] and fw.unpack_dual(x).tangent is None and fw.unpack_dual(w * 2).tangent is None
+        with pytest.raises(RuntimeError, match="Nested"):
+            fw.enter_dual_level()
+        with pytest.raises(RuntimeError, match="different size"):
+            fw.make_dual(x, fastnn.ones(3))
+        with fastnn.no_grad(), pytest.raises(RuntimeError, match="no_grad"):
+            fw.make_dual(x, x)
+    want = np.cos([3.0, -2.0]) * np.array([3.0 + 1.0, 2.0])
+    np.testing.assert_allclose(change.tolist(), want)
+    (g,) = autograd.grad(change.sum(), w)  # of cos(x w) (w t + x): the change has derivatives itself
+    np.testing.assert_allclose(g.tolist(), np.cos([3.0, -2.0]) * [1.0, 0.0] - np.sin([3.0, -2.0]) * [4.0, 4.0])
+    with pytest.raises(RuntimeError, match="no level exists"):
+        fw.make_dual(x, x)
+
+
+def test_anomalies_are_found():
+    x = fastnn.zeros(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"the gradient of the result of mul, of shape \[2\], has nan"), autograd.detect_anomaly():
+        ((x * 2).sqrt() * 0).sum().backward()
+    with autograd.set_detect_anomaly(True), pytest.raises(RuntimeError, match=r"a tensor of shape \[2\] has nan"):
+        autograd.grad((x.sqrt() * 0).sum(), x)
+    ((x * 2).sqrt() * 0).sum().backward()
+    assert x.grad.isnan().all()
+    with autograd.detect_anomaly(check_nan=False):
+        ((x * 2).sqrt() * 0).sum().backward()
+    autograd.set_detect_anomaly(True)
+    try:
+        x.exp().sum().backward(inputs=[fastnn.ones(1, requires_grad=True)])
+        with pytest.raises(RuntimeError, match="nan"):
+            (x.sqrt() * 0).sum().backward()
+    finally:
+        autograd.set_detect_anomaly(False)

@@ -123,3 +123,20 @@ def test_schedules_warn_before_the_first_step_and_keep_tensors_and_functions():
     cycle = schedules.CyclicLR(optim.SGD([fastnn.ones(1, requires_grad=True)]), 0.1, 0.2, scale_fn=lambda x: 1.0, cycle_momentum=False)
     cycle.load_state_dict({**cycle.state_dict(), "_scale_fn_custom": None})
     assert cycle._scale_fn_custom is not None
+
+
+def test_functions_of_lists_of_tensors():
+    x, y = [fastnn.tensor([1.0, 2.0]), fastnn.tensor([3.0])], [fastnn.tensor([4.0, 6.0]), fastnn.tensor([5.0])]
+    values = lambda tensors: [t.tolist() for t in tensors]  # noqa: E731
+    assert values(fastnn._foreach_add(x, y, alpha=2)) == [[9.0, 14.0], [13.0]]
+    assert values(fastnn._foreach_mul(x, [2.0, 3.0])) == [[2.0, 4.0], [9.0]]
+    assert values(fastnn._foreach_addcmul(x, x, y, [1.0, 0.5])) == [[5.0, 14.0], [10.5]]
+    assert values(fastnn._foreach_norm(y, ord=1)) == [10.0, 5.0]
+    changed = fastnn._foreach_lerp_(x, y, 0.5)
+    assert changed[0] is x[0] and values(x) == [[2.5, 4.0], [4.0]]
+    fastnn._foreach_maximum_(x, 3.0)
+    fastnn._foreach_zero_(y)
+    fastnn._foreach_copy_(y, x)
+    assert values(y) == [[3.0, 4.0], [4.0]]
+    with pytest.raises(RuntimeError, match="same number of tensors, got 2 and 1"):
+        fastnn._foreach_add_(x, y[:1])

@@ -125,10 +125,31 @@ def use_hooks():
     _hooked = True
 
 
+_anomalies = False  # set_detect_anomaly: gradients are looked at for NaN
+
+
+def look_for_nan(on):
+    """Whether backward looks for NaN from now on; returns whether it did."""
+    global _anomalies
+    before, _anomalies = _anomalies, on
+    if on:
+        use_hooks()
+    return before
+
+
+def _check_nan(t, g):
+    values = g.values() if isinstance(g, RowSparse) else g
+    if bool((values != values).any()):
+        what = f"a tensor of shape {list(t.shape)}" if t._node is None else f"the result of {t._node[0].name}, of shape {list(t.shape)},"
+        raise RuntimeError(f"detect_anomaly: the gradient of {what} has nan values; those of all that was computed from it have none")
+
+
 _reached = None  # during backward: the leaves with post_accumulate_grad hooks whose gradient has been added
 
 
 def _run_hooks(t, g, retain):
+    if _anomalies:
+        _check_nan(t, g)
     if _reached is not None and t._node is None and "_post_hooks" in t.__dict__:
         _reached.append(t)
     for hook in list(t.__dict__.get("_hooks", {}).values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import foreach
 from .amp import autocast
 from .autodiff import is_grad_enabled
 from .device import CPU, is_cuda
@@ -20,6 +21,9 @@ _SAME = (
 ).split()
 globals().update({name: getattr(F, name) for name in _SAME})
 globals().update({name: named(f) for name, f in _OLDER.items()})
+
+
+globals().update({name: getattr(foreach, name) for name in foreach.__all__})
 
 
 # The methods that change their tensor, as functions: torch.relu_(x) is x.relu_().
@@ -111,7 +115,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 
 
 __all__ = [
-    *_SAME, *_OLDER, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "detach", "fill", "is_same_size", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "detach", "fill", "is_same_size", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from ..autodiff import (
     grad,
     inference_mode,
     is_grad_enabled,
+    look_for_nan,
     no_grad,
     record,
     set_grad_enabled,
@@ -336,15 +336,25 @@ def Variable(data, requires_grad=False):
     return data.detach().requires_grad_(requires_grad) if requires_grad else data
 
 
-@contextmanager
-def set_detect_anomaly(mode, check_nan=True):
-    """Accepted for programs that say it: messages name their op always, NaN is not looked for."""
-    yield
+class set_detect_anomaly:
+    """From now on, or until the end of the block if used as one, backward raises RuntimeError at the first gradient with a NaN (unless
+    check_nan=False), naming the op whose result it belongs to. Costs a pass over every gradient."""
+
+    def __init__(self, mode, check_nan=True):
+        self._before = look_for_nan(bool(mode and check_nan))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        look_for_nan(self._before)
 
 
-def detect_anomaly(check_nan=True):
-    """See `set_detect_anomaly`."""
-    return set_detect_anomaly(True, check_nan)
+class detect_anomaly(set_detect_anomaly):
+    """`set_detect_anomaly(True)` for a block."""
+
+    def __init__(self, check_nan=True):
+        super().__init__(True, check_nan)
 
 
 def jacobian(func, inputs, **options):
@@ -354,9 +364,9 @@ def jacobian(func, inputs, **options):
     return jacobian(func, inputs, **options)
 
 
-from . import function, graph  # noqa: E402
+from . import forward_ad, function, graph  # noqa: E402
 
 __all__ = (
-    "Function", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
+    "Function", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "forward_ad", "function", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
     "is_grad_enabled", "jacobian", "no_grad", "ones_like", "set_detect_anomaly", "set_grad_enabled",
 )
