@@ -247,6 +247,13 @@ def views():
         v *= w[:2]
         return x * x
 
+    def overlapping(w):
+        x = w * 2
+        x.unfold(0, 2, 1)[0].mul_(3)
+        x.expand(2, 3)[1, 1:].add_(x[0])
+        x[0].zero_().add_(w[1])
+        return x * x + x.expand(2, 3)
+
     mask = new([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]], **double)
     return [
         ("element", element, lambda w: (w * w * new([100.0, 4.0, 4.0], **double))),
@@ -260,6 +267,8 @@ def views():
             + (4 * w[0] ** 2) ** 3 + (4 * w[1] ** 2 + 1) ** 3 + (2 * w[2] + 1) ** 3)),
         ("augmented", augmented,
          lambda w: fastnn.stack([(2 * w[0] + w[1]) * w[0], 3 * w[0] * w[0], 2 * w[2] * w[2] * w[1]]).square()),
+        ("overlapping", overlapping, lambda w: (lambda x: x * x + x.expand(2, 3))(
+            fastnn.stack([w[1], 6 * w[1] + 6 * w[0], 2 * w[2] + 6 * w[0]]))),
         ("rows", rows, lambda w: 8 * (w[1] ** 3 + w[2] ** 3) + w[1] ** 3 + (w[0] * w[1]) ** 3 + w[1] ** 3 + w[2] ** 3),
     ]  # fmt: skip
 
@@ -311,6 +320,7 @@ def test_bases_of_changed_views_are_freed_without_the_collector():
             x[i : i + 500].mul_(3)
         v = x[5:]
         v.add_(1)
+        x.unfold(0, 5, 1)[3].mul_(2)
         x.sum().backward()
         del w, x, v
         assert fastnn.memory_stats()["live_bytes"] == before

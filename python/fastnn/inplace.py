@@ -85,6 +85,11 @@ def before_change(x):
     """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
     if _outdated(x):
         refresh(x)
+    return _version(x)
+
+
+def _version(x):
+    """The same of an x that may be outdated: with the history that it says it has."""
     old = x.detach()
     if x._node is not None:
         old._node = (*x._node[:6], "before in-place", *x._node[7:])  # still valid, though its memory moves on
@@ -116,12 +121,45 @@ def take_over(x, node, old, written=True):
     x._node = (*node[:3], x._version, *node[4:6], None, old, link)
     if link is None:
         return
-    f, base, rest, params = link
-    old_base, now = before_change(base), x.detach()
+    base, steps = _disjoint(link)
+    old_base, now = _version(base), x.detach()
     now._node = (*x._node[:8], None)
-    if old._node[1] and old._node[1][0] is base:  # the history of the base must not lead back to it: nobody would free the two
-        old._node = (old._node[0], (old_base, *old._node[1][1:]), *old._node[2:])
-    take_over(base, (_overwritten, (old_base, now), {"view": (f, rest, params)}, 0, None, None), old_base)
+    _let_go(old, link[1], base, old_base)
+    take_over(base, (_overwritten, (old_base, now), {"view": steps}, 0, None, None), old_base)
+
+
+def _let_go(old, parent, base, old_base):
+    """Makes a view of the old base of old, a view of base by way of parent: history that led back to base would never be freed."""
+    f, args, *others = old._node
+    if args and args[0] is parent:
+        past = old_base
+        if parent is not base:
+            past = _version(parent)
+            _let_go(past, _link(parent, parent._node)[1], base, old_base)
+        old._node = (f, (past, *args[1:]), *others)
+
+
+def _disjoint(link):
+    """(base, steps) of a view: the nearest base whose elements all have memory of their own, and the views (op, rest, params) from it.
+
+    What lies between, an expanded base or one of overlapping windows, learns of the change when it is used next.
+    """
+    f, base, rest, params = link
+    steps = ((f, rest, params),)
+    while _overlaps(base) and (link := _link(base, base._node)) is not None:
+        f, base, rest, params = link
+        steps = ((f, rest, params), *steps)
+    return base, steps
+
+
+def _overlaps(x):
+    """Whether elements of x may share memory."""
+    reach = 0
+    for stride, n in sorted((abs(s), n) for s, n in zip(x._strides, x._shape, strict=True) if n > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (n - 1)
+    return False
 
 
 def _link(x, node):
@@ -154,9 +192,7 @@ def refresh(x):
     if link is None or (_outdated(link[1]) and not refresh(link[1])):
         return False
     f, base, rest, params = link
-    old = x.detach()
-    old._node = (*x._node[:6], "before in-place", *x._node[7:])
-    x._node = (f, (base, *rest), params, x._version, None, None, None, old, link)
+    x._node = (f, (base, *rest), params, x._version, None, None, None, _version(x), link)
     return True
 
 
@@ -182,7 +218,7 @@ def _inplace_recorded(x, fn, name, args, kwargs):
     return x
 
 
-@op
+@op(saves="")
 def _constant():
     """Where a history ends: x.zero_() depends on nothing."""
 
@@ -192,18 +228,25 @@ _CONSTANT = _constant.partials()
 
 @op(saves="")
 def _overwritten(base, part, *, view):
-    """base with `part` in place of what view = (op, rest, params) shows of it."""
+    """base with `part` in place of what the views of view, ((op, rest, params), ...), show of it."""
     y = _cpu.empty(base._shape, base.dtype, base)
     _cpu.copy(y, base)
-    f, rest, params = view
-    window = f.forward(y, *rest, **params)
-    if window._buffer != y._buffer:
-        raise RuntimeError(f"{f.name}: a change in place of this view cannot be differentiated; clone() it first")
+    window = y
+    for f, rest, params in view:
+        window = f.forward(window, *rest, **params)
+        if window._buffer != y._buffer:
+            raise RuntimeError(f"{f.name}: a change in place of this view cannot be differentiated; clone() it first")
     _cpu.copy(window, part)
     return y
 
 
+def _shown(g, view):
+    for f, rest, params in view:
+        g = f(g, *rest, **params)
+    return g
+
+
 _overwritten.partials(
     lambda g, y, base, part, view: _overwritten(g, g.new_zeros(part._shape), view=view),
-    lambda g, y, base, part, view: view[0](g, *view[1], **view[2]),
+    lambda g, y, base, part, view: _shown(g, view),
 ).linear(0, 1)
