@@ -454,3 +454,17 @@ def test_kernels_accept_any_strides(rng):
     y = fastnn.zeros(7, 4).double()
     _cpu.index_get(y.T, fastnn.tensor(x), (fastnn.tensor([5, 0, 3, 3]),), (0,), 0, 0, -(2**63))
     np.testing.assert_array_equal(y.numpy().T, x[[5, 0, 3, 3]])
+
+
+def test_diagonal_scatter_and_counts():
+    for shape, k, dims in (((3, 4), 1, (0, 1)), ((3, 4), -1, (0, 1)), ((2, 3, 4), 0, (0, 2)), ((2, 3, 4), 1, (2, 1)), ((2, 2), 5, (0, 1))):
+        x = fastnn.arange(float(np.prod(shape))).view(shape)
+        want = x.clone().numpy()
+        part = x.diagonal(k, *dims)
+        view = np.diagonal(want, k, *dims)
+        view.setflags(write=True)
+        view[...] = -1.0
+        assert fastnn.equal(x.diagonal_scatter(fastnn.full(part.shape, -1.0), k, *dims), fastnn.tensor(want))
+    with pytest.raises(RuntimeError, match="diagonal_scatter: expected src of shape"):
+        fastnn.ones(2, 2).diagonal_scatter(fastnn.ones(3))
+    assert fastnn.repeat_interleave(fastnn.tensor([2, 0, 3])).tolist() == [0, 0, 2, 2, 2]

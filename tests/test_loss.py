@@ -220,3 +220,13 @@ def test_others_as_torch(reduction):
         assert len(results[0]) == len(results[1])
         for ours, theirs in zip(*results, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
+def test_binary_cross_entropy_wants_floating_targets():
+    from fastnn.nn import functional as F
+
+    p = fastnn.tensor([0.5, 0.5])
+    for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
+        for target in (fastnn.tensor([1, 0]), fastnn.tensor([True, False])):
+            with pytest.raises(RuntimeError, match="Found dtype .* but expected float32"):
+                loss(p, target)

@@ -186,3 +186,9 @@ def test_against_torch():
     torch.nn.functional.linear(*theirs).sum().backward()
     for p, q in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12)
+
+
+def test_einsum_with_lists_of_axes():
+    a, b = fastnn.randn(2, 3), fastnn.randn(3, 4)
+    assert fastnn.equal(fastnn.einsum(a, [0, 1], b, [1, 2], [0, 2]), fastnn.einsum("ij,jk->ik", a, b))
+    assert fastnn.equal(fastnn.einsum(a, [..., 0], a, [..., 0]), fastnn.einsum("...i,...i", a, a))

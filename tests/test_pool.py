@@ -211,3 +211,22 @@ def test_windows_of_2x2_over_every_width(dtype, rng):
             parts[:, :, k // 2, :, k % 2] = np.where(where == k, g, 0)
         expected[:, :4, : 2 * n] = parts.reshape(3, 4, 2 * n)
         np.testing.assert_array_equal(t.grad.numpy(), expected)
+
+
+def test_fractional_max_pool():
+    from fastnn.nn import functional as F
+
+    x, u = fastnn.arange(36.0).view(1, 1, 6, 6), fastnn.tensor([[[0.3, 0.6]]])
+    y, at = F.fractional_max_pool2d(x, 2, output_size=3, return_indices=True, _random_samples=u)
+    # along the rows int((i + 0.6) 2) - int(0.6 2) = 0, 2 and the end, 4; along the columns 0, 2, 4 as well
+    assert y.tolist() == [[[[7, 9, 11], [19, 21, 23], [31, 33, 35]]]] and at.tolist() == y.long().tolist()
+    z = fastnn.randn(2, 3, 9, 7, dtype=fastnn.float64).requires_grad_()
+    y, at = F.fractional_max_pool2d(z, (3, 2), output_ratio=(0.5, 0.6), return_indices=True)
+    assert y.shape == (2, 3, 4, 4) and fastnn.equal(z.flatten(2).gather(2, at.flatten(2)).view_as(y), y)
+    y.sum().backward()
+    assert z.grad.sum().item() == 2 * 3 * 16
+    assert fastnn.nn.FractionalMaxPool3d(2, output_size=2)(fastnn.randn(3, 4, 5, 6)).shape == (3, 2, 2, 2)
+    with pytest.raises(RuntimeError, match="do not fit"):
+        F.fractional_max_pool2d(x, 4, output_size=4)
+    with pytest.raises(ValueError, match="one of them"):
+        fastnn.nn.FractionalMaxPool2d(2)

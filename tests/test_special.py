@@ -132,3 +132,24 @@ def test_polynomials(name, rng):
     for bad in (1.5, 2**62, float("nan"), "a", fastnn.tensor([1, 2**40])):
         with pytest.raises(ValueError, match=name):
             f(t, bad)
+
+
+def test_bessel_functions_of_both_kinds():
+    """Values: Abramowitz and Stegun, tables 9.1, 9.8; between the ways of computing, the Wronskians 9.1.16 and 9.6.15."""
+    sp, d = fastnn.special, fastnn.float64
+    for name, x, value in (
+        ("bessel_j0", 2.0, 0.22389077914123567), ("bessel_j1", 2.0, 0.5767248077568734), ("bessel_y0", 2.0, 0.51037567264974512),
+        ("bessel_y1", 2.0, -0.10703243154093755), ("modified_bessel_k0", 1.0, 0.42102443824070834), ("modified_bessel_k1", 1.0, 0.60190723019723457),
+    ):  # fmt: skip
+        assert getattr(sp, name)(fastnn.tensor(x, dtype=d)).item() == pytest.approx(value, rel=1e-13)
+    x = fastnn.tensor([1e-6, 0.3, 1.99, 2.01, 7.9, 8.1, 24.9, 25.1, 80.0, 1e4], dtype=d)
+    j0, j1, y0, y1 = (getattr(sp, f"bessel_{n}")(x) for n in ("j0", "j1", "y0", "y1"))
+    np.testing.assert_allclose((j1 * y0 - j0 * y1).numpy(), 2 / (np.pi * x.numpy()), rtol=1e-11)
+    k0, k1 = sp.scaled_modified_bessel_k0(x), sp.scaled_modified_bessel_k1(x)
+    np.testing.assert_allclose((sp.i0e(x) * k1 + sp.i1e(x) * k0).numpy(), 1 / x.numpy(), rtol=1e-12)
+    edge = fastnn.tensor([0.0, -1.0, float("inf"), float("nan")])
+    assert repr(sp.bessel_j0(edge).tolist()) == "[1.0, 0.7651976943016052, 0.0, nan]" and sp.bessel_j1(edge)[0].item() == 0
+    assert repr(sp.bessel_y1(edge).tolist()) == "[-inf, nan, 0.0, nan]" and repr(sp.modified_bessel_k0(edge).tolist()) == "[inf, nan, 0.0, nan]"
+    t = fastnn.tensor([0.5, 3.0, 12.0, 40.0], dtype=d, requires_grad=True)
+    for name in "bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0".split():
+        assert fastnn.autograd.gradcheck(getattr(sp, name), t) and fastnn.autograd.gradgradcheck(getattr(sp, name), t)

@@ -66,3 +66,18 @@ def test_out():
     view = fastnn.zeros(2, 2)
     fastnn.mul(a, 3, out=view[1])
     np.testing.assert_array_equal(view.numpy(), [[0, 0], [3, 6]])
+
+
+def test_python_functions_of_elements():
+    x = fastnn.arange(4).view(2, 2)
+    assert x.apply_(lambda v: v * v).tolist() == [[0, 1], [4, 9]] and x.map_(fastnn.tensor([1, 2]), lambda a, b: a + b).tolist() == [[1, 3], [5, 11]]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        fastnn.ones(2, requires_grad=True).apply_(abs)
+
+
+def test_functions_that_change_their_argument():
+    x = fastnn.zeros(3)
+    fastnn.index_put_(x, (fastnn.tensor([0, 0]),), fastnn.tensor(2.0), True)
+    assert x.tolist() == [4, 0, 0] and fastnn.resize_as_(x, fastnn.ones(1, 2)).tolist() == [[4, 0]]
+    assert fastnn.constant_pad_nd(x, (1, 0), 7.0).tolist() == [[7, 4, 0]]
+    assert fastnn.is_storage(x.untyped_storage()) and not fastnn.is_inference(x) and x.share_memory_() is x

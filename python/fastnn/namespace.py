@@ -11,6 +11,7 @@ from .errors import named
 from .func import vmap
 from .nn import functional as F
 from .ops.lu import OLDER as _OLDER
+from .ops.storage import UntypedStorage
 from .tensor import Tensor, tensor
 
 # Of torch.nn.functional, those that torch itself has under the same name and meaning.
@@ -45,6 +46,49 @@ def fill(input, value):
 def detach(input):
     """input without its history."""
     return input.detach()
+
+
+@named
+def index_put_(input, indices, values, accumulate=False):
+    """Tensor.index_put_ as a function."""
+    return input.index_put_(indices, values, accumulate)
+
+
+@named
+def resize_as_(input, the_template):
+    """Tensor.resize_as_ as a function."""
+    return input.resize_as_(the_template)
+
+
+@named
+def constant_pad_nd(input, pad, value=0):
+    """nn.functional.pad with a constant."""
+    return F.pad(input, pad, value=value)
+
+
+@named
+def is_inference(input):
+    """False: what inference_mode makes can be used anywhere."""
+    return input.is_inference()
+
+
+def is_storage(obj):
+    """Whether it is the memory of tensors (`Tensor.untyped_storage`)."""
+    return isinstance(obj, UntypedStorage)
+
+
+def get_num_interop_threads():
+    """1: one operation runs at a time."""
+    return 1
+
+
+def set_num_interop_threads(threads):
+    """Accepted: one operation runs at a time."""
+
+
+def set_flush_denormal(mode):
+    """False: kernels set the mode they need, and put it back."""
+    return False
 
 
 @named
@@ -115,7 +159,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 
 
 __all__ = [
-    *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "detach", "fill", "is_same_size", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "constant_pad_nd", "detach", "fill", "get_num_interop_threads", "index_put_", "is_inference", "is_same_size", "is_storage", "resize_as_", "set_flush_denormal", "set_num_interop_threads", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..tensor import Tensor, empty
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
@@ -68,7 +70,7 @@ class _Lazy(Module):
 
     def extra_repr(self):
         args, kwargs = self._arguments
-        return self.becomes(1, *args, **kwargs).extra_repr().replace("in_features=1", "in_features=0", 1)
+        return re.sub(r"^(in_features=)?1\b", r"\g<1>0", self.becomes(1, *args, **kwargs).extra_repr())
 
 
 def _lazy(becomes, axes=None):

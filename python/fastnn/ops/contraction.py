@@ -72,9 +72,25 @@ def _widen(x, d, n):
     return x if x._shape[d] == n else _expand(x, shape=(*x._shape[:d], n, *x._shape[d + 1 :]))
 
 
+def _equation(given):
+    """The other form, einsum(a, [0, 1], b, [1, ...], [0]): labels as numbers, those of the output last or left out."""
+
+    def text(axes):
+        return "".join("..." if i is Ellipsis else _LETTERS[i] for i in axes)
+
+    operands, labels = given[::2], given[1::2]
+    output = f"->{text(operands[len(labels)])}" if len(operands) > len(labels) else ""
+    return ",".join(map(text, labels)) + output, operands[: len(labels)]
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
 def einsum(equation, *operands):
     """Einstein's summation: einsum("bij,bjk->bik", a, b). Repeated labels take diagonals, labels absent from the output are
     summed, "..." stands for axes that broadcast. Operands are contracted from left to right, each pair by one product."""
+    if isinstance(equation, Tensor):
+        equation, operands = _equation((equation, *operands))
     if not isinstance(equation, str):
         raise TypeError("einsum(): the equation must be a string, followed by the operands")
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):

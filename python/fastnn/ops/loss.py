@@ -437,6 +437,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
             f"Using a target size ({_size(target)}) that is different to the input size ({_size(input)}) is deprecated. "
             "Please ensure they have the same size."
         )
+    if not target._floating:
+        raise DTypeError(f"binary_cross_entropy: Found dtype {target.dtype.name} but expected {input.dtype.name}: convert the target, target.float()")
     input, target, weight = _floating("binary_cross_entropy", input, target, weight)
     _fixed("binary_cross_entropy", weight=weight)
     weight = _expanded("binary_cross_entropy", "weight", weight, input)
@@ -453,6 +455,10 @@ def binary_cross_entropy_with_logits(
     reduction = _reduction(reduction, size_average, reduce)
     if input._shape != target._shape:
         raise ShapeError(f"Target size ({_size(target)}) must be the same as input size ({_size(input)})")
+    if not target._floating:
+        raise DTypeError(
+            f"binary_cross_entropy_with_logits: Found dtype {target.dtype.name} but expected {input.dtype.name}: convert the target, target.float()"
+        )
     input, target, weight, pos_weight = _floating("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
     _fixed("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     weight = _expanded("binary_cross_entropy_with_logits", "weight", weight, input)

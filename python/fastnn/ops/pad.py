@@ -13,6 +13,7 @@ from ..autodiff import Array, op
 from ..errors import ShapeError
 from ..tensor import from_numpy, normalize_dim, shape_from
 from .index import _getitem
+from .ranges import arange
 from .shape import _clone, _expand, _permute, _reshape, _slice, contiguous, reshape
 
 MODES = {"constant": 0, "reflect": 1, "replicate": 2, "circular": 3}
@@ -143,8 +144,13 @@ def tile(input, *dims):
     return repeat(input, *((1,) * (input.ndim - len(dims)) + dims))
 
 
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
-    """Each element of axis dim (of the flattened input without dim) repeated: y = [a, a, b, b, ...]; repeats may be a vector."""
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Each element of axis dim (of the flattened input without dim) repeated: y = [a, a, b, b, ...]; repeats may be a vector.
+
+    Of counts alone: 0, 1, 2, ..., each as often as its count says.
+    """
+    if repeats is None:
+        input, repeats = arange(input._shape[0]), input
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     dim = normalize_dim(dim, input.ndim)

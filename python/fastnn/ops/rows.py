@@ -15,7 +15,7 @@ from ..inplace import inplace
 from ..row_sparse import RowSparse
 from ..tensor import from_numpy, normalize_dim
 from .index import INDEX_TYPES, NO_SKIP, _getitem, _getitem_dx, _parse, _setitem, as_rows, in_place, int_index
-from .shape import reshape, to
+from .shape import movedim, reshape, to
 
 
 def _vector_index(input, dim, index, name):
@@ -116,6 +116,18 @@ def select_scatter(input, src, dim, index):
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """input with input[start:end:step] along dim replaced by src."""
     return _embedded(input, src, (*[slice(None)] * normalize_dim(dim, input.ndim), slice(start, end, step)), "slice_scatter")
+
+
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """input with input.diagonal(offset, dim1, dim2) replaced by src."""
+    planes = movedim(input, (dim1, dim2), (0, 1))
+    rows, columns = planes._shape[:2]
+    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    if src._shape != (*planes._shape[2:], length):
+        raise ShapeError(f"diagonal_scatter: expected src of shape {[*planes._shape[2:], length]}, got {list(src._shape)}")
+    i = from_numpy(np.arange(length))
+    changed = index_put(planes, (i + max(-offset, 0), i + max(offset, 0)), movedim(to(src, input.dtype), -1, 0))
+    return movedim(changed, (0, 1), (dim1, dim2))
 
 
 def _embedded(input, src, view, name):
@@ -267,8 +279,8 @@ def fill_diagonal_(input, fill_value, wrap=False):
 
 put_ = inplace(put)
 
-__all__ = ("index_add", "index_copy", "index_fill", "index_put", "index_select", "put", "select_scatter", "slice_scatter", "take")
+__all__ = ("diagonal_scatter", "index_add", "index_copy", "index_fill", "index_put", "index_select", "put", "select_scatter", "slice_scatter", "take")
 METHODS = (
-    "fill_diagonal_ index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select put put_ select_scatter slice_scatter take"
+    "diagonal_scatter fill_diagonal_ index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select put put_ select_scatter slice_scatter take"
 ).split()
 FUNCTIONAL = ("embedding", "one_hot")

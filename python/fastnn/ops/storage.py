@@ -6,7 +6,7 @@ import math
 
 from .. import _cpu, dtypes
 from ..errors import ShapeError
-from ..tensor import Tensor, empty, from_numpy, shape_from
+from ..tensor import Tensor, asarray, empty, from_numpy, shape_from
 
 
 class UntypedStorage:
@@ -109,6 +109,33 @@ def in_dtype(input, dtype):
 
 
 __all__ = ("empty_strided",)
-METHODS = "is_set_to new_empty_strided resize_ resize_as_ set_ storage_offset untyped_storage".split()
+METHODS = "apply_ is_set_to is_shared map_ share_memory_ new_empty_strided resize_ resize_as_ set_ storage_offset untyped_storage".split()
+def share_memory_(input):
+    """input itself: workers are threads of this process."""
+    return input
+
+
+def is_shared(input):
+    """True: every thread of this process sees the memory, and workers are threads."""
+    return True
+
+
+def apply_(input, function):
+    """Replaces each element by function(element), a Python function of numbers, in place. Slow: ops are there for speed."""
+    return _overwritten(input, "apply_", [function(v) for v in input.detach().flatten().tolist()])
+
+
+def map_(input, tensor, function):
+    """Replaces each element by function(element, that of tensor), a Python function of numbers, in place."""
+    other = tensor.detach().expand(input._shape).flatten().tolist()
+    return _overwritten(input, "map_", [function(v, w) for v, w in zip(input.detach().flatten().tolist(), other, strict=True)])
+
+
+def _overwritten(input, name, values):
+    if input.requires_grad:
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    return input.copy_(asarray(values, dtype=input.dtype).reshape(input._shape))
+
+
 Tensor.is_inference = lambda self: False
 Tensor.is_inference.__doc__ = "False: what inference_mode makes can be used anywhere."
