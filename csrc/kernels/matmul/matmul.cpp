@@ -31,12 +31,12 @@ template <class T> void multiply_floats(Problem<T> p) {
     FN_NOTE("exchanged: C' = B'.A'");
     p = exchanged(p);
   }
-  int64_t m = p.m, n = p.n, k = p.k, b_bytes = k * n * int64_t(sizeof(T));
-  constexpr int64_t IN_PLACE = (VECTOR_BYTES == 64 ? 1024 : 384) << 10;  // bytes of B: L2 holds them
+  const int64_t m = p.m, n = p.n, k = p.k, b_bytes = k * n * int64_t(sizeof(T));
+  const int64_t l2 = VECTOR_BYTES == 64 ? l2_bytes : l2_bytes * 3 / 4;  // Zen 3: a B that fills it is packed
   // A copy of B that meets few rows does not pay. Zen 3: 12x512.512x512 takes 1.28 times as long with one, 16x784.784x512 0.75,
-  // 24x1000.1000x1000 1.23, 64x500.500x500 0.69.
-  bool in_place = RowsInPlace<T>::suits(p.a, n), direct = in_place && m > 1 && p.b.cs == 1 && n >= lanes<T>;
-  if (crowded<T>(p.b.rs)) direct &= m <= 2 * MR && b_bytes <= 1 << 20;
+  // 24x1000.1000x1000 1.23, 64x500.500x500 0.69. Emerald Rapids, L2 of 2 MiB: 128x512.512x784 1.15, 512x512.512x784 1.06.
+  bool in_place = RowsInPlace<T>::suits(p.a, m, n, k), direct = in_place && m > 1 && p.b.cs == 1 && n >= lanes<T>;
+  if (VECTOR_BYTES < 64 && crowded<T>(p.b.rs)) direct &= m <= 2 * MR && b_bytes <= 1 << 20;
   if (direct && b_bytes <= 32 << 10)  // the shortest way first
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (m <= SKINNY) FN_NOTE("%d rows, bound by reading B: %s", int(m), p.b.cs == 1 ? "it streams by" : p.b.rs == 1 ? "dot products along k" : "packed");
@@ -56,7 +56,7 @@ template <class T> void multiply_floats(Problem<T> p) {
     FN_NOTE("dot products along k, contiguous in both: too little work for packing B to pay");
     return dots<T>(m, n, k, p.a, p.b, p.c);
   }
-  if (direct && (b_bytes <= IN_PLACE || m <= 4 * MR))
+  if (direct && (b_bytes <= l2 || m <= 4 * MR))
     return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
   if (in_place) return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, PackColumns<T>{p.b}, p.c);
   gemm<T>(m, n, k, PackRows<T>{p.a}, PackColumns<T>{p.b}, p.c);
