@@ -48,8 +48,19 @@ def random_depthwise(rng):
             return (n, c, *have), (c, 1, kernel, kernel), (n, c, *size), options
 
 
+def random_channels(rng):
+    """A filter for each channel, of any size, stride and dilation: channels in the lanes."""
+    while True:
+        kernel, stride, dilation = (rng.integers(1, top, 2).tolist() for top in (6, 5, 4))
+        n, c, have, padding = int(rng.integers(1, 4)), int(rng.integers(1, 40)), rng.integers(1, 40, 2).tolist(), rng.integers(0, 5, 2).tolist()
+        size = [(h + 2 * p - d * (k - 1) - 1) // s + 1 for h, p, d, k, s in zip(have, padding, dilation, kernel, stride, strict=True)]
+        if min(size) > 0:
+            options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": c}
+            return (n, c, *have), (c, 1, *kernel), (n, c, *size), options
+
+
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("geometry", [random_geometry, random_depthwise])
+@pytest.mark.parametrize("geometry", [random_geometry, random_depthwise, random_channels])
 def test_integers_are_exact(geometry, isa, rng):
     """Integer values small enough for float32: every product and sum is exact, so any wrong index shows. Not of Winograd."""
     end = time.monotonic() + 3

@@ -9,10 +9,12 @@
 // so each one's derivatives are the other two. x (N, C, H, W), w (O, C / groups, P, Q), y and g (N, O, H', W'); 1-d
 // convolutions run as height 1. This file only chooses the way:
 //
+//    channels.h               one filter a channel: narrow planes, and filters that the next does not have
 //    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
 //    winograd.h               3×3 and 5×5 filters of stride 1, float32, where its transforms pay
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
+#include "channels.h"
 #include "depthwise.h"
 #include "winograd_weights.h"
 
@@ -58,11 +60,78 @@ bool weights_on_tiles(const View& dw, const View& g, const View& x, const Conv2d
   return R == 3 ? winograd_weights<3>(p, t) : winograd_weights<5>(p, t);
 }
 
+// One filter a channel, its channels in the lanes: channels.h. `phased` is dx, whose results fall into stride² phases.
+struct ChannelLanes {
+  Scratch<int64_t> row, col, index;
+  Scratch<Phase> phases;
+  PhaseList list = {};
+
+  static int64_t phases_of(const Conv2d& s, bool phased) { return phased ? s.stride[0] * s.stride[1] : 1; }
+
+  ChannelLanes(const View& in, const View& out, const View& w, const Conv2d& s, bool phased)
+      : row(w.shape[2] * w.shape[3]), col(w.shape[2] * w.shape[3]), index(w.shape[2] * w.shape[3]), phases(phases_of(s, phased)) {
+    const int64_t P = w.shape[2], Q = w.shape[3];
+    list = {in.shape[2], in.shape[3], out.shape[2], out.shape[3], {1, 1}, {INT64_MAX, INT64_MIN}, {INT64_MAX, INT64_MIN}, 0, P * Q, phases};
+    if (!phased) list.step[0] = s.stride[0], list.step[1] = s.stride[1];
+    const int64_t out_step[2] = {phased ? s.stride[0] : 1, phased ? s.stride[1] : 1};
+    int64_t taps = 0;
+    for (int64_t i = 0; i < phases_of(s, phased); ++i) {
+      const int64_t at[2] = {i / out_step[1], i % out_step[1]};
+      Steps steps[2];
+      for (int d = 0; d < 2; ++d) steps[d] = {at[d], ceil_div(out.shape[2 + d] - at[d], out_step[d]), out_step[d]};
+      if (steps[0].count <= 0 || steps[1].count <= 0) continue;
+      Phase& phase = phases[list.count++];
+      phase = {steps[0], steps[1], 0, row + taps, col + taps, index + taps};
+      for (int64_t k = 0; k < P * Q; ++k) {
+        int64_t offset[2];
+        bool meets = true;
+        for (int d = 0; d < 2; ++d) {
+          offset[d] = (d ? k % Q : k / Q) * s.dilation[d] - s.padding[d];
+          if (phased) meets &= (at[d] - offset[d]) % s.stride[d] == 0, offset[d] = floor_div(at[d] - offset[d], s.stride[d]);
+          meets = meets && reaches(offset[d], list.step[d], steps[d].count, in.shape[2 + d]);
+        }
+        if (!meets) continue;
+        list.row[0] = least(list.row[0], offset[0]), list.row[1] = most(list.row[1], offset[0]);
+        list.col[0] = least(list.col[0], offset[1]), list.col[1] = most(list.col[1], offset[1]);
+        row[taps] = offset[0], col[taps] = offset[1], index[taps++] = k, ++phase.taps;
+      }
+    }
+  }
+};
+
+enum class Partial { y, dx, dw };
+
 // A filter for each channel, square, of a size and stride that depthwise.h has.
-bool depthwise(const View& x, const View& w, const View& g, const Conv2d& s) {
+bool has_planes(const View& w, const Conv2d& s) {
   const int64_t K = w.shape[2];
-  return s.groups == x.shape[1] && s.groups == g.shape[1] && w.shape[1] == 1 && w.shape[3] == K && (K == 3 || K == 5 || K == 7) &&
-         s.stride[0] == s.stride[1] && s.stride[0] <= 2 && s.dilation[0] == 1 && s.dilation[1] == 1 && x.numel() && g.numel();
+  return w.shape[3] == K && (K == 3 || K == 5 || K == 7) && s.stride[0] == s.stride[1] && s.stride[0] <= 2 && s.dilation[0] == 1 && s.dilation[1] == 1;
+}
+bool depthwise(const View& x, const View& w, const View& g, const Conv2d& s) {
+  return s.groups == x.shape[1] && s.groups == g.shape[1] && w.shape[1] == 1 && x.numel() && g.numel();
+}
+
+// Channels in the lanes, or columns? Emerald Rapids, two cores, ms, channels (columns): 8x384x7x7 0.11 (0.35), 8x384x14x14 0.38 (0.43),
+// 8x192x28x28 0.62 (0.50), of stride 2 0.38 (0.49), its dx 0.38 (1.2); 8x96x28x28 dilated by 2 0.35 (0.58, implicit); but
+// 4x64x16000 along one axis 2.8 (2.2, implicit): its rows do not fit a cache.
+bool channels_pay(const View& x, const View& w, const View& g, const Conv2d& s, Partial what) {
+  const int64_t L = VECTOR_BYTES / itemsize(x.dtype), row = (x.shape[3] + g.shape[3]) * VECTOR_BYTES;
+  if (2 * x.shape[1] < L || row * most(1, w.shape[2]) > CHANNEL_SLAB || s.stride[0] * s.stride[1] > 16) return false;
+  return !has_planes(w, s) || g.shape[3] <= (s.stride[0] == 1 || what == Partial::y ? L : 2 * L);
+}
+
+template <class T>
+bool on_channels(const View& out, const View& in, const View& w, const View& bias, const Conv2d& s, bool phased) {
+  ChannelLanes lanes(in, out, w, s, phased);
+  if (lanes.list.row[0] > lanes.list.row[1]) return false;  // no tap meets the input
+  filter_channels<T>(in.ptr<T>(), out.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), in.shape[0], in.shape[1], lanes.list);
+  return true;
+}
+
+template <class T> bool taps_on_channels(const View& dw, const View& g, const View& x, const Conv2d& s) {
+  ChannelLanes lanes(x, g, dw, s, false);
+  if (lanes.list.row[0] > lanes.list.row[1]) return false;
+  channel_taps<T>(x.ptr<T>(), g.ptr<T>(), dw.ptr<T>(), x.shape[0], x.shape[1], lanes.list);
+  return true;
 }
 
 template <class F> bool with_size(int64_t K, int64_t S, const F& f) {
@@ -128,21 +197,30 @@ template <class F> bool with_float(const View& v, const F& f) { return v.dtype =
 }  // namespace
 
 void conv2d(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d s) {
-  if (depthwise(x, w, y, s) &&
-      with_float(y, [&](auto t) { return filter_on_planes<decltype(t)>(y, x, w, bias, s, false); })) return;
+  if (depthwise(x, w, y, s) && with_float(y, [&](auto t) {
+        using T = decltype(t);
+        return channels_pay(x, w, y, s, Partial::y) ? on_channels<T>(y, x, w, bias, s, false)
+                                                    : has_planes(w, s) && filter_on_planes<T>(y, x, w, bias, s, false);
+      })) return;
   if (!on_tiles(y, x, w, bias, s, false)) conv2d_implicit(y, x, w, bias, s);
 }
 
 void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
   if (depthwise(dx, w, g, s) && with_float(dx, [&](auto t) {
-        return s.stride[0] == 1 ? filter_on_planes<decltype(t)>(dx, g, w, bias, s, true)
-                                : spread_on_planes<decltype(t)>(dx, g, w, bias, s);
+        using T = decltype(t);
+        return channels_pay(dx, w, g, s, Partial::dx) ? on_channels<T>(dx, g, w, bias, s, true)
+               : !has_planes(w, s)                    ? false
+               : s.stride[0] == 1                     ? filter_on_planes<T>(dx, g, w, bias, s, true)
+                                                      : spread_on_planes<T>(dx, g, w, bias, s);
       })) return;
   if (!on_tiles(dx, g, w, bias, s, true)) conv2d_dx_implicit(dx, g, w, bias, s);
 }
 
 void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d s) {
-  if (depthwise(x, dw, g, s) && with_float(dw, [&](auto t) { return weights_on_planes<decltype(t)>(dw, g, x, s); })) return;
+  if (depthwise(x, dw, g, s) && with_float(dw, [&](auto t) {
+        using T = decltype(t);
+        return channels_pay(x, dw, g, s, Partial::dw) ? taps_on_channels<T>(dw, g, x, s) : has_planes(dw, s) && weights_on_planes<T>(dw, g, x, s);
+      })) return;
   if (!weights_on_tiles(dw, g, x, s)) conv2d_dw_implicit(dw, g, x, s);
 }
 
