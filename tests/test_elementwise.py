@@ -457,3 +457,37 @@ def test_dtypes_of_pairs():
         with pytest.raises(RuntimeError, match="without overflow"):
             fastnn.tensor(value, dtype=dtype)
     assert fastnn.tensor(-1, dtype=fastnn.uint8).item() == 255
+
+
+def test_clamp_at_its_bounds():
+    """Numbers as bounds have no gradient there; tensors share it, and the upper one wins where the lower one is above it."""
+    x = fastnn.tensor([0.0, 1, 2, 3], requires_grad=True)
+    lo, hi = (fastnn.full((4,), v, requires_grad=True) for v in (1.0, 2.0))
+
+    def grads(y, *xs):
+        return [g.tolist() for g in fastnn.autograd.grad(y.sum(), xs)]
+
+    assert grads(x.clamp(0.0, 2), x) == [[0, 1, 0, 0]] and grads(x.clamp(min=1), x) == [[0, 0, 1, 1]] and grads(x.clamp_max(2), x) == [[1, 1, 0, 0]]
+    assert grads(x.clamp(lo, hi), x, lo, hi) == [[0, 0.5, 0.5, 0], [1, 0.5, 0, 0], [0, 0, 0.5, 1]]
+    assert grads(x.clamp(hi, lo), x, lo, hi) == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
+    assert grads(x.clamp(lo, lo.detach()), x, lo) == [[0, 1, 0, 0], [1, 0, 0, 0]]
+    assert grads(x.clamp(min=lo), x, lo) == [[0, 0.5, 1, 1], [1, 0.5, 0, 0]]
+    nan = fastnn.tensor([float("nan")], requires_grad=True)
+    assert grads(nan.clamp(0, 1), nan) == [[0]]
+
+
+def test_composites_in_place_are_differentiable():
+    for change in (lambda t: t.logit_(0.1), lambda t: t.renorm_(2, 0, 0.5)):
+        x = fastnn.tensor([[0.05, 0.3], [0.6, 0.95]], dtype=fastnn.float64, requires_grad=True)
+        y = change(x * 1)
+        y.sum().backward()
+        z = fastnn.logit(x, 0.1) if y.min() < 0 else fastnn.renorm(x, 2, 0, 0.5)
+        np.testing.assert_allclose(x.grad.numpy(), fastnn.autograd.grad(z.sum(), x)[0].numpy())
+    empty = fastnn.from_numpy(np.broadcast_to(np.float32(1), (0, 3)).copy()).expand(2, 0, 3)
+    assert empty.neg_() is empty and fastnn.exp(empty, out=empty) is empty  # no two elements share memory where there are none
+
+
+def test_conversions_take_a_memory_format():
+    x = fastnn.ones(2, 3)
+    for name in ("float", "double", "long", "int", "bool", "byte"):
+        assert getattr(x, name)(memory_format=fastnn.contiguous_format).shape == (2, 3)

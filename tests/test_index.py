@@ -468,3 +468,23 @@ def test_diagonal_scatter_and_counts():
     with pytest.raises(RuntimeError, match="diagonal_scatter: expected src of shape"):
         fastnn.ones(2, 2).diagonal_scatter(fastnn.ones(3))
     assert fastnn.repeat_interleave(fastnn.tensor([2, 0, 3])).tolist() == [0, 0, 2, 2, 2]
+
+
+def test_in_place_on_0d():
+    def fresh():
+        x = fastnn.tensor(2.0, requires_grad=True)
+        return x, x * 3
+
+    one, index = fastnn.tensor(5.0), fastnn.tensor([0])
+    for change, expected, slope in (
+        (lambda y: y.index_add_(0, index, one, alpha=2), 16, 3), (lambda y: y.index_copy_(0, index, one), 5, 0), (lambda y: y.index_fill_(0, index, 7.0), 7, 0),
+        (lambda y: y.scatter_(0, fastnn.tensor(0), one), 5, 0), (lambda y: y.scatter_add_(0, fastnn.tensor(0), one), 11, 3),
+        (lambda y: y.index_reduce_(0, index, one, "prod"), 30, 15), (lambda y: y.scatter_reduce_(0, fastnn.tensor(0), one, "amax"), 6, 3),
+    ):  # fmt: skip
+        x, y = fresh()
+        assert change(y) is y and y.shape == () and y.item() == expected
+        y.backward()
+        assert x.grad.item() == slope
+    mask = fastnn.tensor([False, True]).scatter_reduce(0, fastnn.tensor([0, 1]), fastnn.tensor([True, False]), "amin", include_self=False)
+    assert mask.tolist() == [True, False]
+    assert [t.shape for t in fastnn.unravel_index(fastnn.tensor(3), (2, 2))] == [(), ()]

@@ -86,3 +86,9 @@ x = fastnn.ones(1, 2, 4, 4)
 def test_errors_name_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_area_of_volumes():
+    x = fastnn.arange(64.0).reshape(1, 1, 4, 4, 4)
+    y = F.interpolate(x, (2, 2, 2), mode="area")
+    np.testing.assert_array_equal(y.numpy(), x.numpy().reshape(1, 1, 2, 2, 2, 2, 2, 2).mean((3, 5, 7)))

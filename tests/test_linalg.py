@@ -172,3 +172,13 @@ def test_products(rng):
 def test_errors(call, kind):
     with pytest.raises(kind):
         call()
+
+
+def test_out_of_functions_with_options():
+    a = fn.tensor([[4.0, 1.0], [1.0, 3.0]])
+    for f, args in ((linalg.inv, (a,)), (linalg.cholesky, (a,)), (linalg.multi_dot, ([a, a, a],)), (fn.nn.functional.normalize, (a,))):
+        out = fn.zeros(2, 2)
+        assert f(*args, out=out) is out
+        np.testing.assert_array_equal(out.numpy(), f(*args).numpy())
+    assert linalg.vander(fn.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
+    assert fn.lu_solve(fn.zeros(0, 4), fn.zeros(0, 0), fn.zeros(0, dtype=fn.int32)).shape == (0, 4)

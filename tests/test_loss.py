@@ -230,3 +230,15 @@ def test_binary_cross_entropy_wants_floating_targets():
         for target in (fastnn.tensor([1, 0]), fastnn.tensor([True, False])):
             with pytest.raises(RuntimeError, match="Found dtype .* but expected float32"):
                 loss(p, target)
+
+
+def test_shapes_and_values_at_the_edge():
+    for target, expected in (([0.0, 0.5], [0.0, 0.5 * np.log(0.5)]), ([-0.5, float("nan")], [np.nan, np.nan])):
+        y = F.kl_div(fastnn.zeros(2), fastnn.tensor(target), reduction="none")
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
+    x, t, var = fastnn.ones(4, 3), fastnn.zeros(4, 3), fastnn.full((1, 3), 2.0)
+    assert F.gaussian_nll_loss(x, t, var).item() == pytest.approx(F.gaussian_nll_loss(x, t, var.expand(4, 3)).item())
+    with pytest.raises(ValueError, match="var is of incorrect size"):
+        F.gaussian_nll_loss(x, t, fastnn.ones(1, 1))
+    for reduction in ("none", "mean", "sum"):
+        assert F.multilabel_margin_loss(fastnn.tensor(2.0), fastnn.tensor(0), reduction=reduction).shape == ()

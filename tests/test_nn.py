@@ -141,7 +141,7 @@ def test_layers_equal_torch(rng, case):
             arrays = list(inputs(shapes, rng))
             xs = [fastnn.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
             zs = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
-            x, z = ours(*xs), theirs(*[z.clone() for z in zs])
+            x, z = ours(*[x.clone() for x in xs]), theirs(*[z.clone() for z in zs])
             np.testing.assert_allclose(x.detach().numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-12)
             rtol = 1e-7 if name == "Hardsigmoid" else 1e-9  # PyTorch's derivative holds 1/6 in float32
             if z.requires_grad:
@@ -659,3 +659,37 @@ def test_skip_init():
     assert layer.weight.shape == (2, 3)
     with pytest.raises(RuntimeError, match="'device' arg"):
         fastnn.nn.utils.skip_init(fastnn.nn.ReLU)
+
+
+@pytest.mark.parametrize(
+    "name,options",
+    [("ReLU", {}), ("ReLU6", {}), ("LeakyReLU", dict(negative_slope=0.2)), ("LeakyReLU", dict(negative_slope=-0.2)), ("ELU", {}), ("CELU", {}), ("SELU", {}), ("SiLU", {}),
+     ("Mish", {}), ("Hardtanh", {}), ("Hardswish", {}), ("Hardsigmoid", {}), ("Threshold", dict(threshold=0.1, value=3.0)), ("RReLU", dict(lower=0.3, upper=0.3))],
+)  # fmt: skip
+@pytest.mark.parametrize("before", [lambda x: x * 1.5, fastnn.sigmoid, lambda x: (x * 2)[:, 1:3].t()], ids=["mul", "sigmoid", "view"])
+def test_activations_in_place_change_their_input(rng, name, options, before):
+    """Results and gradients are those of the layer that makes a new tensor, and whoever holds the input sees the result."""
+    values = rng.standard_normal((4, 5)) * 4
+
+    def run(inplace):
+        x = fastnn.tensor(values, requires_grad=True)
+        h = before(x)
+        y = getattr(nn, name)(**options, inplace=inplace)(h)
+        assert (y is h) == inplace
+        (y * 2 + (h if inplace else y).sin()).sum().backward()
+        return y.detach().numpy(), x.grad.numpy()
+
+    for ours, expected in zip(run(True), run(False), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_in_place_layers_of_leaves_and_dropout():
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        nn.ReLU(inplace=True)(fastnn.ones(3, requires_grad=True))
+    x = fastnn.ones(100)
+    assert nn.Dropout(0.5, inplace=True)(x) is x and 0 < int((x == 0).sum()) < 100
+    pointer = x.data_ptr()
+    assert nn.LeakyReLU(0.1, inplace=True)(x).data_ptr() == pointer
+    assert F.celu_(x) is x and F.selu_(x) is x and F.rrelu_(x, training=True) is x
+    i = fastnn.tensor([1, 5, 9])
+    assert F.threshold(i, 3, 7, inplace=True) is i and i.tolist() == [7, 5, 9] and F.hardtanh_(i, 0, 6).tolist() == [6, 5, 6]

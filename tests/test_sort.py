@@ -125,3 +125,12 @@ def test_against_torch(rng):
         ya.values.backward(t(g))
         yb.values.backward(torch.tensor(g))
         np.testing.assert_array_equal(a.grad.numpy(), b.grad.numpy(), err_msg=name)
+
+
+def test_median_of_all_shares_its_gradient():
+    x = fastnn.tensor([1.0, 2, 2, float("nan"), 3, 2], requires_grad=True)
+    np.testing.assert_allclose(fastnn.autograd.grad(x.nanmedian(), x)[0].numpy(), [0, 1 / 3, 1 / 3, 0, 0, 1 / 3], rtol=1e-6)
+    assert fastnn.autograd.grad(x[:3].median(), x)[0].tolist() == [0, 0.5, 0.5, 0, 0, 0]
+    assert fastnn.autograd.grad(x[:3].median(0).values, x)[0].sum() == 1  # with dim, one element has it
+    assert fastnn.tensor([[4, 2], [3, 1]]).median().item() == 2 and fastnn.tensor([5.0]).nanmedian().item() == 5
+    assert all(np.isnan(t.nanmedian().item()) for t in (fastnn.zeros(0), fastnn.tensor([float("nan")] * 2)))

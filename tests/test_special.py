@@ -153,3 +153,15 @@ def test_bessel_functions_of_both_kinds():
     t = fastnn.tensor([0.5, 3.0, 12.0, 40.0], dtype=d, requires_grad=True)
     for name in "bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0".split():
         assert fastnn.autograd.gradcheck(getattr(sp, name), t) and fastnn.autograd.gradgradcheck(getattr(sp, name), t)
+
+
+def test_polygamma_left_of_zero():
+    scipy = pytest.importorskip("scipy.special")
+    x = np.array([-3.7, -2.5, -0.3, 0.2, 0.45, 0.7, 3.0, -100.25])
+    for n in range(1, 8):  # ψₙ(x) = ψₙ(x + m) - (-1)ⁿ n! Σ (x + k)^-(n+1), k < m
+        m = 102
+        terms = ((x[:, None] + np.arange(m)) ** -(n + 1.0)).sum(1)
+        expected = scipy.polygamma(n, x + m) - (-1.0) ** n * math.factorial(n) * terms
+        np.testing.assert_allclose(fastnn.polygamma(n, fastnn.tensor(x)).numpy(), expected, rtol=1e-9)
+    assert fastnn.polygamma(2, fastnn.tensor([0.0, -1.0])).tolist() == [-math.inf] * 2
+    assert fastnn.polygamma(3, fastnn.tensor([0.0, -1.0])).tolist() == [math.inf] * 2

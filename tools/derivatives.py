@@ -35,6 +35,7 @@ UNUSUAL = (  # (function, shape, step, tolerance): a result in float32 needs lon
     (lambda x: (x.to(fastnn.float32),), (3, 4), 0.1, 1e-6),
     (lambda x: (F.embedding(ROWS, x, padding_idx=2).sin(),), (3, 4), None, 1e-9),
     (lambda x: (F.embedding(ROWS, x, scale_grad_by_freq=True).sin(),), (3, 4), None, 1e-9),
+    (lambda x: (F.leaky_relu(x * 1, 0.1, inplace=True).sin(), x.median()), (3, 4), None, 1e-9),
     (lambda x: (x.scatter_reduce(0, PLACES, x.sin(), "prod"), x.scatter_reduce(0, PLACES, x.sin(), "amax")), (3, 4), 1e-6, 1e-9),
 )
 LEVELS = 4  # f, its gradient, that gradient's gradient, ...

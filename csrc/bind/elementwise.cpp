@@ -246,7 +246,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       }
       if (y.place != place) raise_mixed(name, y, one_there(x, N, place));
       if (target.buffer->readonly) raise_error(ErrorKind::value, "%s: the tensor's memory is read-only", name);
-      for (int d = 0; d < y.ndim; ++d)
+      for (int d = 0; d < y.ndim && y.numel(); ++d)
         if (y.strides[d] == 0 && y.shape[d] > 1)
           raise_error(ErrorKind::runtime, "%s: unsupported operation: more than one element of the written-to tensor refers "
                       "to a single memory location. Please clone() the tensor before performing the operation.", name);

@@ -12,15 +12,16 @@ base finds out when it is used next (`refresh`).
 from __future__ import annotations
 
 from . import _cpu
-from .autodiff import Array, Op, op
+from .autodiff import Array, Op, op, record
 from .errors import ShapeError
 
 
-def inplace(fn, kernel=None):
+def inplace(fn, kernel=None, composite=False):
     """The method `x.fn_(...)`: writes fn(x, ...) into x's memory and returns x.
 
-    kernel(x, ..., out) does it in one pass when nothing is being recorded. When gradients are, x takes over the history of
-    the result, and its value before stays reachable as a tensor of its own (copied only if the derivative reads it).
+    kernel(x, ..., out) does it in one pass when nothing is being recorded, and when fn is an Op whose derivative does not read x.
+    When gradients are recorded, x takes over the history of the result, and its value before stays reachable as a tensor of its
+    own, copied if the derivative reads it. composite: fn is made of several ops that may read it, so it is copied first.
     RuntimeError for a leaf that requires grad, and where shape or dtype of the result do not fit.
     """
     name = fn.__name__ + "_"
@@ -30,7 +31,7 @@ def inplace(fn, kernel=None):
             recorded = self.requires_grad
             if recorded or any(isinstance(a, Array) and a.requires_grad for a in args):
                 check_change(self, name)
-                return _inplace_recorded(self, fn, name, args, kwargs)
+                return _inplace_recorded(self, fn, name, args, kwargs, kernel, composite)
         if kernel is not None and not kwargs:
             kernel(self, *args, self)
         else:
@@ -55,7 +56,7 @@ def _overwrite(x, y, name):
 
 def writable(x, name):
     """RuntimeError for an expanded x: several of its elements are one."""
-    if 0 in x._strides and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
+    if 0 in x._strides and x._size and any(s == 0 and n > 1 for s, n in zip(x._strides, x._shape, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
@@ -199,15 +200,22 @@ def refresh(x):
 _cpu.set_refresh(refresh)
 
 
-def _inplace_recorded(x, fn, name, args, kwargs):
+def _inplace_recorded(x, fn, name, args, kwargs, kernel, composite):
     old = before_change(x)
+    made_by_value = old._node is not None and old._node[1] is not None and _reads(old._node[0], -1)
+    if kernel is not None and isinstance(fn, Op) and not (kwargs or made_by_value or _reads(fn, 0)):
+        y = x.detach()
+        kernel(y, *args, y)
+        record(y, fn, (old, *args))
+        _cpu.mutate(x, True)
+        take_over(x, y._node, old)
+        return x
+    if composite:
+        old = _kept(old)
     y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node
-    saved = () if node is None else node[0].saved
-    made = () if old._node is None or old._node[1] is None else old._node[0].saved
-    if saved is None or made is None or -1 in made or any(a is old for i, a in enumerate(node[1] if node else ()) if i in saved):
-        kept = old.detach().clone()  # its values are read by the derivative of the change, or of what made them
-        kept._node = old._node
+    if not composite and (made_by_value or (node is not None and any(a is old and _reads(node[0], i) for i, a in enumerate(node[1])))):
+        kept = _kept(old)
         node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
         old = kept
     if y.dtype is not x.dtype:
@@ -216,6 +224,18 @@ def _inplace_recorded(x, fn, name, args, kwargs):
     _cpu.mutate(x, True)
     take_over(x, node, old)
     return x
+
+
+def _reads(f, i):
+    """Whether rules of f read its argument i (-1: its output)."""
+    return f.saved is None or i in f.saved
+
+
+def _kept(old):
+    """A copy of old with its history: its values are read by the derivative of the change, or of what made them."""
+    kept = old.detach().clone()
+    kept._node = old._node
+    return kept
 
 
 @op(saves="")

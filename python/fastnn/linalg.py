@@ -15,8 +15,7 @@ matmul = named(_matmul)
 @named
 def vander(x, *, N=None):
     """The powers of x (..., n), from 0 upwards, as columns: (..., n, N), N = n if not given."""
-    if x.ndim == 0 and N is None:
-        raise ShapeError("linalg.vander: a 0-d tensor needs N")
+    x = x.unsqueeze(0) if x.ndim == 0 else x
     N = x.shape[-1] if N is None else int(N)
     if N <= 1:
         raise ShapeError(f"N must be greater than 1, got {N}")

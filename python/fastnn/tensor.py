@@ -371,22 +371,22 @@ class Tensor(_cpu.Array):
         """The tensor in the GPU's memory: itself, or a copy; gradients flow through. RuntimeError where there is none."""
         return self.to(device="cuda" if device is None else device)
 
-    def float(self):
+    def float(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.float32)
 
-    def double(self):
+    def double(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.float64)
 
-    def long(self):
+    def long(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.int64)
 
-    def int(self):
+    def int(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.int32)
 
-    def bool(self):
+    def bool(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.bool)
 
-    def byte(self):
+    def byte(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.uint8)
 
     def type(self, dtype=None):

@@ -75,7 +75,6 @@ FLAGS_1(isnan, Isnan)
 FLAGS_1(isinf, Isinf)
 FLAGS_1(isfinite, Isfinite)
 FLAGS_1(signbit, Signbit)
-FLAGS_3(inside, Inside)
 FLAGS_3(between, Between)
 
 void where(Out y, In a, In b, In c) { on_bits<Where>(y, a, b, c); }

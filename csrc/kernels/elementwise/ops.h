@@ -180,7 +180,6 @@ COMPARISON(LogicalNot, (T a), a == T(0))
 COMPARISON(Isnan, (T a), a != a)
 COMPARISON(Isfinite, (T a), a - a == a - a)
 COMPARISON(Isinf, (T a), (a == a) & (a - a != a - a))
-COMPARISON(Inside, (T x, T lo, T hi), (x >= lo) & (x <= hi))
 COMPARISON(Between, (T x, T lo, T hi), (x > lo) & (x < hi))
 struct Signbit : Cheap {
   FN bool operator()(float a) const { return __builtin_bit_cast(int32_t, a) < 0; }

@@ -23,39 +23,39 @@ class Dropout(_Dropout):
     """Each element is 0 with probability p, else x / (1 - p)."""
 
     def forward(self, input):
-        return F.dropout(input, self.p, self.training)
+        return F.dropout(input, self.p, self.training, self.inplace)
 
 
 class Dropout1d(_Dropout):
     """Each channel of (N, C, L) or (C, L) is 0 with probability p."""
 
     def forward(self, input):
-        return F.dropout1d(input, self.p, self.training)
+        return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_Dropout):
     """Each channel of (N, C, H, W) or (C, H, W) is 0 with probability p."""
 
     def forward(self, input):
-        return F.dropout2d(input, self.p, self.training)
+        return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_Dropout):
     """Dropout that keeps mean and variance of self-normalising networks (SELU)."""
 
     def forward(self, input):
-        return F.alpha_dropout(input, self.p, self.training)
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_Dropout):
     """Each channel of (N, C, D, H, W) or (C, D, H, W) is 0 with probability p."""
 
     def forward(self, input):
-        return F.dropout3d(input, self.p, self.training)
+        return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class FeatureAlphaDropout(_Dropout):
     """AlphaDropout of whole channels."""
 
     def forward(self, input):
-        return F.feature_alpha_dropout(input, self.p, self.training)
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

@@ -22,7 +22,7 @@ REQUIRED = Argument.empty
 
 
 class Stateless(Module):
-    """`inplace` is accepted everywhere and changes nothing: results are always new tensors."""
+    """With the option `inplace` the result is written into the input, which is returned."""
 
     function: str
     options: dict = {}
@@ -47,10 +47,9 @@ class Stateless(Module):
                 self.register_buffer(name, value)
             else:
                 setattr(self, name, value)
-        self._passed = tuple(name for name in self.options if name != "inplace")
 
     def forward(self, *inputs):
-        return getattr(F, self.function)(*inputs, **{name: getattr(self, name) for name in self._passed})
+        return getattr(F, self.function)(*inputs, **{name: getattr(self, name) for name in self.options})
 
     def extra_repr(self):
         shown = [n for n in self.options if n not in self.buffers_of_options and (n != "inplace" or self.inplace)]

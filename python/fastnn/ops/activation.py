@@ -5,6 +5,7 @@ All are `fastnn.nn.functional` functions with PyTorch's names, defaults and valu
 
 from __future__ import annotations
 
+import functools
 import math
 
 from .. import _cpu
@@ -12,8 +13,8 @@ from ..autodiff import record
 from ..errors import ShapeError
 from ..inplace import inplace
 from ..tensor import Tensor, empty_like, normalize_dim
+from .elementwise import _clamp, clamp, exp, sign, square, where
 from .elementwise import abs as absolute
-from .elementwise import clamp, exp, sign, square, where
 from .pointwise import linear, nothing, pointwise, unary
 from .shape import _slice, reshape
 
@@ -103,6 +104,9 @@ _leaky_relu_dx = linear("leaky_relu_dx", "gxa", nothing, lambda h, y, g, x, a: w
 _leaky_relu = pointwise(
     "leaky_relu", "ab", lambda g, y, a, b: _leaky_relu_dx(g, a, b), lambda g, y, a, b: where(_cpu.gt(a, 0), 0, g * a)
 )
+_leaky_relu_in_place = pointwise(  # of a slope > 0: the result has the argument's sign
+    "leaky_relu_in_place", "yb", lambda g, y, a, b: _leaky_relu_dx(g, y, b), None, kernel="leaky_relu"
+)
 _elu_dx = linear("elu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _elu_dx(h * g, x, a)), None)
 _elu = pointwise("elu", "ab", lambda g, y, a, b: _elu_dx(g, a, b), None)
 _celu_dx = linear("celu_dx", "gxa", lambda h, y, g, x, a: where(_cpu.gt(x, 0), 0, _celu_dx(h * g, x, a) / a), None)
@@ -121,7 +125,7 @@ def relu(input, inplace=False):
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x for x > 0, else negative_slope * x."""
-    return _done(_leaky_relu, input, inplace, negative_slope)
+    return _done(_leaky_relu_in_place if inplace and negative_slope > 0 else _leaky_relu, input, inplace, negative_slope)
 
 
 def prelu(input, weight):
@@ -162,8 +166,7 @@ _hardsigmoid_dx = linear("hardsigmoid_dx", "x", nothing)
 _hardsigmoid = pointwise("hardsigmoid", "x", lambda g, y, x: _hardsigmoid_dx(g, x))
 _hardswish_dx = linear("hardswish_dx", "gx", lambda h, y, g, x: where(_cpu.between(x, -3, 3), h * g * (1 / 3), 0))
 _hardswish = pointwise("hardswish", "x", lambda g, y, x: _hardswish_dx(g, x))
-_relu6 = pointwise("relu6", "x", lambda g, y, x: where(_cpu.between(x, 0, 6), g, 0))
-_hardtanh = pointwise("hardtanh", "abc", lambda g, y, a, b, c: where(_cpu.between(a, b, c), g, 0), None, None, kernel="clamp")
+_relu6 = pointwise("relu6", "y", lambda g, y, x: where(_cpu.between(y, 0, 6), g, 0))
 _threshold = pointwise("threshold", "ab", lambda g, y, a, b, c: where(_cpu.gt(a, b), g, 0), None, None)
 _shrink_dx = linear("shrink_dx", "xa", nothing, None)
 _hardshrink = pointwise("hardshrink", "ab", lambda g, y, a, b: _shrink_dx(g, a, b), None)
@@ -183,7 +186,7 @@ def hardswish(input, inplace=False):
 def relu6(input, inplace=False):
     """min(max(x, 0), 6)."""
     if not input._floating:
-        return clamp(input, 0, 6)
+        return _integers(clamp(input, 0, 6), input, inplace)
     return _done(_relu6, input, inplace)
 
 
@@ -192,14 +195,14 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     if not input._floating:
-        return clamp(input, int(min_val), int(max_val))
-    return _done(_hardtanh, input, inplace, min_val, max_val)
+        return _integers(clamp(input, int(min_val), int(max_val)), input, inplace)
+    return _done(_clamp, input, inplace, min_val, max_val)
 
 
 def threshold(input, threshold, value, inplace=False):
     """x where x > threshold, else value."""
     if not input._floating:
-        return where(input > threshold, input, int(value))
+        return _integers(where(input > threshold, input, int(value)), input, inplace)
     return _done(_threshold, input, inplace, threshold, value)
 
 
@@ -233,20 +236,41 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    slope = empty_like(input).uniform_(lower, upper)
-    return where(input >= 0, input, input * slope)
+    slope = where(input >= 0, 1, empty_like(input).uniform_(lower, upper))
+    return input.mul_(slope) if inplace else input * slope
+
+
+_in_place = functools.cache(lambda op: inplace(op, op.forward))
 
 
 def _done(op, x, in_place, *args):
-    return inplace(op)(x, *args) if in_place else op(x, *args)
+    return _in_place(op)(x, *args) if in_place else op(x, *args)
 
 
-relu_, elu_, leaky_relu_, hardtanh_, threshold_ = map(inplace, (relu, elu, leaky_relu, hardtanh, threshold))
-Tensor.relu_, Tensor.sigmoid_, Tensor.tanh_ = inplace(relu), inplace(sigmoid, _cpu.sigmoid), inplace(tanh, _cpu.tanh)
+def _integers(y, x, in_place):
+    return x.copy_(y) if in_place else y
 
-__all__ = "celu hardshrink prelu relu relu_ rrelu selu sigmoid tanh threshold".split()
+
+def _changing(f):
+    """f_(input, ...), which is f(input, ..., inplace=True)."""
+
+    def change(input, *args, **kwargs):
+        return f(input, *args, inplace=True, **kwargs)
+
+    change.__name__ = change.__qualname__ = f.__name__ + "_"
+    change.__module__ = __name__
+    change.__doc__ = f"In-place version of :func:`{f.__name__}`."
+    return change
+
+
+relu_, elu_, celu_, selu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = map(
+    _changing, (relu, elu, celu, selu, leaky_relu, hardtanh, threshold, rrelu)
+)
+Tensor.relu_, Tensor.sigmoid_, Tensor.tanh_ = relu_, _in_place(sigmoid.op), _in_place(tanh.op)
+
+__all__ = "celu celu_ hardshrink prelu relu relu_ rrelu rrelu_ selu selu_ sigmoid tanh threshold threshold_".split()
 METHODS = "hardshrink prelu relu sigmoid tanh".split()
 FUNCTIONAL = (
-    "celu elu elu_ gelu glu hardshrink hardsigmoid hardswish hardtanh hardtanh_ leaky_relu leaky_relu_ logsigmoid mish prelu relu "
-    "relu6 relu_ rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold threshold_"
+    "celu celu_ elu elu_ gelu glu hardshrink hardsigmoid hardswish hardtanh hardtanh_ leaky_relu leaky_relu_ logsigmoid mish prelu relu "
+    "relu6 relu_ rrelu rrelu_ selu selu_ sigmoid silu softplus softshrink softsign tanh tanhshrink threshold threshold_"
 ).split()

@@ -17,8 +17,7 @@ from .shape import broadcast_tensors, contiguous
 
 def _xlogx(t):
     """t·log t, 0 at 0 (with derivative 0 there)."""
-    positive = t > 0
-    return where(positive, t * where(positive, t, ones_like(t)).log(), t * 0.0)
+    return t * where(t == 0, 1.0, t).log()
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
@@ -57,7 +56,7 @@ def poisson_nll_loss(
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """(log v + (input - target)²/v)/2 with v = max(var, eps), held constant where it is eps; full adds log(2π)/2.
 
-    var: a number, input's shape, or input's shape with a last axis of 1 or without it. ValueError for a negative variance.
+    var: a number, input's shape, that with one axis of 1, or that without its last axis. ValueError for a negative variance.
     """
     reduction = _reduction(reduction)
     if isinstance(var, (int, float)):
@@ -69,7 +68,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if var._shape != input._shape:
         if var._shape == input._shape[:-1]:
             var = var.unsqueeze(-1)
-        elif var._shape[:-1] != input._shape[:-1] or var._shape[-1:] != (1,):
+        elif var.ndim != input.ndim or [v for v, n in zip(var._shape, input._shape, strict=True) if v != n] != [1]:
             raise ValueError("var is of incorrect size")
     v = var + (var.detach().clamp(min=eps) - var.detach())  # the clamp is invisible to the gradient, as in PyTorch
     loss = (v.log() + (input - target) ** 2 / v) * 0.5
@@ -143,7 +142,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     """
     reduction = _reduction(reduction, size_average, reduce)
     if not input.ndim and not target.ndim:
-        return multilabel_margin_loss(input.reshape((1,)), target.reshape((1,)), size_average, reduce, reduction)
+        input, target = input.reshape((1,)), target.reshape((1,))
     if input.ndim not in (1, 2) or input._shape != target._shape:
         raise ShapeError(f"multilabel_margin_loss: Expected input (N, C) or (C) and target of the same shape, got {list(input._shape)} and {list(target._shape)}")
     x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)

@@ -253,37 +253,42 @@ def where(condition, input=None, other=None):
     return _where(condition, input, other)
 
 
-_clamp = pointwise(
-    "clamp", None,
-    lambda g, y, a, b, c: _where(_cpu.inside(a, b, c), g, 0),
-    lambda g, y, a, b, c: _where(_cpu.logical_and(_cpu.lt(a, b), _cpu.lt(b, c)), g, 0),
-    lambda g, y, a, b, c: _where(_cpu.logical_or(_cpu.gt(a, c), _cpu.lt(c, b)), g, 0),
+_clamp = pointwise("clamp", "ybc", lambda g, y, a, b, c: _where(_cpu.between(y, b, c), g, 0), None, None)
+_clamp_min = pointwise("clamp_min", "yb", lambda g, y, a, b: _where(_cpu.gt(y, b), g, 0), None, kernel="maximum")
+_clamp_max = pointwise("clamp_max", "yb", lambda g, y, a, b: _where(_cpu.lt(y, b), g, 0), None, kernel="minimum")
+_clamp_tensors = pointwise(
+    "clamp_tensors", "abc",
+    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 0, 1 - _beyond(a, b, b, c, _cpu.lt) - _beyond(a, c, b, c, _cpu.gt)),
+    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 0, _beyond(a, b, b, c, _cpu.lt)),
+    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 1, _beyond(a, c, b, c, _cpu.gt)), kernel="clamp",
 )  # fmt: skip
-_clamp_min = pointwise(
-    "clamp_min", "ab", lambda g, y, a, b: _where(_cpu.ge(a, b), g, 0), lambda g, y, a, b: _where(_cpu.lt(a, b), g, 0), kernel="maximum"
-)
-_clamp_max = pointwise(
-    "clamp_max", "ab", lambda g, y, a, b: _where(_cpu.le(a, b), g, 0), lambda g, y, a, b: _where(_cpu.gt(a, b), g, 0), kernel="minimum"
-)
+
+
+def _beyond(x, bound, min, max, outside):
+    """1 where x is outside that bound, half where it is equal to it (and min < max)."""
+    return _where(outside(x, bound), 1.0, _where(_cpu.logical_and(_cpu.eq(x, bound), _cpu.lt(min, max)), 0.5, 0.0))
 
 
 def clamp(input, min=None, max=None):
-    """input limited to [min, max], numbers or tensors, either optional. The gradient passes on the bounds too."""
+    """input limited to [min, max], numbers or tensors, either optional. No gradient on bounds that are numbers; bounds that are
+    tensors share it there."""
     if min is None:
         if max is None:
             raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-        return _clamp_max(input, max)
-    return _clamp_min(input, min) if max is None else _clamp(input, min, max)
+        return clamp_max(input, max)
+    if max is None:
+        return clamp_min(input, min)
+    return (_clamp_tensors if isinstance(min, Tensor) or isinstance(max, Tensor) else _clamp)(input, min, max)
 
 
 def clamp_min(input, min):
     """input, at least min."""
-    return _clamp_min(input, min)
+    return maximum(input, min) if isinstance(min, Tensor) else _clamp_min(input, min)
 
 
 def clamp_max(input, max):
     """input, at most max."""
-    return _clamp_max(input, max)
+    return minimum(input, max) if isinstance(max, Tensor) else _clamp_max(input, max)
 
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):

@@ -174,16 +174,18 @@ def take_along_dim(input, indices, dim=None):
 
 def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
     """In-place version of `scatter`."""
-    if reduce == "multiply":
-        return inplace(scatter)(input, dim, index, src, value=value, reduce=reduce)
+    if reduce == "multiply" or not input.ndim:
+        return inplace(scatter, composite=True)(input, dim, index, src, value=value, reduce=reduce)
     args, params = _scatter_args(input, dim, index, _source(src, value), "scatter_", _reduction(reduce))
-    return in_place(as_rows(input), "scatter_", _scatter, args, params, _scatter_into) if args[0]._size else input
+    return in_place(input, "scatter_", _scatter, args, params, _scatter_into) if args[0]._size else input
 
 
 def scatter_add_(input, dim, index, src):
     """In-place version of `scatter_add`."""
+    if not input.ndim:
+        return inplace(scatter_add, composite=True)(input, dim, index, src)
     args, params = _scatter_args(input, dim, index, src, "scatter_add_", 1)
-    return in_place(as_rows(input), "scatter_add_", _scatter, args, params, _scatter_into) if args[0]._size else input
+    return in_place(input, "scatter_add_", _scatter, args, params, _scatter_into) if args[0]._size else input
 
 
 __all__ = ("gather", "scatter", "scatter_add", "take_along_dim")

@@ -18,6 +18,7 @@ from ..errors import DTypeError, ShapeError
 from ..tensor import empty, from_numpy
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d
 from .shape import contiguous, permute, reshape
+from .volume import adaptive_avg_pool3d
 
 # -- tables -----------------------------------------------------------------------------------------------------------------
 
@@ -166,9 +167,7 @@ def interpolate(
     if max(*outs, *sizes) >= 2**31:
         raise ShapeError(f"interpolate: sizes above 2**31 are not supported: {list(sizes)} to {list(outs)}")
     if kernel == "area":
-        if n == 3:
-            raise ShapeError("interpolate: area mode needs 3D or 4D input")
-        return (adaptive_avg_pool1d if n == 1 else adaptive_avg_pool2d)(input, outs)
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, outs)
     table = [
         _table(s, o, kernel, bool(align_corners), None if f is None else float(f), bool(antialias))
         for s, o, f in zip(sizes, outs, factors, strict=True)

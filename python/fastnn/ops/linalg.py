@@ -162,7 +162,7 @@ _solve.partials(
 )
 
 
-def inv(A, *, out=None):
+def inv(A):
     """The inverse of square matrices."""
     return _inv(_matrix(A, "inv", True))
 
@@ -249,7 +249,7 @@ def _cholesky_tangent(t, y, x):
 _cholesky.partials(_cholesky_dx).tangents(_cholesky_tangent)
 
 
-def cholesky(A, *, upper=False, out=None):
+def cholesky(A, *, upper=False):
     """The lower triangular L with A = L L' (upper: its transpose). Only the lower triangle of A is read."""
     factor = _cholesky(_matrix(A, "cholesky", True))
     return factor.mT if upper else factor

@@ -42,7 +42,7 @@ def _pivots(a):
 
 def _order(pivots, m):
     """The rows of A in the order that its pivots bring them into: (..., m)."""
-    flat = pivots.reshape((-1, pivots.shape[-1]))
+    flat = pivots.reshape((math.prod(pivots.shape[:-1]), pivots.shape[-1]))
     order = np.tile(np.arange(m), (len(flat), 1))
     rows = np.arange(len(flat))
     for k in range(flat.shape[1]):

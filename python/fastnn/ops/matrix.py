@@ -204,7 +204,7 @@ def vecdot(x, y, *, dim=-1):
     return sum(x * y, dim)
 
 
-def multi_dot(tensors, *, out=None):
+def multi_dot(tensors):
     """The product of matrices in the cheapest order; the first and the last may be vectors."""
     tensors = list(tensors)
     if len(tensors) < 2:

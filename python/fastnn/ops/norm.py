@@ -368,10 +368,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
 # -- compositions -------------------------------------------------------------------------------------------------------
 
 
-def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+def normalize(input, p=2.0, dim=1, eps=1e-12):
     """input / max(‖input‖ₚ, eps), the norm taken along dim. Any shape → the same."""
-    if out is not None:
-        raise ValueError("normalize: out= is not supported")
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
 
 

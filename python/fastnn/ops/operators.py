@@ -160,7 +160,7 @@ def _inplace_forms():
     )
     through_a_result = (
         "pow round frac sign clamp clamp_min clamp_max nan_to_num lerp addcmul addcdiv tan asin acos atan sinh cosh asinh acosh atanh "
-        "exp2 log2 log10 erfc atan2 hypot copysign xlogy logit eq ne lt le gt ge logical_and logical_or logical_xor logical_not"
+        "exp2 log2 log10 erfc atan2 hypot copysign xlogy eq ne lt le gt ge logical_and logical_or logical_xor logical_not"
     )
     for name in direct.split():
         setattr(Tensor, name + "_", inplace(getattr(ew, name), getattr(_cpu, name)))
@@ -176,11 +176,11 @@ def _inplace_forms():
         (diagonal, "tril triu"),
         (special, "digamma erfinv i0 igamma igammac lgamma mvlgamma"),
         (bits, "nextafter"),
-        (variance, "renorm"),
         (ew, "float_power bitwise_left_shift bitwise_right_shift"),
     ):
         for name in names.split():
             setattr(Tensor, name + "_", inplace(getattr(module, name)))
+    Tensor.logit_, Tensor.renorm_ = inplace(ew.logit, composite=True), inplace(variance.renorm, composite=True)
     others = "fix:trunc less:lt less_equal:le greater:gt greater_equal:ge not_equal:ne"
     others += " arccos:acos arcsin:asin arctan:atan arccosh:acosh arcsinh:asinh arctanh:atanh arctan2:atan2"
     for pair in others.split():

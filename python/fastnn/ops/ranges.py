@@ -134,7 +134,7 @@ def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=F
 def unravel_index(indices, shape):
     """Flat positions in an array of this shape as one tensor of positions for each axis."""
     shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
-    return tuple(from_numpy(np.ascontiguousarray(a)) for a in map(np.asarray, np.unravel_index(indices.numpy(), shape)))
+    return tuple(from_numpy(np.array(a)) for a in np.unravel_index(indices.numpy(), shape))
 
 
 __all__ = ("arange", "cartesian_prod", "combinations", "linspace", "logspace", "meshgrid", "range", "unravel_index")

@@ -230,25 +230,25 @@ def one_hot(tensor, num_classes=-1):
 # -- in place ---------------------------------------------------------------------------------------------------------------
 
 
-def _with_rows(x):
-    if not x.ndim:
-        raise ShapeError("in-place indexing of a 0-dim tensor: use fill_ or copy_")
-    return x
-
-
 def index_add_(input, dim, index, source, *, alpha=1):
     """In-place version of `index_add`."""
-    return in_place(_with_rows(input), "index_add_", _setitem, *_index_write(input, dim, index, source, "index_add", 1, alpha)[1:])
+    if not input.ndim:
+        return inplace(index_add, composite=True)(input, dim, index, source, alpha=alpha)
+    return in_place(input, "index_add_", _setitem, *_index_write(input, dim, index, source, "index_add", 1, alpha)[1:])
 
 
 def index_copy_(input, dim, index, source):
     """In-place version of `index_copy`."""
-    return in_place(_with_rows(input), "index_copy_", _setitem, *_index_write(input, dim, index, source, "index_copy", 0)[1:])
+    if not input.ndim:
+        return inplace(index_copy, composite=True)(input, dim, index, source)
+    return in_place(input, "index_copy_", _setitem, *_index_write(input, dim, index, source, "index_copy", 0)[1:])
 
 
 def index_fill_(input, dim, index, value):
     """In-place version of `index_fill`."""
-    return in_place(_with_rows(input), "index_fill_", _setitem, *_fill_args(input, dim, index, value))
+    if not input.ndim:
+        return inplace(index_fill, composite=True)(input, dim, index, value)
+    return in_place(input, "index_fill_", _setitem, *_fill_args(input, dim, index, value))
 
 
 def index_put_(input, indices, values, accumulate=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import _cpu
+from .. import _cpu, dtypes
 from ..autodiff import op
 from ..creation import from_numpy, zero
 from ..errors import ShapeError
@@ -91,6 +91,8 @@ def _start(x, dim, index, reduce):
         value = 0
     elif x.dtype.is_floating_point:
         value = float("-inf" if reduce == "amax" else "inf")
+    elif x.dtype is dtypes.bool:
+        value = reduce == "amin"
     else:
         info = np.iinfo(x.dtype.numpy)
         value = int(info.min if reduce == "amax" else info.max)
@@ -147,7 +149,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     return scatter_reduce(input, dim, table if input.ndim else reshape(table, ()), source, reduce, include_self=include_self)
 
 
-scatter_reduce_, index_reduce_ = inplace(scatter_reduce), inplace(index_reduce)
+scatter_reduce_, index_reduce_ = (inplace(f, composite=True) for f in (scatter_reduce, index_reduce))
 
 __all__ = ("index_reduce", "scatter_reduce")
 METHODS = ("index_reduce", "index_reduce_", "scatter_reduce", "scatter_reduce_")

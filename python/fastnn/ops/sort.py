@@ -15,7 +15,7 @@ from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
 from ..tensor import Tensor, from_numpy, full, normalize_dim
-from .reduce import _need_elements, _put_along, _take_along
+from .reduce import _mean_of_ties, _need_elements, _put_along, _shared, _take_along
 from .shape import _clone, _reshape
 
 
@@ -48,6 +48,17 @@ def _picked(g, y, x, dim, **options):
 
 for _op in (_sort, _topk, _kthvalue):
     _op.partials(_picked).tangents(lambda t, y, x, dim, **options: _take_along(t, y, x, dim))
+
+
+
+@op(saves="xy")
+def _ranked(x, *, k, nan_wins):
+    """The k-th smallest of a line; its gradient goes evenly to all that are equal."""
+    return _reshape.forward(_kthvalue.forward(x, dim=0, k=k, nan_wins=nan_wins)[0], shape=())
+
+
+_ranked.partials(lambda g, y, x, **options: _shared(g, y, x, (0,)))
+_ranked.tangents(lambda t, y, x, **options: _mean_of_ties(t, y, x, (0,), ()))
 
 sort_result = result_type("sort", "values indices")
 topk_result = result_type("topk", "values indices")
@@ -99,16 +110,20 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     return _kth(input, int(k), dim, keepdim, False, kthvalue_result)
 
 
+def _middle(input, n, nan_wins):
+    """The median of all elements, n of which count."""
+    if not input._size:
+        return full((), float("nan"), dtype=input.dtype) if input._floating else _none_left("median")
+    return _ranked(_reshape(input, shape=(input._size,)), k=max(n + 1, 2) // 2, nan_wins=nan_wins)
+
+
 def median(input, dim=None, keepdim=False):
     """The median: of an even number of elements the lower of the two in the middle; NaN if there is one.
 
-    Without dim of all elements, with dim (values, indices).
+    Without dim of all elements (gradients go evenly to all that are equal), with dim (values, indices).
     """
     if dim is None:
-        if not input._size:
-            return full((), float("nan"), dtype=input.dtype) if input._floating else _none_left("median")
-        flat = _reshape(input, shape=(input._size,))
-        return _kth(flat, (input._size + 1) // 2, 0, False, True, median_result).values
+        return _middle(input, input._size, True)
     dim = normalize_dim(dim, input.ndim)
     _need_elements(input, (dim,) if input.ndim else (), "median")
     n = input._shape[dim] if input.ndim else 1

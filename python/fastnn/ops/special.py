@@ -19,7 +19,7 @@ from ..autodiff import no_grad, op
 from ..device import beside
 from ..errors import ShapeError
 from ..tensor import Tensor, from_numpy, zeros_like
-from .elementwise import cos, erf, erfc, exp, floor, isinf, log, log1p, sign, sin, sqrt, square, where, xlogy
+from .elementwise import cos, erf, erfc, exp, floor, isinf, log, log1p, sign, sin, sqrt, square, tan, where, xlogy
 from .linalg import _of_examples
 from .reduce import sum as total
 
@@ -117,17 +117,27 @@ def _zeta_of(s, q):
     return y
 
 
+@functools.cache
+def _cot_derivative(n):
+    """The coefficients (lowest first) of the polynomial P with d^n cot / dx^n = P(cot x): P_k+1 = -(1 + c^2) P_k'."""
+    p = [0.0, 1.0]
+    for _ in range(n):
+        d = [-k * c for k, c in enumerate(p)][1:]
+        p = [a + b for a, b in zip([*d, 0.0, 0.0], [0.0, 0.0, *d], strict=True)]
+    return p
+
+
 @op(saves="x")
 @_rounded
 def _polygamma(x, *, n):
-    if n == 1:  # reflected: psi1(1 - x) + psi1(x) = (pi / sin(pi x))^2
-        left = x < 0.5
-        y = _zeta_of(2.0, where(left, 1 - x, x))
-        return where(left, square(math.pi / sin(math.pi * (x - floor(x)))) - y, y)
-    y = _zeta_of(float(n + 1), x)
+    # Reflected left of 1/2: psi_n(x) = (-1)^n psi_n(1 - x) - pi d^n cot(pi x) / dx^n, in which no terms cancel.
+    left = x < 0.5
+    y = _zeta_of(float(n + 1), where(left, 1 - x, x))
     y = y * math.factorial(n) if n <= 170 else exp(math.lgamma(n + 1.0) + log(y))
-    y = -y if n % 2 == 0 else y
-    return where(x > 0, y, where(x == 0, _INF if n % 2 else -_INF, _NAN))
+    cot = 1 / tan(math.pi * (x - floor(x)))
+    power = math.pi ** (n + 1) * _series(cot, _cot_derivative(n)) if n <= 100 else _NAN
+    reflected = where(x == floor(x), _INF if n % 2 else -_INF, -y - power)
+    return where(left, reflected, y if n % 2 else -y)
 
 
 @op(saves="sq")
@@ -154,7 +164,7 @@ def digamma(input):
 
 
 def polygamma(n, input):
-    """The n-th derivative of `digamma`. For n > 1 NaN where input < 0."""
+    """The n-th derivative of `digamma`. For n > 100 NaN where input < 1/2."""
     if isinstance(n, Tensor):
         n, input = input, n
     if n < 0:

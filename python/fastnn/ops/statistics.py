@@ -16,7 +16,7 @@ from ..results import result_type
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, zeros
 from .gather import gather, scatter_add
 from .shape import expand, movedim, reshape, squeeze, to, unsqueeze
-from .sort import sort
+from .sort import _middle, sort
 
 
 def _running(input, dim, ufunc):
@@ -106,9 +106,11 @@ nanmedian_result = result_type("nanmedian", "values indices")
 
 def nanmedian(input, dim=None, keepdim=False):
     """The median (the lower of two) of what is not NaN: of all elements, or (values, indices) along dim."""
-    if dim is None or not input.ndim:
-        values = nanmedian(reshape(input, (-1,)), 0)[0]
-        return values if dim is None else nanmedian_result(values, zeros((), dtype="int64"))
+    if dim is None:
+        return _middle(input, int((input == input).sum()), False)
+    if not input.ndim:
+        normalize_dim(dim, 0)
+        return nanmedian_result(input.clone(), zeros((), dtype="int64"))
     dim = normalize_dim(dim, input.ndim)
     x = input.detach().numpy()
     if not x.shape[dim]:
