@@ -366,3 +366,23 @@ def test_anomalies_are_found():
             (x.sqrt() * 0).sum().backward()
     finally:
         autograd.set_detect_anomaly(False)
+
+
+def test_multi_grad_hooks():
+    a, b, c = (fastnn.tensor(v, requires_grad=True) for v in (1.0, 2.0, 3.0))
+    calls = []
+    graph = fastnn.autograd.graph
+    every = graph.register_multi_grad_hook((a, b, c), lambda gs: calls.append([g if g is None else g.item() for g in gs]))
+    first = graph.register_multi_grad_hook((a, b), lambda g: calls.append(g.item()), mode="any")
+    (a * b).backward()
+    assert calls == [2, [2, 1, None]]
+    (a * b * c).backward()
+    assert calls[2:] == [6, [6, 3, 2]]
+    every.remove()
+    (a * c).backward()
+    assert calls[4:] == [3]
+    first.remove()
+    (a * c).backward()
+    assert len(calls) == 5
+    with pytest.raises(ValueError, match="mode"):
+        graph.register_multi_grad_hook((a,), print, mode="some")

@@ -491,3 +491,9 @@ def test_conversions_take_a_memory_format():
     x = fastnn.ones(2, 3)
     for name in ("float", "double", "long", "int", "bool", "byte"):
         assert getattr(x, name)(memory_format=fastnn.contiguous_format).shape == (2, 3)
+
+
+def test_lerp_of_one_dtype():
+    with pytest.raises(RuntimeError, match="lerp: expected dtype float32 for `end` but got dtype float64"):
+        fastnn.lerp(fastnn.ones(2), fastnn.ones(2, dtype=fastnn.float64), 0.5)
+    assert fastnn.lerp(fastnn.zeros(2), fastnn.ones(2), fastnn.tensor(0.25, dtype=fastnn.float64)).tolist() == [0.25, 0.25]

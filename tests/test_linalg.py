@@ -182,3 +182,23 @@ def test_out_of_functions_with_options():
         np.testing.assert_array_equal(out.numpy(), f(*args).numpy())
     assert linalg.vander(fn.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
     assert fn.lu_solve(fn.zeros(0, 4), fn.zeros(0, 0), fn.zeros(0, dtype=fn.int32)).shape == (0, 4)
+
+
+def test_householder_products(rng):
+    for shape in ((5, 3), (2, 4, 4), (0, 3, 2)):
+        a = fn.tensor(rng.standard_normal(shape))
+        h, tau = fn.geqrf(a)
+        q = linalg.householder_product(h, tau)
+        np.testing.assert_allclose((q @ fn.triu(h)[..., : shape[-1], :]).numpy(), a.numpy(), atol=1e-12)
+        np.testing.assert_allclose(q.numpy(), fn.orgqr(h, tau).numpy())
+        other = fn.tensor(rng.standard_normal((*shape[:-2], shape[-2], 2)))
+        whole = fn.ormqr(h, tau, fn.eye(shape[-2], dtype=fn.float64).expand(*shape[:-2], shape[-2], shape[-2]))
+        np.testing.assert_allclose(whole[..., : shape[-1]].numpy(), q.numpy(), atol=1e-12)
+        np.testing.assert_allclose(fn.ormqr(h, tau, other, transpose=True).numpy(), (whole.mT @ other).numpy(), atol=1e-12)
+        np.testing.assert_allclose(fn.ormqr(h, tau, other.mT, left=False).numpy(), (other.mT @ whole).numpy(), atol=1e-12)
+    h, tau = (t.detach().requires_grad_() for t in fn.geqrf(fn.tensor(rng.standard_normal((4, 2)))))
+    assert gradcheck(linalg.householder_product, (h, tau)) and gradgradcheck(linalg.householder_product, (h, tau))
+    with pytest.raises(RuntimeError, match=r"householder_product: .*\[2, 3\]"):
+        linalg.householder_product(fn.ones(2, 3), fn.ones(2))
+    with pytest.raises(RuntimeError, match=r"ormqr: .*\[3, 2\].*\[3\]"):
+        fn.ormqr(fn.ones(3, 2), fn.ones(3), fn.ones(3, 3))

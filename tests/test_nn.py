@@ -693,3 +693,65 @@ def test_in_place_layers_of_leaves_and_dropout():
     assert F.celu_(x) is x and F.selu_(x) is x and F.rrelu_(x, training=True) is x
     i = fastnn.tensor([1, 5, 9])
     assert F.threshold(i, 3, 7, inplace=True) is i and i.tolist() == [7, 5, 9] and F.hardtanh_(i, 0, 6).tolist() == [6, 5, 6]
+
+
+def test_sync_batch_norm_is_batch_norm():
+    plain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()))
+    x = fastnn.randn(3, 1, 5, 5)
+    expected = copy.deepcopy(plain)(x)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
+    assert type(model[1][0]) is nn.SyncBatchNorm and list(model.state_dict()) == list(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.BatchNorm2d(2))).state_dict())
+    np.testing.assert_array_equal(model(x).detach().numpy(), expected.detach().numpy())
+    with pytest.raises(ValueError, match="at least 2D"):
+        nn.SyncBatchNorm(2)(fastnn.ones(2))
+
+
+@pytest.mark.parametrize("name,norm,transpose,shape", [("Conv1d", nn.BatchNorm1d, False, (6,)), ("Conv2d", nn.BatchNorm2d, False, (6, 6)), ("ConvTranspose2d", nn.BatchNorm2d, True, (4, 4))])
+def test_fused_norms(name, norm, transpose, shape):
+    for bias in (True, False):
+        conv, bn = getattr(nn, name)(3, 4, 2, bias=bias), norm(4)
+        with pytest.raises(AssertionError, match="eval"):
+            nn.utils.fusion.fuse_conv_bn_eval(conv, bn, transpose)
+        bn.running_mean.normal_(), bn.running_var.uniform_(0.5, 2), bn.weight.data.normal_()
+        conv.eval(), bn.eval()
+        x = fastnn.randn(2, 3, *shape)
+        fused = nn.utils.fusion.fuse_conv_bn_eval(conv, bn, transpose)
+        np.testing.assert_allclose(fused(x).detach().numpy(), bn(conv(x)).detach().numpy(), rtol=1e-4, atol=1e-5)
+    linear, bn = nn.Linear(3, 4).eval(), nn.BatchNorm1d(4, affine=False).eval()
+    bn.running_mean.normal_()
+    np.testing.assert_allclose(nn.utils.fuse_linear_bn_eval(linear, bn)(fastnn.ones(2, 3)).detach().numpy(), bn(linear(fastnn.ones(2, 3))).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_lazy_layers_keep_the_dtype_they_are_given():
+    x = fastnn.ones(2, 4, dtype=fastnn.float64)
+    assert nn.LazyLinear(3).double()(x).dtype is fastnn.float64 and nn.LazyLinear(3, dtype=fastnn.float64)(x).dtype is fastnn.float64
+    layer = nn.LazyConv1d(2, 3, bias=False)
+    assert layer.bias is None and layer(fastnn.ones(1, 4, 5)).shape == (1, 2, 3)
+
+
+def test_transferred_parametrizations():
+    class Symmetric(nn.Module):
+        def forward(self, x):
+            return x.triu() + x.triu(1).mT
+
+    P = nn.utils.parametrize
+    a, b, c = nn.Linear(3, 3), nn.Linear(3, 3), nn.Module()
+    assert P.transfer_parametrizations_and_params(a, b) is b and not P.is_parametrized(b)
+    P.register_parametrization(a, "weight", Symmetric())
+    for other in (b, c):
+        P.transfer_parametrizations_and_params(a, other, "weight")
+        np.testing.assert_array_equal(other.weight.detach().numpy(), a.weight.detach().numpy())
+        assert other.parametrizations.weight.original is a.parametrizations.weight.original
+
+
+def test_refused_inputs_of_layers():
+    for make, message in (
+        (lambda: nn.BatchNorm1d(2, eps=-1.0)(fastnn.ones(3, 2)), "eps must not be negative"), (lambda: nn.CircularPad1d(1)(fastnn.ones(1, 1, 2, 3)), "2D or 3D"),
+        (lambda: F.cross_entropy(fastnn.ones(2, 3), fastnn.ones(2, 3), ignore_index=1), "ignore_index is not supported"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            make()
+    sampled = nn.FractionalMaxPool2d(2, output_ratio=0.5, _random_samples=fastnn.rand(1, 3, 2))
+    assert list(sampled.state_dict()) == ["_random_samples"]
+    values, indices = F.max_pool2d_with_indices(fastnn.arange(16.0).reshape(1, 1, 4, 4), 2)
+    assert values.flatten().tolist() == indices.flatten().tolist() == [5, 7, 13, 15]

@@ -461,3 +461,27 @@ def test_optimizer_of_the_users_own():
     (p * p).sum().backward()
     optimizer.step()
     assert p.tolist() == [0, 0] and optimizer.state[p]["calls"] == 1
+
+
+def test_refused_options_that_are_tensors_or_names():
+    def weights():
+        return [fastnn.nn.Parameter(fastnn.ones(2, 2)), fastnn.nn.Parameter(fastnn.ones(2, 2))]
+
+    p, q = weights()
+    with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
+        optim.Adam([p], lr=fastnn.tensor([0.1, 0.2]))
+    with pytest.raises(ValueError, match="Some param names are missing"):
+        optim.SGD([("weight", p), q])
+    for first, second, how in ((p, ("w", q), "with"), (("w", p), q, "without")):
+        with pytest.raises(ValueError, match=f"cannot add param group {how} names"):
+            optim.SGD([{"params": [first]}, {"params": [second]}], lr=0.1)
+    with pytest.raises(ValueError, match="epsilon1 should be >= 0"):
+        optim.Adafactor([p], eps=(-1e-30, 1e-3))
+    tall = fastnn.nn.Parameter(fastnn.ones(1, 4))
+    steps = {}
+    for adjust in ("original", "spectral_unclamped"):
+        tall.data.fill_(1.0)
+        tall.grad = fastnn.ones(1, 4)
+        optim.Muon([tall], lr=0.1, weight_decay=0, adjust_lr_fn=adjust).step()
+        steps[adjust] = (1 - tall).detach().numpy()
+    np.testing.assert_allclose(steps["spectral_unclamped"], steps["original"] / 2, rtol=1e-5)

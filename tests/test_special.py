@@ -165,3 +165,17 @@ def test_polygamma_left_of_zero():
         np.testing.assert_allclose(fastnn.polygamma(n, fastnn.tensor(x)).numpy(), expected, rtol=1e-9)
     assert fastnn.polygamma(2, fastnn.tensor([0.0, -1.0])).tolist() == [-math.inf] * 2
     assert fastnn.polygamma(3, fastnn.tensor([0.0, -1.0])).tolist() == [math.inf] * 2
+
+
+def test_airy():
+    scipy = pytest.importorskip("scipy.special")
+    x = np.concatenate([np.linspace(-30, 20, 301), [0.0, 1.0, -1.0, 1e-9]])
+    t = fastnn.tensor(x, requires_grad=True)
+    y = special.airy_ai(t)
+    ai, slope, *_ = scipy.airy(x)
+    np.testing.assert_allclose(y.detach().numpy(), ai, atol=2e-14)
+    np.testing.assert_allclose(y.detach().numpy()[x > 0], ai[x > 0], rtol=1e-12)
+    (g,) = fastnn.autograd.grad(y.sum(), t, create_graph=True)
+    np.testing.assert_allclose(g.detach().numpy(), slope, atol=1e-12)
+    np.testing.assert_allclose(fastnn.autograd.grad(g.sum(), t)[0].numpy(), x * ai, atol=1e-12)
+    assert special.airy_ai(fastnn.tensor([math.inf])).item() == 0

@@ -161,3 +161,20 @@ def test_pieces(rng):
     index = np.array([[0, 7], [-1, 7]])
     same(fastnn.tensor(z).put_(fastnn.tensor(index), fastnn.ones(2, 2, dtype=fastnn.float64), accumulate=True),
          torch.tensor(z).put_(torch.tensor(index), torch.ones(2, 2, dtype=torch.float64), accumulate=True))  # fmt: skip
+
+
+def test_histogramdd(rng):
+    x = rng.standard_normal((4, 5, 2))
+    flat = x.reshape(-1, 2)
+    for bins, more in ((4, {}), ([2, 3], {}), ([2, 3], {"range": [-1.0, 1.0, -2.0, 2.0]}), (3, {"density": True})):
+        hist, edges = fastnn.histogramdd(fastnn.tensor(x), bins, **more)
+        if "range" in more:
+            more = {"range": [(-1, 1), (-2, 2)]}
+        expected, borders = np.histogramdd(flat, bins, **more)
+        np.testing.assert_allclose(hist.numpy(), expected)
+        for a, b in zip(edges, borders, strict=True):
+            np.testing.assert_allclose(a.numpy(), b)
+    edges = fastnn.tensor([-1.0, 0, 1], dtype=fastnn.float64)
+    assert fastnn.histogramdd(fastnn.tensor(x), [edges, edges]).hist.shape == (2, 2)
+    with pytest.raises(RuntimeError, match="histogramdd: The size of bins, 1, .* 2"):
+        fastnn.histogramdd(fastnn.tensor(x), [3])

@@ -254,3 +254,28 @@ def test_a_function_of_several_outputs_that_saves_one_has_second_derivatives():
     x = fn.tensor([0.1, -0.2, 0.3], dtype=fn.float64, requires_grad=True)
     assert fn.autograd.gradcheck(Cube.apply, (x,))
     assert fn.autograd.gradgradcheck(Cube.apply, (x,))
+
+
+def test_copies_of_views_and_layouts():
+    x = fn.arange(6).reshape(2, 3)
+    assert x.layout is fn.strided and isinstance(x.layout, fn.layout)
+    for y in (fn.narrow_copy(x, 1, 0, 2), x.narrow_copy(1, 0, 2), fn.transpose_copy(x, 0, 1), *fn.unbind_copy(x), fn.view_copy(x, (6,))):
+        assert y.untyped_storage() != x.untyped_storage()
+    out = fn.zeros(3, 2, dtype=fn.int64)
+    assert fn.t_copy(x, out=out) is out and out.tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert [t.tolist() for t in fn.unsafe_chunk(x, 2)] == [[[0, 1, 2]], [[3, 4, 5]]]
+    assert x.as_strided_((2, 2), (1, 2)) is x and x.tolist() == [[0, 2], [1, 3]]
+    np.testing.assert_allclose(fn.tensor([1.0, 2.0]).polygamma_(1).numpy(), [np.pi**2 / 6, np.pi**2 / 6 - 1], rtol=1e-6)
+
+
+def test_make_tensor():
+    make = fn.testing.make_tensor
+    for dtype in (fn.float32, fn.float64, fn.int64, fn.int32, fn.uint8, fn.bool):
+        t = make((3, 400), dtype=dtype)
+        assert t.dtype is dtype and t.shape == (3, 400) and len(set(t.flatten().tolist())) > 1
+        assert dtype is fn.bool or (-9 <= t.min().item() and t.max().item() <= 9 and (dtype is not fn.uint8 or t.min().item() >= 0))
+    t = make(20, 3, dtype=fn.int64, low=-1, high=2, exclude_zero=True, noncontiguous=True)
+    assert set(t.flatten().tolist()) == {-1, 1} and not t.is_contiguous()
+    assert make(2, dtype=fn.float32, requires_grad=True, device="cpu").requires_grad
+    with pytest.raises(ValueError, match="low"):
+        make(2, dtype=fn.float32, low=1, high=0)

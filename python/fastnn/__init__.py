@@ -24,10 +24,12 @@ from .dtypes import (
     int,  # noqa: A004
     int32,
     int64,
+    layout,
     long,
     memory_format,
     preserve_format,
     set_default_dtype,
+    strided,
     uint8,
 )
 from .errors import DTypeError, ShapeError, named as _named
@@ -48,7 +50,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, sparse, special, testing, utils, version  # noqa: E402
+from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

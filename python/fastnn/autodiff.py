@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 
 from . import _cpu
 from .errors import ShapeError
@@ -225,7 +226,30 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph):
                 f"{t._node[0].name}: its output shares memory with a tensor that was modified by an inplace operation since. "
                 "Take the view again, or clone() first."
             )
-    return _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, _hooked))
+    if not _hooked:
+        return _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, False))
+    before, complete = _after.calls, False
+    _after.calls = calls = []
+    try:
+        result = _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, True))
+        complete = True
+    finally:
+        _after.calls = before
+        for f in calls:
+            f(complete)
+    return result
+
+
+class _After(threading.local):
+    calls = None
+
+
+_after = _After()
+
+
+def after_pass(f):
+    """Within a hook: f(complete) is called when this backward pass ends, complete or with an exception."""
+    _after.calls.append(f)
 
 
 def accumulate(x, g):

@@ -111,6 +111,21 @@ class iinfo:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
+class layout:
+    """How PyTorch stores a tensor: `strided` is that of every Tensor."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self):
+        return f"fastnn.{self.name}"
+
+
+strided = layout("strided")
+
+
 class memory_format:
     """How PyTorch lays a tensor out. Accepted wherever PyTorch takes one, and without effect: tensors here are made C-contiguous,
     and convolutions pack what they read."""

@@ -1,6 +1,7 @@
 """PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py and ops/matrix.py."""
 
 from .errors import ShapeError, named
+from .ops import householder as _householder
 from .ops import linalg as _linalg
 from .ops import lu as _lu
 from .ops import matrix as _matrix
@@ -8,7 +9,7 @@ from .ops.join import cat as _cat
 from .ops.matmul import matmul as _matmul
 from .tensor import ones_like as _ones_like
 
-globals().update({name: named(getattr(module, name)) for module in (_linalg, _lu, _matrix) for name in module.NAMESPACE})
+globals().update({name: named(getattr(module, name)) for module in (_householder, _linalg, _lu, _matrix) for name in module.NAMESPACE})
 matmul = named(_matmul)
 
 
@@ -23,4 +24,4 @@ def vander(x, *, N=None):
     return _cat([_ones_like(powers[..., :1]), powers], -1)
 
 
-__all__ = [*_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "matmul", "vander"]
+__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "matmul", "vander"]

@@ -48,6 +48,27 @@ def detach(input):
     return input.detach()
 
 
+# A view's name with _copy: the same values in memory of their own.
+def _copying(view):
+    def f(*args, **kwargs):
+        y = view(*args, **kwargs)
+        return tuple(t.clone() for t in y) if isinstance(y, (tuple, list)) else y.clone()
+
+    view = getattr(view, "__wrapped__", view)  # out= is the outer function's
+    f.__name__ = f.__qualname__ = f"{view.__name__}_copy"
+    f.__module__, f.__doc__ = __name__, f"`{view.__name__}` with memory of its own."
+    return named(f)
+
+
+_VIEWS = "as_strided detach diagonal expand narrow permute select split split_with_sizes squeeze t transpose unbind unfold unsqueeze view".split()
+globals().update({f"{name}_copy": _copying(getattr(Tensor, name)) for name in _VIEWS})
+Tensor.narrow_copy = globals()["narrow_copy"]
+# Names of PyTorch's for callers that promise not to change the parts in place.
+unsafe_chunk, unsafe_split, unsafe_split_with_sizes = Tensor.unsafe_chunk, Tensor.unsafe_split, Tensor.unsafe_split_with_sizes = (
+    Tensor.chunk, Tensor.split, Tensor.split_with_sizes
+)  # fmt: skip
+
+
 @named
 def index_put_(input, indices, values, accumulate=False):
     """Tensor.index_put_ as a function."""
@@ -159,6 +180,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 
 
 __all__ = [
+    *(f"{name}_copy" for name in _VIEWS), "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
     *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "constant_pad_nd", "detach", "fill", "get_num_interop_threads", "index_put_", "is_inference", "is_same_size", "is_storage", "resize_as_", "set_flush_denormal", "set_num_interop_threads", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",

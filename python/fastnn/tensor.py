@@ -72,7 +72,7 @@ class Tensor(_cpu.Array):
     names = property(lambda self: (None,) * self.ndim)
     output_nr = 0
     is_sparse = False
-    layout = "strided"
+    layout = dtypes.strided
 
     def __new__(cls, *data):
         if len(data) == 1 and isinstance(data[0], _cpu.Array):

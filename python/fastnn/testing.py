@@ -1,12 +1,16 @@
-"""`assert_close`: are two tensors (or sequences, dicts, numbers of them) the same to within rounding?"""
+"""`assert_close`: are two tensors (or sequences, dicts, numbers of them) the same to within rounding? `make_tensor`: random ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from . import dtypes
+from .creation import shape_from
+from .dtypes import as_dtype, finfo, iinfo
+from .ops.random import rand, randint
 from .tensor import Tensor, as_tensor
 
 TOLERANCE = {dtypes.float32: (1.3e-6, 1e-5), dtypes.float64: (1e-7, 1e-7)}  # rtol, atol, as in PyTorch
@@ -94,3 +98,30 @@ def _tensor_difference(a, b, options):
     where = "" if not a.ndim else f" at index {tuple(int(i) for i in np.argwhere(wrong)[0])}"
     kind = "Tensor-likes" if rtol or atol else "Tensor-likes (compared exactly)"
     return f"{kind} are not close!\n\nMismatched elements: {count} / {a.numel()}, the first{where}{worst}"
+
+
+def make_tensor(
+    *shape, dtype, device=None, low=None, high=None, requires_grad=False, noncontiguous=False, exclude_zero=False, memory_format=None
+):
+    """A tensor of numbers from [low, high): by default -9 .. 9 (0 .. 9 for uint8, 0 or 1 for bool), limited to what the dtype holds.
+
+    exclude_zero: zeros are replaced by the smallest number above. noncontiguous: every second element of a longer tensor.
+    ValueError for low > high.
+    """
+    shape = shape_from(shape)
+    kind = as_dtype(dtype)
+    span = (0, 2) if kind is dtypes.bool else (0 if kind is dtypes.uint8 else -9, 9 if kind.is_floating_point else 10)
+    low, high = (default if given is None else given for given, default in zip((low, high), span, strict=True))
+    if low > high:
+        raise ValueError(f"make_tensor: low={low} must not be greater than high={high}")
+    wide = (*shape[:-1], 2 * shape[-1]) if noncontiguous and shape else shape
+    if kind.is_floating_point:
+        t = rand(wide, dtype=kind) * (high - low) + low
+    else:
+        info = iinfo(kind) if kind is not dtypes.bool else None
+        low, high = (low, high) if info is None else (max(math.ceil(low), info.min), min(math.ceil(high), info.max + 1))
+        t = randint(low, max(high, low + 1), wide, dtype=dtypes.int64).to(kind)
+    if exclude_zero:
+        t[t == 0] = finfo(kind).tiny if kind.is_floating_point else 1
+    t = t[..., ::2] if noncontiguous and shape else t
+    return t.to(device).requires_grad_(requires_grad) if device is not None else t.requires_grad_(requires_grad)

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
-from .. import _cpu
+from .. import _cpu, autodiff
 from ..autodiff import Array, record
 from ..grad_mode import is_grad_enabled, no_grad
 from ..graph_nodes import Node
 
-__all__ = ["Node", "save_on_cpu", "saved_tensors_hooks"]
+__all__ = ["Node", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks"]
+
+
+def register_multi_grad_hook(tensors, fn, *, mode="all"):
+    """Calls fn once a backward pass: with the gradients of all the tensors (None where it has not come by), after the pass; or
+    (mode="any") with the first of them that is known. The handle's `remove()` ends it."""
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    grads = {}
+
+    def keep(i, g):
+        if not grads:
+            autodiff.after_pass(done)
+            if mode == "any":
+                fn(g)
+        grads[i] = g
+
+    def done(complete):
+        found = [grads.get(i) for i in range(len(handles))]
+        grads.clear()
+        if complete and mode == "all":
+            fn(found)
+
+    handles = [t.register_hook(functools.partial(keep, i)) for i, t in enumerate(tensors)]
+    return _Handles(handles)
+
+
+class _Handles:
+    def __init__(self, handles):
+        self._handles = handles
+
+    def remove(self):
+        for handle in self._handles:
+            handle.remove()
 
 
 _thread = threading.local()

@@ -21,8 +21,8 @@ __all__ = [
 class UninitializedParameter(Parameter):
     """A parameter whose shape is not known yet; the same object becomes the Parameter."""
 
-    def __new__(cls, requires_grad=True):
-        return super().__new__(cls, empty(0), requires_grad)
+    def __new__(cls, requires_grad=True, dtype=None):
+        return super().__new__(cls, empty(0, dtype=dtype), requires_grad)
 
     @property
     def shape(self):
@@ -36,14 +36,11 @@ class _Lazy(Module):
     becomes: type
     axis = -1  # of the input, whose length is the missing argument
 
-
     def __init__(self, *args, **kwargs):
         super().__init__()
         object.__setattr__(self, "_arguments", (args, kwargs))
-        for name in self.becomes(1, *args, **kwargs)._parameters:
-            self.register_parameter(name, UninitializedParameter())
-        if kwargs.get("bias", True) is False and "bias" in self._parameters:
-            self._parameters["bias"] = None
+        for name, p in self.becomes(1, *args, **kwargs)._parameters.items():
+            self.register_parameter(name, p if p is None else UninitializedParameter(dtype=p.dtype))
 
     def initialize_parameters(self, input):
         """Becomes the ordinary layer, with the size that `input` has along its axis; parameters stay the same objects."""
@@ -56,6 +53,7 @@ class _Lazy(Module):
             theirs = full._parameters[name]
             if theirs is None or mine is None:
                 continue
+            full.to(mine.dtype)  # what this module has been converted to since
             mine.data = theirs.detach()
             mine.__class__ = Parameter
             full._parameters[name] = mine

@@ -11,7 +11,7 @@ from .module import Module
 from .parameter import Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
-           "LayerNorm", "LocalResponseNorm", "RMSNorm"]  # fmt: skip
+           "LayerNorm", "LocalResponseNorm", "RMSNorm", "SyncBatchNorm"]  # fmt: skip
 
 
 def _reset(module):
@@ -96,6 +96,36 @@ class BatchNorm3d(_BatchNorm):
     """Over batch, depth, height and width, for each channel: x (N, C, D, H, W)"""
 
     ranks = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Over the batch and all places, for each channel: x (N, C, ...). The batch is the whole batch here: there is one process."""
+
+    ranks = range(2, 64)
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, process_group=None, device=None,
+                 dtype=None, *, bias=True):  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input(self, input):
+        if input.ndim < 2:
+            raise ValueError(f"SyncBatchNorm: expected at least 2D input (got {input.ndim}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """module with every batch norm in it replaced by a SyncBatchNorm of the same parameters and statistics."""
+        if isinstance(module, _BatchNorm):
+            new = cls(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, process_group)
+            new._parameters.update(module._parameters)
+            new._buffers.update(module._buffers)
+            new.train(module.training)
+            return new
+        for name, child in module.named_children():
+            new = cls.convert_sync_batchnorm(child, process_group)
+            if new is not child:
+                module.add_module(name, new)
+        return module
 
 
 class _InstanceNorm(_NormBase):

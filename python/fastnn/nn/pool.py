@@ -206,7 +206,8 @@ class _Fractional(Module):
         if (output_size is None) == (output_ratio is None):
             raise ValueError(f"{type(self).__name__}: give output_size or output_ratio, one of them")
         self.kernel_size, self.output_size, self.output_ratio = kernel_size, output_size, output_ratio
-        self.return_indices, self._random_samples = return_indices, _random_samples
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
 
     def forward(self, input):
         f = getattr(F, self.function)

@@ -73,6 +73,8 @@ class _Pad(Module):
             raise ValueError(f"{type(self).__name__}: padding must have {2 * self.axes} numbers, got {self.padding}")
 
     def forward(self, input):
+        if self.mode == "circular" and input.ndim not in (self.axes + 1, self.axes + 2):
+            raise ValueError(f"{type(self).__name__}: expected {self.axes + 1}D or {self.axes + 2}D input (got {input.ndim}D input)")
         return F.pad(input, self.padding, mode=self.mode)
 
     def extra_repr(self):

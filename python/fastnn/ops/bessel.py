@@ -4,7 +4,9 @@
     Y_n(x)     = 1/π ∫ sin(x sin t - n t) dt - 1/π ∫ (e^(n t) + (-1)^n e^(-n t)) e^(-x sinh t) dt, by Gauss's nodes
     K_n(x) e^x = ∫ e^(-x (cosh t - 1)) cosh(n t) dt over [0, ∞): equal steps again, it falls doubly exponentially
 
-near 0 by the ascending series, J and Y beyond 25 by Hankel's. Abramowitz and Stegun 9.1.11-13, 9.1.21-22, 9.2.5-10, 9.6.11-13, 9.6.24.
+    Ai(x)      = e^-z/π ∫ e^(-√x t²) cos(t³/3) dt over [0, ∞), z = 2/3 x^(3/2): equal steps; Ai(-x) = 2 Re w Ai(w x), w = e^(iπ/3)
+
+near 0 by the ascending series, J and Y beyond 25 by Hankel's. Abramowitz and Stegun 9.1.11-13, 9.1.21-22, 9.2.5-10, 9.6.11-13, 9.6.24, 10.4.
 """
 
 from __future__ import annotations
@@ -143,12 +145,53 @@ scaled_modified_bessel_k1 = _function(
 modified_bessel_i0, modified_bessel_i1 = i0, i1
 
 
+def _airy_far(z):
+    """(Ai, Ai') for |z| >= 1, |arg z| <= π/3."""
+    root, scale = np.sqrt(z), np.abs(z) ** 0.25
+    value, slope = np.zeros_like(z), np.zeros_like(z)
+    for k in range(70):
+        t2 = (0.1 * k / scale) ** 2
+        part = np.exp(-root * t2) * np.cos(t2**1.5 / 3) * (0.05 if k == 0 else 0.1) / scale
+        value, slope = value + part, slope - (root + t2 / (2 * root)) * part
+    factor = np.exp(-2 / 3 * z * root) / math.pi
+    return value * factor, slope * factor
+
+
+def _airy_near(x):
+    """(Ai, Ai') by the series in x³."""
+    f, g, df, dg = np.ones_like(x), x.copy(), np.zeros_like(x), np.ones_like(x)
+    tf, tg = f, g
+    for k in range(12):
+        tf, tg = tf * x**3 / ((3 * k + 2) * (3 * k + 3)), tg * x**3 / ((3 * k + 3) * (3 * k + 4))
+        f, g = f + tf, g + tg
+        df, dg = df + tf * (3 * k + 3) / np.where(x == 0, 1, x), dg + tg * (3 * k + 4) / np.where(x == 0, 1, x)
+    a, b = 3 ** (-2 / 3) / math.gamma(2 / 3), 3 ** (-1 / 3) / math.gamma(1 / 3)
+    return a * f - b * g, a * df - b * dg
+
+
+def _airy(order, x):
+    """Ai (order 0) or its derivative."""
+    y = np.where(np.isposinf(x), 0.0, np.where(np.isneginf(x) & (order == 0), 0.0, np.nan))
+    w = np.exp(1j * math.pi / 3)
+    for part, values in (
+        (np.abs(x) < 1, _airy_near),
+        ((x >= 1) & np.isfinite(x), _airy_far),
+        ((x <= -1) & np.isfinite(x), lambda a: [(2 * f * v).real for f, v in zip((w, -w * w), _airy_far(-a * w), strict=True)]),
+    ):
+        y[part] = values(x[part])[order]
+    return y
+
+
+airy_ai = _function("airy_ai", "Airy's function Ai, the solution of y'' = x y that vanishes at infinity.", lambda x: _airy(0, x), lambda x: _airy_ai_dx(x))
+_airy_ai_dx = _function("airy_ai_dx", "The derivative of Ai.", lambda x: _airy(1, x), lambda x: x * airy_ai(x))
+
+
 def spherical_bessel_j0(input):
     """sin(x) / x, 1 at 0."""
     return sinc(_float(input, "spherical_bessel_j0") / math.pi)
 
 
 NAMESPACE = (  # of fastnn.special
-    "bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 "
+    "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 "
     "scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0"
 ).split()

@@ -255,30 +255,5 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return scaled_sum(input, matmul(batch1, batch2).sum(0).to(batch1.dtype), beta, alpha)
 
 
-# -- windows (periodic, as signal processing divides a period) ------------------------------------------------------------------
-
-
-def _window(name, terms, doc):
-    def f(window_length, periodic=True, *, dtype=None):
-        if window_length < 0:
-            raise ShapeError(f"{name} requires non-negative window_length, got window_length={window_length}")
-        n = np.arange(window_length)
-        angle = 2 * np.pi * n / max(window_length - (0 if periodic else 1), 1)
-        values = terms(angle) if window_length > 1 else np.ones(window_length)
-        return tensor(values, dtype=dtype if dtype is not None else ones(0).dtype)
-
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return f
-
-
-hann_window = _window("hann_window", lambda a: 0.5 - 0.5 * np.cos(a), "Hann's window, 0.5 - 0.5 cos.")
-hamming_window = _window("hamming_window", lambda a: 0.54 - 0.46 * np.cos(a), "Hamming's window, 0.54 - 0.46 cos.")
-blackman_window = _window(
-    "blackman_window", lambda a: 0.42 - 0.5 * np.cos(a) + 0.08 * np.cos(2 * a), "Blackman's window, 0.42 - 0.5 cos + 0.08 cos 2."
-)
-bartlett_window = _window("bartlett_window", lambda a: 1 - np.abs(a / np.pi - 1), "Bartlett's window: a triangle.")
-
 METHODS = "addbmm addr corrcoef cov diff gcd heaviside lcm ldexp logaddexp2 logcumsumexp sgn sinc".split()
-__all__ = (*METHODS, "bartlett_window", "blackman_window", "cumulative_trapezoid", "gradient", "hamming_window", "hann_window", "trapezoid",
-           "trapz", "vander")  # fmt: skip
+__all__ = (*METHODS, "cumulative_trapezoid", "gradient", "trapezoid", "trapz", "vander")

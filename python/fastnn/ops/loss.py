@@ -164,6 +164,8 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise ShapeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim and target._shape == input._shape and (target.dtype.is_floating_point or input.ndim > 1):
+        if ignore_index >= 0:
+            raise ShapeError("cross_entropy: ignore_index is not supported for floating point target")
         if not target.dtype.is_floating_point:
             raise DTypeError(
                 f"Expected floating point type for target with class probabilities, got {_SCALAR_TYPES[target.dtype]}"

@@ -356,6 +356,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         if running_mean is None or running_var is None:
             raise ShapeError("Expected running_mean and running_var to be defined when training=False")
         return _batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
+    if eps < 0:
+        raise ValueError(f"batch_norm eps must not be negative during training, but got {eps}")
     count = input._size // input._shape[1] if input._size else 0
     if count == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")

@@ -209,7 +209,7 @@ def _reshaped(fn):
 
 
 def _reshaping_forms():
-    for name in "squeeze swapaxes swapdims t transpose unsqueeze".split():
+    for name in "as_strided squeeze swapaxes swapdims t transpose unsqueeze".split():
         setattr(Tensor, name + "_", _reshaped(getattr(shape, name)))
 
 

@@ -18,6 +18,7 @@ from .. import dtypes
 from ..autodiff import no_grad, op
 from ..device import beside
 from ..errors import ShapeError
+from ..inplace import inplace
 from ..tensor import Tensor, from_numpy, zeros_like
 from .elementwise import cos, erf, erfc, exp, floor, isinf, log, log1p, sign, sin, sqrt, square, tan, where, xlogy
 from .linalg import _of_examples
@@ -477,7 +478,8 @@ def _polygamma_method(input, n):
     return polygamma(n, input)
 
 
-Tensor.polygamma = _polygamma_method
+_polygamma_method.__name__ = "polygamma"
+Tensor.polygamma, Tensor.polygamma_ = _polygamma_method, inplace(_polygamma_method)
 METHODS = "digamma erfinv i0 igamma igammac lgamma mvlgamma".split()
 FUNCTIONAL = ()
 NAMESPACE = (

@@ -184,6 +184,7 @@ def histc(input, bins=100, min=0, max=0):
     return from_numpy(np.bincount(place, minlength=bins).astype(input.dtype.numpy))
 
 
+histogramdd_result = result_type("histogramdd", "hist bin_edges")
 histogram_result = result_type("histogram", "hist bin_edges")
 
 
@@ -197,6 +198,20 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     w = None if weight is None else weight.detach().numpy().ravel()
     hist, edges = np.histogram(x.astype(np.float64), bins, range, density, w)
     return histogram_result(*(from_numpy(v.astype(input.dtype.numpy)) for v in (hist, edges)))
+
+
+def histogramdd(input, bins, *, range=None, weight=None, density=False):
+    """(hist, bin_edges) of numpy.histogramdd for input (..., D): bins a number, one for each dimension, or tensors of edges."""
+    x = input.detach().numpy()
+    x = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    if not isinstance(bins, int) and len(bins) != x.shape[1]:
+        raise ShapeError(f"histogramdd: The size of bins, {len(bins)}, must be equal to the innermost dimension of the input, {x.shape[1]}.")
+    bins = bins if isinstance(bins, int) else [b.numpy() if isinstance(b, Array) else b for b in bins]
+    if range is not None:
+        range = list(zip(range[::2], range[1::2], strict=True))
+    w = None if weight is None else weight.detach().numpy().ravel()
+    hist, edges = np.histogramdd(x, bins, range, density, w)
+    return histogramdd_result(from_numpy(hist.astype(input.dtype.numpy)), tuple(from_numpy(e.astype(input.dtype.numpy)) for e in edges))
 
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
@@ -232,6 +247,6 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
 
 
 __all__ = (
-    "bincount cummax cummin histc histogram isin mode nanmedian nanquantile quantile unique_consecutive"
+    "bincount cummax cummin histc histogram histogramdd isin mode nanmedian nanquantile quantile unique_consecutive"
 ).split()
 METHODS = ("bincount", "cummax", "cummin", "histc", "histogram", "isin", "mode", "nanmedian", "nanquantile", "quantile", "unique_consecutive")

@@ -12,6 +12,7 @@ from ..autodiff import Array
 from ..errors import ShapeError
 from . import conv2d as plane
 from . import pool
+from .fractional_pool import fractional_max_pool2d, fractional_max_pool3d
 from .gather import gather
 from .pad import pad
 from .ranges import arange
@@ -230,8 +231,26 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return reshape(y, (*input._shape[:-3], *size))
 
 
+def _indexed(pool):
+    """PyTorch's name of a pool with return_indices=True."""
+
+    def f(*args, **options):
+        options["return_indices"] = True
+        return pool(*args, **options)
+
+    f.__name__ = f.__qualname__ = f"{pool.__name__}_with_indices"
+    f.__module__, f.__doc__ = __name__, f"`{pool.__name__}` with return_indices=True: (values, indices)."
+    return f
+
+
+_POOLS = [
+    *(getattr(pool, name) for name in ("max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d")), max_pool3d, adaptive_max_pool3d,
+    fractional_max_pool2d, fractional_max_pool3d,
+]  # fmt: skip
+globals().update({f"{p.__name__}_with_indices": _indexed(p) for p in _POOLS})
+
 __all__ = ("conv3d", "conv_transpose3d", "max_pool3d")
 METHODS = ()
 FUNCTIONAL = (
-    "adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d conv3d conv_transpose3d lp_pool3d max_pool3d max_unpool3d"
+    "adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d conv3d conv_transpose3d lp_pool3d max_pool3d max_unpool3d " + " ".join(f"{p.__name__}_with_indices" for p in _POOLS)
 ).split()

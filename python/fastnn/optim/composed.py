@@ -128,6 +128,9 @@ class Adafactor(_Composed):
         super()._check(group)
         if group["beta2_decay"] > 0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {group['beta2_decay']}")
+        for i, eps in enumerate(group["eps"], 1):
+            if eps is not None and not eps >= 0:
+                raise ValueError(f"epsilon{i} should be >= 0 but is: {eps}")
         if group["d"] < 1:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {group['d']}")
 
@@ -173,7 +176,7 @@ class Muon(_Composed):
     def _check(self, group):
         super()._check(group)
         at_least_0(group, momentum="momentum value")
-        if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
+        if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw", "spectral_unclamped"):
             raise ValueError(f"Adjust learning rate function {group['adjust_lr_fn']} is not supported")
         for p in group["params"]:
             if p.ndim != 2:
@@ -191,5 +194,9 @@ class Muon(_Composed):
             x = a * x + (b * gram + c * (gram @ gram)) @ x
         x = x.T if p.shape[0] > p.shape[1] else x
         rows, columns = p.shape
-        scale = 0.2 * math.sqrt(max(rows, columns)) if group["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, rows / columns))
+        adjust = group["adjust_lr_fn"]
+        if adjust == "match_rms_adamw":
+            scale = 0.2 * math.sqrt(max(rows, columns))
+        else:
+            scale = math.sqrt(rows / columns if adjust == "spectral_unclamped" else max(1, rows / columns))
         p.mul_(_to(1 - group.rate * group["weight_decay"], p)).sub_(x * _to(group.rate * scale, p))

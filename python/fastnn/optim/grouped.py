@@ -17,6 +17,8 @@ __all__ = ["Grouped"]
 def at_least_0(group, **options):
     """ValueError unless each option of the group is a number >= 0; the keywords say what the message calls it."""
     for name, called in options.items():
+        if name in group and isinstance(group[name], Tensor) and group[name].numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element")
         if name in group and not group[name] >= 0.0:
             raise ValueError(f"Invalid {called}: {group[name]}")
 

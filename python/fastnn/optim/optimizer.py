@@ -130,7 +130,15 @@ class Optimizer:
                 "will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
-        if params and all(isinstance(p, tuple) for p in params):
+        named = [isinstance(p, tuple) for p in params]
+        if any(named) and not all(named):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        if self.param_groups and ("param_names" in self.param_groups[0]) != any(named):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. "
+                f"cannot add param group {'with' if any(named) else 'without'} names to the optimizer"
+            )
+        if any(named):
             group["param_names"] = [name for name, _ in params]
             params = [p for _, p in params]
         known = {id(p) for g in self.param_groups for p in g["params"]}

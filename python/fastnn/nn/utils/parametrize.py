@@ -176,7 +176,22 @@ def type_before_parametrizations(module):
     return type(module).__mro__[2] if is_parametrized(module) else type(module)
 
 
+def transfer_parametrizations_and_params(from_module, to_module, tensor_name=None):
+    """Gives to_module the parametrizations of from_module, of this tensor or of all, and what they are computed from: both share them."""
+    if not is_parametrized(from_module):
+        return to_module
+    for name in list(from_module.parametrizations) if tensor_name is None else [tensor_name]:
+        entries = from_module.parametrizations[name]
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(entries().detach().clone()))
+        for f in entries:
+            register_parametrization(to_module, name, f)
+        for kind in ("_parameters", "_buffers"):
+            getattr(to_module.parametrizations[name], kind).update(getattr(entries, kind))
+    return to_module
+
+
 __all__ = [
     "ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations",
-    "type_before_parametrizations",
+    "transfer_parametrizations_and_params", "type_before_parametrizations",
 ]  # fmt: skip
