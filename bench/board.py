@@ -4,7 +4,7 @@ Rules: every rival at its best (PyTorch eager, channels-last, compiled; JAX jitt
 turns in blocks, each warmed up, because other libraries' threads go on spinning after a call (`run.samples`); alternation
 call by call is a row of its own. Cases bound by memory whose arrays fit into the cache are also measured cold: each call
 finds other arrays than the one before. Every case has a twin whose dimensions are scaled by U(0.7, 1.3) from the seed. The score is against the fastest
-rival. First-call times (compilation) are apart; outputs and gradients, the rivals' too, are compared with float64.
+rival whose result is right (a library that flushes denormal numbers to zero has no digit of theirs). First-call times (compilation) are apart; outputs and gradients, the rivals' too, are compared with float64.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, o
         kinds = [(False, samples(functions, budget))]
         if case.case in ALTERNATING and case.direction != "derivative" and not (case.twin or case.cold):
             kinds.append((True, alternating(functions)))
-        wrong = errors(case, functions)
+        found = errors(case, functions)
         for turns, taken in kinds:
             seconds, minimum = ({name: float(of(t)) for name, t in taken.items()} for of in (statistics.median, min))
             mine = seconds.pop("fastnn")
@@ -183,7 +183,7 @@ def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, o
             limit = max(case.flops / roof["gflops"], case.bytes / rate) * 1e-9
             row = {"family": case.family, "case": case.case, "direction": case.direction, "dtype": case.dtype, "shape": case.shape,
                    "twin": case.twin, "cold": case.cold, "alternating": turns, "seconds": mine, "rivals": seconds, "minimum": minimum, "first": first,
-                   "roofline": limit / mine if limit else None, "error": wrong.get("fastnn"), "errors": wrong}  # fmt: skip
+                   "roofline": limit / mine if limit else None, "error": found.get("fastnn"), "errors": found}  # fmt: skip
             rows.append(row)
             print(line(row), file=out, flush=True)
     summary(rows, out)
@@ -195,8 +195,14 @@ def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, o
     return result
 
 
+def wrong(row):
+    """The rivals that have not a digit right: their times do not count."""
+    return [name for name in row["rivals"] if not row["errors"].get(name, 0) < 0.1]
+
+
 def fastest(row):
-    return min(row["rivals"].items(), key=lambda p: p[1], default=(None, None))
+    out = wrong(row)
+    return min(((n, s) for n, s in row["rivals"].items() if n not in out), key=lambda p: p[1], default=(None, None))
 
 
 def ratio(row):
@@ -216,8 +222,8 @@ def line(row):
     rival = f"{name} {microseconds(best)}" if name else "-"
     r = f"{ratio(row):.2f}x" if name else "-"
     roof = f"{row['roofline']:.0%}" if row["roofline"] else "-"
-    wrong, theirs = (f"{row['errors'][n]:.0e}" if n in row["errors"] else "-" for n in ("fastnn", name))
-    return f"{row['case']:26}{kind(row):17}{microseconds(row['seconds']):>10}  {rival:28}{r:>7}{roof:>10}{wrong:>9}{theirs:>8}  {row['shape']}"
+    ours, theirs = (f"{row['errors'][n]:.0e}" if n in row["errors"] else "-" for n in ("fastnn", name))
+    return f"{row['case']:26}{kind(row):17}{microseconds(row['seconds']):>10}  {rival:28}{r:>7}{roof:>10}{ours:>9}{theirs:>8}  {row['shape']}"
 
 
 def geometric_mean(ratios):
@@ -238,8 +244,10 @@ def summary(rows, out):
     if pairs:
         print(f"the twins' mean is {geometric_mean(pairs.values()) - 1:+.1%} of that of their named shapes; by more than 10 %: "
               + (", ".join(f"{name} {x - 1:+.0%}" for name, x in pairs.items() if abs(x - 1) > 0.1) or "none"), file=out)  # fmt: skip
+    if out_of_it := [f"{r['case']} {n} (error {r['errors'][n]:.0e}, {microseconds(r['rivals'][n])})" for r in rows for n in wrong(r)]:
+        print(f"not counted, no digit right: {', '.join(out_of_it)}", file=out)
     names = dict.fromkeys(n for r in rows for n in r["first"])
     print("first calls, in all: " + ", ".join(f"{n} {sum(r['first'].get(n, 0) for r in rows):.2f} s" for n in names), file=out)
 
 
-__all__ = ["alternating", "board", "cases", "fastest", "geometric_mean", "kind", "ratio"]
+__all__ = ["alternating", "board", "cases", "fastest", "geometric_mean", "kind", "ratio", "wrong"]
