@@ -497,3 +497,14 @@ def test_lerp_of_one_dtype():
     with pytest.raises(RuntimeError, match="lerp: expected dtype float32 for `end` but got dtype float64"):
         fastnn.lerp(fastnn.ones(2), fastnn.ones(2, dtype=fastnn.float64), 0.5)
     assert fastnn.lerp(fastnn.zeros(2), fastnn.ones(2), fastnn.tensor(0.25, dtype=fastnn.float64)).tolist() == [0.25, 0.25]
+
+
+def test_gradients_where_functions_are_not_smooth():
+    def grads(f, *values):
+        xs = [fastnn.tensor(v, requires_grad=True) for v in values]
+        return [g.item() for g in fastnn.autograd.grad(f(*xs), xs)]
+
+    assert grads(fastnn.fmax, 1.0, 1.0) == grads(fastnn.fmin, 2.0, 2.0) == [0.5, 0.5]
+    assert grads(fastnn.fmax, 1.0, float("nan"))[0] == 1 and grads(fastnn.fmin, 0.0, 1.0) == [1, 0]
+    assert grads(fastnn.atan2, 0.0, 0.0) == [0, 0] and grads(fastnn.atan2, 0.0, 2.0) == [0.5, 0]
+    assert grads(fastnn.pow, 0.0, -2.0) == [-math.inf, -math.inf] and grads(fastnn.pow, 0.0, 2.0) == [0, 0]

@@ -179,3 +179,26 @@ def test_airy():
     np.testing.assert_allclose(g.detach().numpy(), slope, atol=1e-12)
     np.testing.assert_allclose(fastnn.autograd.grad(g.sum(), t)[0].numpy(), x * ai, atol=1e-12)
     assert special.airy_ai(fastnn.tensor([math.inf])).item() == 0
+
+
+def test_incomplete_gamma_function_of_large_a():
+    """Against the integral of its density, in standard deviations from the mean."""
+    z, weights = np.polynomial.legendre.leggauss(400)
+    for a in (1.1e4, 1e6, 1e10):
+        for end in (-4.0, -1.0, 0.0, 0.5, 3.0):
+            u = -12 + (z + 1) * (end + 12) / 2
+            m = u / math.sqrt(a)
+            density = np.exp(-a * (m - np.log1p(m)) - 1 / (12 * a) - np.log1p(m)) / math.sqrt(2 * math.pi)
+            expected = (density * weights).sum() * (end + 12) / 2
+            x = fastnn.tensor([a + end * math.sqrt(a)], dtype=fastnn.float64)
+            n = fastnn.tensor([a], dtype=fastnn.float64)
+            tolerance = 1e-12 if a < 1e9 else 1e-9  # of m - log(1 + m) above
+            assert fastnn.igamma(n, x).item() == pytest.approx(expected, rel=tolerance * 1e2, abs=tolerance)
+            assert fastnn.igammac(n, x).item() == pytest.approx(1 - expected, rel=1e-9, abs=tolerance)
+    scipy = pytest.importorskip("scipy.special")
+    a = 1e4 + 100 * np.linspace(-3, 3, 13)  # across the border of two methods
+    np.testing.assert_allclose(fastnn.igamma(fastnn.tensor(a), fastnn.full((13,), 1e4, dtype=fastnn.float64)).numpy(), scipy.gammainc(a, 1e4), rtol=1e-9)
+    from fastnn.ops.special import gamma_tail
+
+    (low, high), (_, below), (_, above) = gamma_tail([9999.99, 10000.0], 1e4 + 50.0)[1], gamma_tail([1, 9999.9], 1e4)[1], gamma_tail([1, 10000.1], 1e4)[1]
+    assert high == pytest.approx(low, rel=1e-4) and above == pytest.approx(below, rel=1e-4)

@@ -143,7 +143,7 @@ def _pow_da(g, y, a, b):
 
 
 def _pow_db(g, y, a, b):
-    none = _cpu.eq(a, 0)  # 0^b stays 0 (or 1 at b = 0); log(0) must not make it NaN
+    none = _cpu.logical_and(_cpu.eq(a, 0), _cpu.ge(b, 0))  # 0^b stays 0 (or 1 at b = 0); log(0) must not make it NaN
     return where(none, 0, g * y * log(where(none, 1, a)))
 
 
@@ -229,17 +229,18 @@ minimum = binary(
 )  # fmt: skip
 
 
-def _first(a, b, better):
-    return _cpu.logical_or(better(a, b), _cpu.isnan(b))
+def _chosen(g, a, b, better):
+    """g where a is better than b, or b is NaN; half of it where they are equal."""
+    return _where(_cpu.logical_or(better(a, b), _cpu.isnan(b)), g, _where(_cpu.eq(a, b), g * 0.5, 0))
 
 
 fmax = binary(
-    "fmax", "The larger; a number wins over NaN. A tie gives the gradient to input.", "ab",
-    lambda g, y, a, b: where(_first(a, b, _cpu.ge), g, 0), lambda g, y, a, b: where(_first(a, b, _cpu.ge), 0, g),
+    "fmax", "The larger; a number wins over NaN. A tie shares the gradient.", "ab",
+    lambda g, y, a, b: _chosen(g, a, b, _cpu.gt), lambda g, y, a, b: _chosen(g, b, a, _cpu.gt),
 )  # fmt: skip
 fmin = binary(
-    "fmin", "The smaller; a number wins over NaN. A tie gives the gradient to input.", "ab",
-    lambda g, y, a, b: where(_first(a, b, _cpu.le), g, 0), lambda g, y, a, b: where(_first(a, b, _cpu.le), 0, g),
+    "fmin", "The smaller; a number wins over NaN. A tie shares the gradient.", "ab",
+    lambda g, y, a, b: _chosen(g, a, b, _cpu.lt), lambda g, y, a, b: _chosen(g, b, a, _cpu.lt),
 )  # fmt: skip
 
 _where = pointwise("where", "a", None, lambda g, y, a, b, c: _where(a, g, 0), lambda g, y, a, b, c: _where(a, 0, g))
@@ -261,15 +262,15 @@ _clamp_min = pointwise("clamp_min", "yb", lambda g, y, a, b: _where(_cpu.gt(y, b
 _clamp_max = pointwise("clamp_max", "yb", lambda g, y, a, b: _where(_cpu.lt(y, b), g, 0), None, kernel="minimum")
 _clamp_tensors = pointwise(
     "clamp_tensors", "abc",
-    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 0, 1 - _beyond(a, b, b, c, _cpu.lt) - _beyond(a, c, b, c, _cpu.gt)),
-    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 0, _beyond(a, b, b, c, _cpu.lt)),
-    lambda g, y, a, b, c: g * _where(_cpu.gt(b, c), 1, _beyond(a, c, b, c, _cpu.gt)), kernel="clamp",
+    lambda g, y, a, b, c: _where(_cpu.gt(b, c), 0, g - _beyond(g, a, b, b, c, _cpu.lt) - _beyond(g, a, c, b, c, _cpu.gt)),
+    lambda g, y, a, b, c: _where(_cpu.gt(b, c), 0, _beyond(g, a, b, b, c, _cpu.lt)),
+    lambda g, y, a, b, c: _where(_cpu.gt(b, c), g, _beyond(g, a, c, b, c, _cpu.gt)), kernel="clamp",
 )  # fmt: skip
 
 
-def _beyond(x, bound, min, max, outside):
-    """1 where x is outside that bound, half where it is equal to it (and min < max)."""
-    return _where(outside(x, bound), 1.0, _where(_cpu.logical_and(_cpu.eq(x, bound), _cpu.lt(min, max)), 0.5, 0.0))
+def _beyond(g, x, bound, min, max, outside):
+    """g where x is outside that bound, half of it where it is equal to it (and min < max)."""
+    return _where(outside(x, bound), g, _where(_cpu.logical_and(_cpu.eq(x, bound), _cpu.lt(min, max)), g * 0.5, 0))
 
 
 def clamp(input, min=None, max=None):
@@ -444,9 +445,18 @@ acosh = unary("acosh", "Inverse hyperbolic cosine; NaN below 1.", "x", lambda g,
 atanh = unary("atanh", "Inverse hyperbolic tangent; NaN outside [-1, 1].", "x", lambda g, y, x: _atanh_dx(g, x))
 erf = unary("erf", "The error function 2/sqrt(pi) * integral of exp(-t²) from 0 to input.", "x", lambda g, y, x: _erf_dx(g, x))
 erfc = unary("erfc", "1 - erf(input), exact where that is small.", "x", lambda g, y, x: -_erf_dx(g, x))
+
+
+
+def _over_squares(a, b, c):
+    """a / (b² + c²); 0 at the origin."""
+    squares = b * b + c * c
+    return a / _where(_cpu.eq(squares, 0), 1.0, squares)
+
+
 atan2 = binary(
-    "atan2", "The angle of the point (other, input), in radians, in (-pi, pi].", "ab",
-    lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b)),
+    "atan2", "The angle of the point (other, input), in radians, in (-pi, pi]; derivatives 0 at the origin.", "ab",
+    lambda g, y, a, b: g * _over_squares(b, a, b), lambda g, y, a, b: g * _over_squares(-a, a, b),
 )  # fmt: skip
 
 

@@ -194,6 +194,34 @@ def zeta(input, other):
 # -- the incomplete gamma function --------------------------------------------------------------------------------------------
 
 
+_LARGE = 1e4  # from this a on, Temme's expansion
+_TEMME = (  # C_k(η) in powers of η
+    (-1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835, -139 / 777600, 1 / 25515),
+    (-1 / 540, -1 / 288, 1 / 378, -77 / 77760),
+    (25 / 6048, -139 / 51840),
+)
+
+
+def _temme(a, x):
+    """(P, Q, dP/da) for large a: Q(a, x) = erfc(s)/2 + e^(-s²) / sqrt(2πa) Σ C_k(η) a^-k, s² = a η²/2 = x - a - a log(x/a). DLMF 8.12."""
+    m = x / a - 1
+    near = np.abs(m) < 0.1
+    series = _series(np.where(near, m, 0.0), [0.0, 0.0] + [(-1) ** k / k for k in range(2, 20)])
+    with np.errstate(divide="ignore"):
+        log = np.log1p(m)
+    half = np.where(near, series, m - np.where(near, 0.0, log))
+    eta = np.sign(m) * np.sqrt(2 * half)
+    s = eta * np.sqrt(a / 2)
+    small = np.clip(eta, -0.5, 0.5)  # beyond, e^(-s²) is 0
+    c = sum(_series(small, p) / a**k for k, p in enumerate(_TEMME))
+    slope = sum(_series(small, [i * v for i, v in enumerate(p)][1:]) / a**k for k, p in enumerate(_TEMME))
+    gauss = np.exp(-np.minimum(s * s, 800)) / np.sqrt(2 * np.pi * a)
+    upper, lower = (0.5 * erfc(from_numpy(np.array(v))).numpy() for v in (s, -s))
+    ds = np.where(s == 0, -1 / np.sqrt(2 * a), -np.clip(log, -1e3, 1e3) / (2 * np.where(s == 0, 1, s)))
+    rest = np.clip(log, -1e3, 1e3) * c - c / (2 * a) + slope * (ds * np.sqrt(2 / a) - eta / (2 * a))
+    return lower - gauss * c, upper + gauss * c, gauss * (ds * np.sqrt(2 * a) - rest)
+
+
 def gamma_tail(a, x):
     """(P(a, x), dP/da) as float64 arrays, P the regularized lower incomplete gamma function: Σ t_n, t_n = e^-x x^(a+n) / gamma(a+n+1).
 
@@ -201,7 +229,8 @@ def gamma_tail(a, x):
     """
     a, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
     safe = (x > 0) & (a > 0) & np.isfinite(x) & np.isfinite(a)
-    a1, x1 = np.where(safe, a, 1.0), np.where(safe, x, 1.0)
+    large = safe & (a >= _LARGE)
+    a1, x1 = np.where(safe & ~large, a, 1.0), np.where(safe & ~large, x, 1.0)
 
     def of(f, v):
         return f(from_numpy(np.array(v))).numpy()
@@ -211,7 +240,7 @@ def gamma_tail(a, x):
     p, dp, n = t.copy(), t * (logx - psi), a1 + 1
     while t.size and (t > 1e-17 * np.maximum(p, 1e-300)).any():
         t = t * (x1 / n)
-        if not (t > 0).any() or n.min() > 1e6:
+        if not (t > 0).any():
             break
         psi = psi + 1 / n
         n = n + 1
@@ -219,6 +248,8 @@ def gamma_tail(a, x):
         dp += t * (logx - psi)
     far = x1 > a1 + 200 + 40 * np.sqrt(a1)  # all but nothing is below
     p, dp = np.where(far, 1.0, np.minimum(p, 1.0)), np.where(far, 0.0, dp)
+    if large.any():
+        p[large], _, dp[large] = _temme(a[large], x[large])
     edge = np.where((x < 0) | (a < 0) | np.isnan(x + a), np.nan, np.where(x == 0, np.where(a == 0, np.nan, 0.0), 1.0))
     edge = np.where(np.isinf(a), np.where(np.isinf(x), np.nan, 0.0), edge)
     return np.where(safe, p, edge), np.where(safe, dp, 0.0)
@@ -226,7 +257,8 @@ def gamma_tail(a, x):
 
 def _gamma_upper(a, x):
     """Q = 1 - P by the continued fraction of Legendre (modified Lentz), for x > a + 1, where the difference would cancel."""
-    use = (x > a + 1) & np.isfinite(x) & (a > 0)
+    large = (x > 0) & (a >= _LARGE) & np.isfinite(x) & np.isfinite(a)
+    use = (x > a + 1) & np.isfinite(x) & (a > 0) & ~large
     a1, x1 = np.where(use, a, 1.0), np.where(use, x, 3.0)
     b = x1 + 1 - a1
     c, d = np.full_like(b, 1e300), 1 / b
@@ -242,7 +274,11 @@ def _gamma_upper(a, x):
         if np.abs(d * c - 1).max(initial=0.0) < 1e-16:
             break
     log_gamma = lgamma(from_numpy(np.array(a1))).numpy()
-    return np.where(use, np.exp(-x1 + a1 * np.log(x1) - log_gamma) * h, 1 - gamma_tail(np.where(use, 1.0, a), np.where(use, 1.0, x))[0])
+    skip = use | large
+    q = np.where(use, np.exp(-x1 + a1 * np.log(x1) - log_gamma) * h, 1 - gamma_tail(np.where(skip, 1.0, a), np.where(skip, 1.0, x))[0])
+    if large.any():
+        q[large] = _temme(a[large], x[large])[1]
+    return q
 
 
 def _arrays(a, x):
