@@ -508,3 +508,8 @@ def test_gradients_where_functions_are_not_smooth():
     assert grads(fastnn.fmax, 1.0, float("nan"))[0] == 1 and grads(fastnn.fmin, 0.0, 1.0) == [1, 0]
     assert grads(fastnn.atan2, 0.0, 0.0) == [0, 0] and grads(fastnn.atan2, 0.0, 2.0) == [0.5, 0]
     assert grads(fastnn.pow, 0.0, -2.0) == [-math.inf, -math.inf] and grads(fastnn.pow, 0.0, 2.0) == [0, 0]
+
+
+def test_gradient_refuses_an_axis_twice():
+    with pytest.raises(RuntimeError, match="gradient: dim 1 appears multiple times"):
+        fastnn.gradient(fastnn.ones(3, 3), dim=(1, -1))

@@ -230,3 +230,8 @@ def test_fractional_max_pool():
         F.fractional_max_pool2d(x, 4, output_size=4)
     with pytest.raises(ValueError, match="one of them"):
         fastnn.nn.FractionalMaxPool2d(2)
+
+
+def test_unpool_of_volumes_checks_its_indices():
+    with pytest.raises(RuntimeError, match=r"max_unpool3d: .*\[1, 1, 4, 4, 1\]"):
+        fastnn.nn.functional.max_unpool3d(fastnn.ones(1, 1, 4, 4, 4), fastnn.zeros(1, 1, 4, 4, 1, dtype=fastnn.int64), 3)

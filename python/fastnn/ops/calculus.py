@@ -100,6 +100,9 @@ def gradient(input, *, spacing=None, dim=None, edge_order=1):
         raise ShapeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
     dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [normalize_dim(d, input.ndim) for d in dims]
+    for d in dims:
+        if dims.count(d) > 1:
+            raise ShapeError(f"gradient: dim {d} appears multiple times in the list of dims")
     spacing = 1 if spacing is None else spacing
     each = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     if len(each) != len(dims):

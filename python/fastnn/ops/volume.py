@@ -219,6 +219,8 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Zeros with each value at its index in the volume: the inverse of `max_pool3d` up to what was lost."""
     name = "max_unpool3d"
+    if indices._shape != input._shape:
+        raise ShapeError(f"{name}: Expected shape of indices to be same as that of the input tensor ({list(input._shape)}) but got {list(indices._shape)}")
     k, p = _three(kernel_size, name, "kernel_size"), _three(padding, name, "padding")
     s = k if stride in (None, [], ()) else _three(stride, name, "stride")
     default = [(n - 1) * a + b - 2 * c for n, a, b, c in zip(input._shape[-3:], s, k, p, strict=True)]
