@@ -209,13 +209,13 @@ template <class T> FN bool crowded(int64_t stride) {
 // Tried and lost where it applies: packing A always (192..768: 5 %). Rows a multiple of 4 KiB apart must be packed: they
 // fall into one set of L1 (1024^3: 89 GFLOP/s on one core instead of 106). Zen 3: a transposed A is packed for 1024^3 in 0.68 of
 // the time, for 512^3 in 0.63, for 784x128.128x512 in 0.81, but 64^3 takes 1.4 times as long and 128^3 as long. Emerald Rapids:
-// 1024^3 0.80, 512^3 0.92, 784x4096.4096x256 0.94, but 256^3 1.08, 384^3 1.07, 784x512.512x256 as long.
+// 1024^3 0.80, 512^3 0.92, 784x4096.4096x256 0.94, 728x3308.3308x226 0.90, but 256^3 1.08, 384^3 1.07, 784x512.512x256 as long.
 template <class T> struct RowsInPlace {
   static constexpr bool packs = false;
   Matrix<T> a;
   FN Ahead ahead(const T*, int64_t i, int64_t p, int64_t depth, bool, int64_t times) const { return rows_ahead<T>(a, i, p, depth, times); }
   static FN bool suits(const Matrix<T>& a, int64_t m, int64_t n, int64_t k) {
-    if (a.rs == 1) return n < (crowded<T>(a.cs) || m * k * int64_t(sizeof(T)) > l2_bytes ? 256 : 512);
+    if (a.rs == 1) return n < (m * k * int64_t(sizeof(T)) > l2_bytes ? 160 : crowded<T>(a.cs) ? 256 : 512);
     return a.cs == 1 && a.rs * int64_t(sizeof(T)) % 4096 != 0;
   }
   template <int M> FN StridedRows<T> rows(T*, int64_t i, int64_t p, int64_t, bool) const {
