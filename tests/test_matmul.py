@@ -68,7 +68,8 @@ def test_accumulate():
 )
 @pytest.mark.parametrize("transposed", [False, True])
 def test_float32_error(isa, m, n, k, transposed):
-    """|error| <= 2 k eps |A||B| everywhere, and its root mean square is at most 1.5 times that of NumPy's BLAS."""
+    """|error| <= 2 k eps |A||B| everywhere; its root mean square is at most 1.5 times that of NumPy's BLAS, or that of sums in
+    sequences of 384 terms: one of n terms of variance 1 errs by about eps n / sqrt(24), and which sequences a BLAS has is its CPU's."""
     rng = np.random.default_rng(m + n + k)
     a = rng.standard_normal((m, k)).astype(np.float32)
     b = rng.standard_normal((n, k)).astype(np.float32).T if transposed else rng.standard_normal((k, n)).astype(np.float32)
@@ -78,7 +79,7 @@ def test_float32_error(isa, m, n, k, transposed):
     bound = 2 * k * np.finfo(np.float32).eps * (np.abs(a.astype(float)) @ np.abs(b.astype(float)))
     assert (np.abs(ours) <= bound).all()
     theirs = a @ b - exact
-    assert np.sqrt((ours**2).mean()) <= 1.5 * max(np.sqrt((theirs**2).mean()), np.finfo(np.float32).eps * np.sqrt(k) * 0.5)
+    assert np.sqrt((ours**2).mean()) <= max(1.5 * np.sqrt((theirs**2).mean()), np.finfo(np.float32).eps * np.sqrt(k * min(k, 384) / 24))
 
 
 def test_special_values():
