@@ -190,6 +190,11 @@ def _first_grad(t):
     return g
 
 
+def outdated(x):
+    """Whether x is a view whose base has been changed since, with history; record.cpp asks the same."""
+    return x._node is not None and x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
+
+
 def _refresh(t):
     from .inplace import refresh
 
@@ -221,7 +226,7 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph):
     With wanted None they are added to the `.grad` of every leaf.
     """
     for t in outputs:
-        if t._node is not None and t._rebased > t._node[3] and (len(t._node) == 6 or t._node[6] is None) and not _refresh(t):
+        if outdated(t) and not _refresh(t):
             raise RuntimeError(
                 f"{t._node[0].name}: its output shares memory with a tensor that was modified by an inplace operation since. "
                 "Take the view again, or clone() first."

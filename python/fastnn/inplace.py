@@ -12,7 +12,7 @@ base finds out when it is used next (`refresh`).
 from __future__ import annotations
 
 from . import _cpu
-from .autodiff import Array, Op, op, record
+from .autodiff import Array, Op, op, outdated, record
 from .errors import ShapeError
 
 
@@ -84,7 +84,7 @@ def check_change(x, name):
 
 def before_change(x):
     """x as it was before an in-place change: a tensor on the same memory with the history that x has now."""
-    if _outdated(x):
+    if outdated(x):
         refresh(x)
     return _version(x)
 
@@ -173,11 +173,6 @@ def _link(x, node):
     return f, args[0], args[1:], params or {}
 
 
-def _outdated(x):
-    """Whether x is a view whose base has been changed since, with history."""
-    return x._node is not None and x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
-
-
 def is_written(x, view, value):
     """Whether value is that view of x, changed in place: x has its values and its history already (x[i] += v)."""
     node = value._node
@@ -190,7 +185,7 @@ def is_written(x, view, value):
 def refresh(x):
     """Gives an outdated view the history of its base. False where that is not known."""
     link = _link(x, x._node)
-    if link is None or (_outdated(link[1]) and not refresh(link[1])):
+    if link is None or (outdated(link[1]) and not refresh(link[1])):
         return False
     f, base, rest, params = link
     x._node = (f, (base, *rest), params, x._version, None, None, None, _version(x), link)

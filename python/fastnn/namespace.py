@@ -108,7 +108,7 @@ def set_num_interop_threads(threads):
 
 
 def set_flush_denormal(mode):
-    """False: kernels set the mode they need, and put it back."""
+    """False, as where a CPU cannot: denormal numbers are always kept."""
     return False
 
 
