@@ -13,8 +13,7 @@
 //
 // Cost a result: taps/L multiply-adds, and two elements transposed, 64 shuffles for 16x16 of them.
 #pragma once
-#include "tile.h"
-#include "window.h"
+#include "winograd_points.h"
 
 namespace fastnn::FN_ISA {
 
@@ -57,49 +56,19 @@ FN ChannelBand channel_band(const PhaseList& s, int64_t begin, int64_t end) {
           least(begin * out_step, s.out_height), least(end * out_step, s.out_height)};
 }
 
-FN void hold(auto*& p) { __asm__("" : "+r"(p)); }  // keeps GCC from making L pointers of one, and spilling them
-
-// L planes of n elements, `plane` apart, to n vectors, vector i at to + place[i], or to + i·L. Of fewer planes the last is repeated.
+// L planes of n elements to vectors at to + place[i]: as turn_pixels, but across the ends of rows, so that short ones fill no vector in vain.
 template <class T> static void gather_lanes(T* to, const int64_t* place, const T* from, int64_t plane, int64_t planes, int64_t n) {
   constexpr int L = lanes<T>;
-  const auto chunk = [&](int64_t i, int64_t left, auto whole) __attribute__((always_inline)) {
+  for (int64_t i = 0; i < n; i += L) {
+    const int64_t count = least(L, n - i);
     vec<T> v[L];
-    const T* p = from + i;
 #pragma GCC unroll 16
-    for (int l = 0; l < L; ++l) {
-      v[l] = decltype(whole)::value ? load(p) : load_n(p, left);
-      p += l + 1 < planes ? plane : 0;
-    }
+    for (int l = 0; l < L; ++l) v[l] = l >= planes ? vec<T>{} : count == L ? load(from + l * plane + i) : load_n(from + l * plane + i, count);
     transpose<T>(v);
 #pragma GCC unroll 16
     for (int l = 0; l < L; ++l)
-      if (decltype(whole)::value || l < left) store(to + (place ? place[i + l] : (i + l) * L), v[l]);
-  };
-  int64_t i = 0;
-  for (; i + L <= n; i += L) chunk(i, L, Constant<1>{});
-  if (i < n) chunk(i, n - i, Constant<0>{});
-}
-// And back, the first `planes` of them. `from` has L - 1 vectors more than are needed.
-template <class T> static void scatter_lanes(T* to, const T* from, int64_t plane, int64_t planes, int64_t n) {
-  constexpr int L = lanes<T>;
-  const auto chunk = [&](int64_t i, int64_t left, auto whole) __attribute__((always_inline)) {
-    vec<T> v[L];
-#pragma GCC unroll 16
-    for (int l = 0; l < L; ++l) v[l] = load(from + (i + l) * L);
-    transpose<T>(v);
-    T* p = to + i;
-#pragma GCC unroll 16
-    for (int l = 0; l < L; ++l) {
-      if (l >= planes) break;
-      if (decltype(whole)::value) store(p, v[l]);
-      else store_n(p, v[l], left);
-      p += plane;
-      hold(p);
-    }
-  };
-  int64_t i = 0;
-  for (; i + L <= n; i += L) chunk(i, L, Constant<1>{});
-  if (i < n) chunk(i, n - i, Constant<0>{});
+      if (l < count) store(to + place[i + l], v[l]);
+  }
 }
 
 // The slab of a band: where each element of its rows of the input goes. Columns that no tap reads go to a place behind it.
@@ -124,6 +93,10 @@ template <class T> struct ChannelSlab {
     gather_lanes<T>(data, place, planes + b.first * s.width, s.height * s.width, count, (b.last - b.first) * s.width);
   }
 };
+
+FN void tap_offsets(int64_t* to, const PhaseList& s, const Phase& p, const ChannelBand& b, int64_t lanes) {  // in the slab
+  for (int64_t t = 0; t < p.taps; ++t) to[t] = lanes * ((p.row[t] - s.row[0]) * b.slab_cols + p.col[t] - s.col[0]);
+}
 
 // Bands of as equal heights as may be whose slabs, and results beside them, fit the budget; at least a row.
 template <class T> FN Even channel_bands(const PhaseList& s) {
@@ -180,10 +153,7 @@ static void filter_channels(const T* in, T* out, const T* w, const T* bias, int6
       if (band != now) {
         now = band, b = channel_band(s, bands.begin(band), bands.begin(band) + bands.size(band));
         slab.begin(s, b);
-        int64_t* to = offset;
-        for (int64_t i = 0; i < s.count; ++i)
-          for (int64_t t = 0; t < s.phase[i].taps; ++t)
-            *to++ = L * ((s.phase[i].row[t] - s.row[0]) * b.slab_cols + s.phase[i].col[t] - s.col[0]);
+        for (int64_t i = 0, at = 0; i < s.count; at += s.phase[i++].taps) tap_offsets(offset + at, s, s.phase[i], b, L);
       }
       const int64_t plane = image * channels + block * L, count = least(L, channels - block * L);
       slab.fill(s, b, in + plane * in_size, count);
@@ -205,7 +175,7 @@ static void filter_channels(const T* in, T* out, const T* w, const T* bias, int6
             });
           }
       }
-      scatter_lanes<T>(out + plane * out_size + b.out_first * s.out_width, results, out_size, count, (b.out_last - b.out_first) * s.out_width);
+      turn_back<T>(out + plane * out_size + b.out_first * s.out_width, out_size, 0, 1, results, 0, 1, (b.out_last - b.out_first) * s.out_width, count);
     }
   });
 }
@@ -240,18 +210,19 @@ static void channel_taps(const T* x, const T* g, T* dw, int64_t images, int64_t 
     ChannelSlab<T> slab(s, channel_band(s, 0, largest));
     Scratch<T> across(largest * s.out_width * L);
     Scratch<int64_t> offset(p.taps);
+    const Planes<T> rows_of_g = {g, g + images * channels * g_size, channels * g_size, g_size, 1, g_size};  // each plane one row
     const Even groups = evenly(p.taps, TAPS_AT_ONCE);
     for (int64_t i = begin * p.taps * L; i < end * p.taps * L; ++i) sums[i] = 0;
     for (int64_t band = 0; band < bands.parts; ++band) {
       const ChannelBand b = channel_band(s, bands.begin(band), bands.begin(band) + bands.size(band));
       slab.begin(s, b);
-      for (int64_t t = 0; t < p.taps; ++t) offset[t] = L * ((p.row[t] - s.row[0]) * b.slab_cols + p.col[t] - s.col[0]);
+      tap_offsets(offset, s, p, b, L);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t run = item / blocks, block = item % blocks, count = least(L, channels - block * L);
         for (int64_t image = runs.begin(run); image < runs.begin(run) + runs.size(run); ++image) {
           const int64_t plane = image * channels + block * L;
           slab.fill(s, b, x + plane * x_size, count);
-          gather_lanes<T>(across, nullptr, g + plane * g_size + b.begin * s.out_width, g_size, count, (b.end - b.begin) * s.out_width);
+          turn_pixels<T>(across, 1, (b.end - b.begin) * s.out_width, rows_of_g, image, block * L, count, 0, b.begin * s.out_width, {1, 1});
           for (int64_t i = 0; i < groups.parts; ++i)
             with_constant<TAPS_AT_ONCE>(groups.size(i), [&](auto n) __attribute__((always_inline)) {
               channel_products<decltype(n)::value, T>(sums + (item * p.taps + groups.begin(i)) * L, slab.data, s.step[0] * b.slab_cols * L,
