@@ -40,7 +40,13 @@ def test_ignored_targets(shape):
         loss.backward()
         assert np.isfinite(loss.item()) and np.isfinite(x.grad.numpy()).all() and not x.grad.numpy()[1].any()
         assert np.isnan(F.cross_entropy(x, fastnn.tensor(np.full_like(t, -100)), label_smoothing=smoothing).item())
-    assert F.cross_entropy(x, fastnn.tensor(np.full_like(t, -100)), reduction="sum").item() == 0
+    nothing = fastnn.tensor(np.full_like(t, -100))
+    assert F.cross_entropy(x, nothing, reduction="sum").item() == 0
+    z = fastnn.randn(shape, requires_grad=True)
+    for again in (False, True):  # the kernel's derivative and the one that has derivatives itself
+        (g,) = fastnn.autograd.grad(F.cross_entropy(z, nothing), z, create_graph=again)
+        assert not g.detach().numpy().any()
+    assert not fastnn.autograd.grad(g.sum(), z)[0].numpy().any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -534,10 +534,20 @@ def test_bad_layers():
         (lambda: nn.ZeroPad2d((1, 2, 3)), ValueError), (lambda: nn.Unflatten(1, 3), TypeError),
         (lambda: nn.BatchNorm2d(3)(fastnn.ones(2, 3)), ValueError), (lambda: nn.BatchNorm1d(3)(fastnn.ones(2, 4)), (ValueError, RuntimeError)),
         (lambda: nn.InstanceNorm2d(3)(fastnn.ones(2)), ValueError), (lambda: nn.Softmax2d()(fastnn.ones(2)), ValueError),
+        (lambda: nn.Softmax(dim=1.0), TypeError), (lambda: nn.LogSoftmax(dim=True), TypeError),
         (lambda: nn.Unflatten(1, (2, 2))(fastnn.ones(2, 5)), RuntimeError), (lambda: nn.Linear(3, 2)(fastnn.ones(2)), RuntimeError),
     ]:  # fmt: skip
         with pytest.raises(error):
             make()
+
+
+def test_results_can_be_viewed():
+    """Layers' outputs lie in memory as they are shaped, so that the usual `view` before a linear layer works."""
+    volume = fastnn.randn(2, 3, 4, 4, 4)
+    for layer in (nn.Conv3d(3, 4, 3, padding=1), nn.Conv3d(3, 4, 3, padding="same"), nn.ConvTranspose3d(3, 4, 2, 2), nn.MaxPool3d(2)):
+        assert layer(volume).view(2, -1).shape[0] == 2
+    output, (h, _) = nn.LSTM(3, 5, 2, proj_size=2)(fastnn.randn(4, 2, 3))
+    assert output.view(8, 2).shape == (8, 2) and h.view(4, 2).shape == (4, 2)
 
 
 def test_vector_of_parameters(rng):
@@ -746,7 +756,7 @@ def test_transferred_parametrizations():
 
 def test_refused_inputs_of_layers():
     for make, message in (
-        (lambda: nn.BatchNorm1d(2, eps=-1.0)(fastnn.ones(3, 2)), "eps must not be negative"), (lambda: nn.CircularPad1d(1)(fastnn.ones(1, 1, 2, 3)), "2D or 3D"),
+        (lambda: nn.BatchNorm1d(2, eps=-1.0)(fastnn.ones(3, 2)), "eps must be positive"), (lambda: nn.CircularPad1d(1)(fastnn.ones(1, 1, 2, 3)), "2D or 3D"),
         (lambda: F.cross_entropy(fastnn.ones(2, 3), fastnn.ones(2, 3), ignore_index=1), "ignore_index is not supported"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):

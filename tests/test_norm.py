@@ -60,9 +60,9 @@ def test_no_cancellation(offset):
     tolerance = 4e-7 * offset  # one unit in the last place of the mean
     for y, axes in (
         (F.layer_norm(t, (600,), eps=0.0), (2,)),
-        (F.batch_norm(t, None, None, training=True, eps=0.0), (0, 2)),
+        (F.batch_norm(t, None, None, training=True, eps=1e-30), (0, 2)),
         (F.instance_norm(t, eps=0.0), (2,)),
-        (F.batch_norm(t.reshape(48, 600), None, None, training=True, eps=0.0).reshape(8, 6, 600), None),
+        (F.batch_norm(t.reshape(48, 600), None, None, training=True, eps=1e-30).reshape(8, 6, 600), None),
     ):
         if axes is not None:
             np.testing.assert_allclose(y.numpy(), standard(axes), atol=tolerance)
@@ -111,6 +111,9 @@ def test_errors():
         F.group_norm(fastnn.ones(3), 1)
     with pytest.raises(ValueError, match="Expected more than 1 value per channel when training"):
         F.batch_norm(fastnn.ones(1, 3), None, None, training=True)
+    for training, eps, wanted in ((True, 0.0, "positive during training"), (False, -1.0, "non-negative")):
+        with pytest.raises(ValueError, match=f"eps must be {wanted}"):
+            F.batch_norm(x, fastnn.zeros(3), fastnn.ones(3), training=training, eps=eps)
     with pytest.raises(RuntimeError, match="running_mean and running_var"):
         F.batch_norm(x, None, None)
     with pytest.raises(RuntimeError, match="weight"):

@@ -382,6 +382,12 @@ def test_bad_schedules():
     ]:  # fmt: skip
         with pytest.raises(error):
             make()
+    with pytest.raises(ValueError, match="eta_min"):
+        schedules.CosineAnnealingWarmRestarts(o, 2, eta_min="0")
+    with pytest.raises(NotImplementedError, match="get_last_lr"):
+        schedules.ReduceLROnPlateau(o).get_lr()
+    with pytest.warns(UserWarning, match="get_last_lr"):
+        schedules.StepLR(o, 1).get_lr()
     with pytest.raises(ValueError, match="same optimizer"):
         schedules.ChainedScheduler([schedules.StepLR(o, 3), schedules.StepLR(other, 3)])
     s = schedules.OneCycleLR(o, 0.1, total_steps=3)

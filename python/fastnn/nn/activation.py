@@ -158,19 +158,26 @@ class GLU(Stateless):
     function, options = "glu", dict(dim=-1)
 
 
-class Softmax(Stateless):
+class _AlongDim(Stateless):
+    def __init__(self, dim=None):
+        if dim is not None and type(dim) is not int:
+            raise TypeError(f"dim must be an int or None, got {type(dim)}")
+        super().__init__(dim)
+
+
+class Softmax(_AlongDim):
     """eˣ / Σ eˣ along dim"""
 
     function, options = "softmax", dict(dim=None)
 
 
-class LogSoftmax(Stateless):
+class LogSoftmax(_AlongDim):
     """log softmax along dim"""
 
     function, options = "log_softmax", dict(dim=None)
 
 
-class Softmin(Stateless):
+class Softmin(_AlongDim):
     """softmax of -x along dim"""
 
     function, options = "softmin", dict(dim=None)

@@ -67,7 +67,10 @@ def _cross_entropy(x, target, weight, *, smoothing, ignore, reduction):
 def _cross_entropy_dx(g, y, x, target, weight, smoothing, ignore, reduction):
     q, total = empty_like(x), empty((), dtype=x.dtype)
     kernels(x).cross_entropy_target(q, total, contiguous(target), _packed(weight), smoothing, ignore)
-    g = g / total if reduction == MEAN else g.unsqueeze(1) if reduction == NONE else g
+    if reduction == MEAN:
+        g = g / (total + (target == ignore).all().to(total.dtype))  # of nothing but ignored ones: 0, as the kernel's, not 0/0
+    elif reduction == NONE:
+        g = g.unsqueeze(1)
     return (softmax(x, 1) * q.sum(1, keepdim=True) - q) * g
 
 

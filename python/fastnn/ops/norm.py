@@ -352,12 +352,13 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     """
     _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     eps = float(eps)
+    if eps < 0 or (training and eps == 0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError("Expected running_mean and running_var to be defined when training=False")
         return _batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
-    if eps < 0:
-        raise ValueError(f"batch_norm eps must not be negative during training, but got {eps}")
     count = input._size // input._shape[1] if input._size else 0
     if count == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")

@@ -183,7 +183,7 @@ def _layer(mode, x, states, weights, sizes, reverse):
     if mode != "LSTM":
         return rows, (h,)
     if len(rest) % 2:
-        rows, h = narrow(rows, 1, 0, w_hh._shape[1]), narrow(h, 1, 0, w_hh._shape[1])
+        rows, h = (contiguous(narrow(t, 1, 0, w_hh._shape[1])) for t in (rows, h))
     return rows, (h, narrow(y, 0, n + b, b))
 
 

@@ -72,6 +72,8 @@ def _apply(run, name, input, dim, dtype):
             f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
             stacklevel=3,
         )
+    if isinstance(dim, bool):
+        raise TypeError(f"{name}(): argument 'dim' must be int, not bool")
     dim = normalize_dim(dim, input.ndim)
     if dtype is not None:
         input = input.to(dtype)

@@ -18,7 +18,7 @@ from .pad import pad
 from .ranges import arange
 from .reduce import mean
 from .rows import index_add
-from .shape import narrow, permute, reshape
+from .shape import contiguous, narrow, permute, reshape
 from .windows import taps
 
 
@@ -68,7 +68,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     y = plane.conv2d(
         x, reshape(weight, (filters, channels * p, *area)), bias, stride[1:], "same" if same else padding[1:], dilation[1:], groups
     )
-    return _like(permute(reshape(y, (n, d, *y._shape[1:])), 0, 2, 1, 3, 4), input)
+    return _like(contiguous(permute(reshape(y, (n, d, *y._shape[1:])), 0, 2, 1, 3, 4)), input)
 
 
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):

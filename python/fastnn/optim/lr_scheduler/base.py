@@ -76,6 +76,8 @@ class LRScheduler:
 
     def get_lr(self):
         """The learning rate of each group at self.last_epoch; a schedule of the user's own may define this in place of `follow`."""
+        if not self._get_lr_called_within_step:
+            warnings.warn("To get the last learning rate computed by the scheduler, please use `get_last_lr()`.", stacklevel=2)
         groups = zip(self.optimizer.param_groups, self.base_lrs, strict=True)
         return [self.follow(float(group["lr"]), base, i) for i, (group, base) in enumerate(groups)]
 

@@ -32,6 +32,9 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._last_lr = [float(g["lr"]) for g in optimizer.param_groups]
 
+    def get_lr(self):
+        raise NotImplementedError("ReduceLROnPlateau: the next rate depends on the next metric; see get_last_lr()")
+
     @property
     def in_cooldown(self):
         return self.cooldown_counter > 0
