@@ -94,13 +94,15 @@ def test_policy_gradient_and_independent():
         lambda: D.Uniform(1.0, 0.0),
         lambda: D.MultivariateNormal(fn.zeros(2), -fn.eye(2)),
         lambda: D.Independent(D.Normal(0.0, 1.0), 1),
+        lambda: D.Chi2(-1.0),
+        lambda: D.Multinomial(-1, fn.tensor([0.5, 0.5])),
     ],
 )
 def test_errors(call):
     with pytest.raises(ValueError):
         call()
     with pytest.raises(NotImplementedError):
-        D.kl_divergence(D.Normal(0.0, 1.0), D.Uniform(0.0, 1.0))
+        D.kl_divergence(D.Normal(0.0, 1.0), D.Cauchy(0.0, 1.0))
 
 
 def test_gamma_draws_of_plain_numbers():
@@ -161,3 +163,61 @@ def test_utils():
 
     s = Slow()
     assert (s.value, s.value, s.asked) == (3, 3, 1)
+
+
+ACROSS = {
+    "Beta": ((2.0, 0.7), (0.6, 1.5)), "ContinuousBernoulli": ((0.3, 0.8),), "Exponential": ((1.5, 0.4),), "Gamma": ((2.0, 0.7), (1.3, 0.5)),
+    "Gumbel": ((0.2, -1.0), (1.2, 0.6)), "HalfCauchy": ((1.0, 2.5),), "InverseGamma": ((2.0, 0.7), (1.3, 0.5)), "Laplace": ((0.2, -1.0), (1.2, 0.6)),
+    "Normal": ((0.2, -1.0), (1.2, 0.6)), "Pareto": ((0.5, 1.2), (2.5, 3.0)), "Uniform": ((0.1, 0.3), (0.9, 2.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ACROSS)
+def test_divergences_across_families_equal_torch(kind):
+    torch = pytest.importorskip("torch")
+
+    def both(name):
+        return [getattr(d, name)(*(m.tensor(a, dtype=m.float64) for a in ACROSS[name])) for m, d in ((fn, D), (torch, torch.distributions))]
+
+    for other in ACROSS:
+        (p, t), (q, u) = both(kind), both(other)
+        if (kind, other) == ("ContinuousBernoulli", "Uniform"):
+            continue  # PyTorch: infinite where the support is [0, 1]
+        try:
+            expected = torch.distributions.kl_divergence(t, u)
+        except NotImplementedError:
+            continue
+        np.testing.assert_allclose(D.kl_divergence(p, q).numpy(), expected.numpy(), 1e-6, 1e-12, err_msg=f"{kind} {other}")
+
+
+def test_divergences_are_integrals():
+    """By quadrature, without torch: of a uniform p, whose support is finite, to each family that covers it."""
+    p, x = D.Uniform(0.2, 0.7), fn.linspace(0.2, 0.7, 20001, dtype=fn.float64)
+    for q in (D.Beta(2.0, 3.0), D.ContinuousBernoulli(0.3), D.Exponential(1.5), D.Gamma(2.0, 3.0), D.Gumbel(0.1, 0.5), D.Pareto(0.1, 2.0)):
+        inner = (math.log(2) - q.log_prob(x)).numpy()
+        assert D.kl_divergence(p, q).item() == pytest.approx((inner[1:-1].sum() + inner[[0, -1]].mean()) / 20000, rel=1e-5)
+    assert D.kl_divergence(p, D.Uniform(0.3, 0.9)).item() == D.kl_divergence(D.Normal(0.0, 1.0), p).item() == math.inf
+
+
+def test_certain_outcomes_have_finite_gradients():
+    probs = fn.tensor([0.0, 0.4, 1.0], requires_grad=True)
+    d = D.Binomial(2, probs)
+    assert np.isfinite(d.entropy().detach().numpy()).all()
+    d.log_prob(fn.tensor([0.0, 1.0, 2.0])).sum().backward()
+    assert probs.grad[0] == 0 and probs.grad[2] == 0 and probs.grad[1].item() == pytest.approx(1 / 0.4 - 1 / 0.6)
+
+
+def test_one_hot_log_prob_is_of_the_index():
+    """As PyTorch's: the draws of the straight-through estimator get no gradient through their log_prob."""
+    logits = fn.tensor([[0.3, -1.0, 0.5]], requires_grad=True)
+    d = D.OneHotCategoricalStraightThrough(logits=logits, validate_args=False)
+    value = fn.eye(3).requires_grad_()
+    assert d.log_prob(value).tolist() == D.Categorical(logits=logits).log_prob(fn.arange(3)).tolist()
+    assert fn.autograd.grad(d.log_prob(value).sum(), value, allow_unused=True) == (None,)
+
+
+def test_relaxed_one_hot_expands():
+    d = D.RelaxedOneHotCategorical(fn.tensor([0.5]), fn.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]]))
+    x = d.rsample()
+    wide = d.expand((4, 2))
+    assert wide.rsample().shape == (4, 2, 3) and wide.log_prob(x).tolist() == [d.log_prob(x).tolist()] * 4

@@ -17,6 +17,7 @@ from . import (
     transforms,
     utils,
 )
+from . import kl_across as _kl_across  # noqa: F401 - registers its formulas
 from .constraint_registry import biject_to, transform_to
 from .distribution import Distribution, ExponentialFamily, Independent
 from .kl import kl_divergence, register_kl

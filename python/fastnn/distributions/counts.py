@@ -75,8 +75,6 @@ class Binomial(_Trials):
     def log_prob(self, value):
         k, n = self._checked(value), self.total_count
         ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
-        if "probs" in self.__dict__:
-            return ways + xlogy(k, self.probs) + xlogy(n - k, 1 - self.probs)
         return ways + k * self.logits - n * F.softplus(self.logits)
 
     def entropy(self):
@@ -130,6 +128,8 @@ class Multinomial(Distribution):
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
+        if total_count < 0:
+            raise ValueError(f"Multinomial: expected total_count >= 0, got {total_count}")
         self.total_count = total_count
         self._categorical = Categorical(probs, logits, validate_args)
         super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args)

@@ -141,6 +141,12 @@ class Classes(Distribution):
             return rows.new_zeros((*shape, *self.batch_shape), dtype=dtypes.int64)
         return reshape(multinomial(rows, count, True).T, (*shape, *self.batch_shape))
 
+    def _of_index(self, index):
+        """log_prob of classes given as int64 indices."""
+        shape = broadcast_shapes(index.shape, self.batch_shape)
+        logits = expand(self.logits, (*shape, self._num_events))
+        return gather(logits, -1, expand(index, shape).unsqueeze(-1)).squeeze(-1)
+
     def entropy(self):
         low = finfo(self.logits.dtype).min
         return -total(self.probs * self.logits.clamp(min=low), -1)
@@ -161,10 +167,7 @@ class Categorical(Classes):
 
     def log_prob(self, value):
         self._checked(value)
-        value = value.to(dtypes.int64)
-        shape = broadcast_shapes(value.shape, self.batch_shape)
-        logits = expand(self.logits, (*shape, self._num_events))
-        return gather(logits, -1, expand(value, shape).unsqueeze(-1)).squeeze(-1)
+        return self._of_index(value.to(dtypes.int64))
 
     def enumerate_support(self, expand=True):
         values = arange(self._num_events).reshape((-1,) + (1,) * len(self.batch_shape))
@@ -187,8 +190,7 @@ class OneHotCategorical(Classes):
         return F.one_hot(self._indices(sample_shape), self._num_events).to(self.probs.dtype)
 
     def log_prob(self, value):
-        self._checked(value)
-        return total(self.logits * value, -1)
+        return self._of_index(argmax(self._checked(value), -1))
 
     def enumerate_support(self, expand=True):
         n = self._num_events

@@ -54,10 +54,8 @@ class Chi2(Gamma):
     arg_constraints = {"df": constraints.positive}
 
     def __init__(self, df, validate_args=None):
-        (df,) = broadcast_all(df)
-        super().__init__(0.5 * df, df * 0 + 0.5, validate_args=validate_args)
-
-    df = property(lambda self: self.concentration * 2)
+        (self.df,) = broadcast_all(df)
+        super().__init__(0.5 * self.df, self.df * 0 + 0.5, validate_args=validate_args)
 
 
 class InverseGamma(Distribution):

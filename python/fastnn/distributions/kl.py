@@ -1,4 +1,4 @@
-"""KL divergences, by the two types."""
+"""KL divergences, by the two types; those between different families are in kl_across.py."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from ..ops import linalg
 from ..ops.elementwise import erf, exp, log, where, xlogy
 from ..ops.reduce import sum as total
 from ..ops.special import digamma, lgamma
-from .continuous import Cauchy, Exponential, Gumbel, HalfNormal, Laplace, LogNormal, Normal, Pareto, Uniform
+from .continuous import Cauchy, Exponential, Gumbel, HalfCauchy, HalfNormal, Laplace, LogNormal, Normal, Pareto, Uniform
 from .counts import Binomial, Poisson
 from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical
 from .distribution import Independent
-from .gamma import Beta, Dirichlet, Gamma
+from .gamma import Beta, Dirichlet, Gamma, InverseGamma
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal
 from .transformed import TransformedDistribution
 
@@ -112,6 +112,12 @@ def _half_normal(p, q):
     return _normal(p._whole(), q._whole())
 
 
+@register_kl(HalfCauchy, HalfCauchy)
+def _half_cauchy(p, q):
+    return _cauchy(p._whole(), q._whole())
+
+
+@register_kl(InverseGamma, InverseGamma)
 @register_kl(Gamma, Gamma)
 def _gamma(p, q):
     a, b = p.concentration, q.concentration

@@ -180,6 +180,11 @@ class _ExpRelaxed(Distribution):
     probs = property(lambda self: self._categorical.probs)
     logits = property(lambda self: self._categorical.logits)
 
+    def expand(self, batch_shape, _instance=None):
+        new = super().expand(batch_shape, _instance)
+        new.temperature = self.temperature  # one for all: it has no batch axes
+        return new
+
     def rsample(self, sample_shape=()):
         logits = expand(self.logits, self._extended_shape(sample_shape))
         gumbel = -log(-log(open_uniform(logits.shape, logits.dtype)))
