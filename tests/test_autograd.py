@@ -386,3 +386,52 @@ def test_multi_grad_hooks():
     assert len(calls) == 5
     with pytest.raises(ValueError, match="mode"):
         graph.register_multi_grad_hook((a,), print, mode="some")
+
+
+class Tripled(autograd.Function):
+    """x in place, times three; the gradient is marked with one more factor."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(w)
+        x.mul_(3)
+        return (x, w * 2) if w is not None else x
+
+    @staticmethod
+    def backward(ctx, g, *gw):
+        return g * 30, (gw[0] * 2 if gw else None)
+
+
+def test_an_argument_marked_dirty_takes_over_the_history():
+    x = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    z = x * 1
+    before = z * 5
+    y = Tripled.apply(z, None)
+    assert y is z and z.tolist() == [3, 6]
+    assert autograd.grad(z.sum() + before.sum(), x)[0].tolist() == [35, 35]
+    w, z = fastnn.tensor([4.0], requires_grad=True), x * 1
+    y, v = Tripled.apply(z, w)
+    assert y is z
+    y.sum().backward(retain_graph=True)
+    v.backward()
+    assert x.grad.tolist() == [30, 30] and w.grad.tolist() == [2]
+
+
+def test_views_marked_dirty_change_their_base():
+    x = fastnn.ones(3, requires_grad=True)
+    base = x * 1
+    Tripled.apply(base[:2], None)
+    assert base.tolist() == [3, 3, 1] and autograd.grad(base.sum(), x)[0].tolist() == [30, 30, 1]
+
+
+def test_what_may_not_be_marked_dirty():
+    x = fastnn.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        Tripled.apply(x, None)
+    z = x.exp()  # its derivative reads it
+    y = Tripled.apply(z, None)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    plain = fastnn.ones(2)
+    assert Tripled.apply(plain, None) is plain and not plain.requires_grad

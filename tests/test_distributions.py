@@ -221,3 +221,11 @@ def test_relaxed_one_hot_expands():
     x = d.rsample()
     wide = d.expand((4, 2))
     assert wide.rsample().shape == (4, 2, 3) and wide.log_prob(x).tolist() == [d.log_prob(x).tolist()] * 4
+
+
+def test_corr_cholesky_transform(rng):
+    x = fn.from_numpy(rng.standard_normal((4, 3)))
+    t = D.transform_to(D.constraints.corr_cholesky)
+    y = t(x)
+    assert bool(D.constraints.corr_cholesky.check(y).all())
+    np.testing.assert_allclose(t.inv(y).numpy(), x.numpy(), atol=1e-6)

@@ -156,3 +156,12 @@ def test_large_pieces(rng):
     np.testing.assert_array_equal(fastnn.flip(x, (0, 1)).numpy(), a[::-1, ::-1])
     np.testing.assert_array_equal(x[:, fastnn.tensor([0, -1])].numpy(), a[:, [0, -1]])
     np.testing.assert_array_equal(x[fastnn.tensor([2, 2])].numpy(), a[[2, 2]])
+
+
+def test_split_by_the_methods_name_and_reversed():
+    x = fastnn.arange(5)
+    assert [p.tolist() for p in x.split(split_size=2)] == [[0, 1], [2, 3], [4]]
+    assert [p.tolist() for p in x.split(split_size=[1, 4], dim=0)] == [[0], [1, 2, 3, 4]]
+    with pytest.raises(TypeError, match="split_size"):
+        x.split()
+    assert [int(v) for v in reversed(x)] == [4, 3, 2, 1, 0] and reversed(fastnn.tensor(3)).item() == 3

@@ -765,3 +765,22 @@ def test_refused_inputs_of_layers():
     assert list(sampled.state_dict()) == ["_random_samples"]
     values, indices = F.max_pool2d_with_indices(fastnn.arange(16.0).reshape(1, 1, 4, 4), 2)
     assert values.flatten().tolist() == indices.flatten().tolist() == [5, 7, 13, 15]
+
+
+def test_parameter_dict_sorts_a_plain_dict():
+    d = nn.ParameterDict({"w": fastnn.ones(2), "a": fastnn.ones(1)})
+    assert list(d.keys()) == ["a", "w"] and list(d.state_dict()) == ["a", "w"]
+    assert list(nn.ParameterDict([("w", fastnn.ones(2)), ("a", fastnn.ones(1))]).keys()) == ["w", "a"]
+
+
+def test_flat_weights_of_recurrent_layers():
+    lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True)
+    assert lstm._flat_weights_names == [n for n, _ in lstm.named_parameters()]
+    assert all(a is b for a, b in zip(lstm._flat_weights, lstm.parameters(), strict=True))
+
+
+def test_correct_fan():
+    w = fastnn.ones(4, 3, 5)
+    assert nn.init._calculate_correct_fan(w, "FAN_IN") == 15 and nn.init._calculate_correct_fan(w, "fan_out") == 20
+    with pytest.raises(ValueError, match="Mode up not supported"):
+        nn.init._calculate_correct_fan(w, "up")

@@ -68,3 +68,16 @@ def test_compressed_rows_and_conversions(rng):
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_sums_and_layouts():
+    def run(lib):
+        v = lib.tensor(V, dtype=lib.float64, requires_grad=True)
+        s = lib.sparse_coo_tensor(lib.tensor(I), v, (3, 4))
+        sums = [lib.sparse.sum(s), lib.sparse.sum(s, 0).to_dense(), lib.sparse.sum(s, dim=-1).to_dense(), lib.sparse.sum(s, (0, 1))]
+        (sums[1] * lib.arange(4)).sum().backward()
+        assert s.layout == lib.sparse_coo and s.detach().coalesce().to_sparse_csr().layout == lib.sparse_csr
+        return [t.detach().numpy() for t in (*sums, v.grad)]
+
+    for ours, theirs in zip(*both(run), strict=True):
+        np.testing.assert_allclose(ours, theirs)

@@ -279,3 +279,55 @@ def test_make_tensor():
     assert make(2, dtype=fn.float32, requires_grad=True, device="cpu").requires_grad
     with pytest.raises(ValueError, match="low"):
         make(2, dtype=fn.float32, low=1, high=0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from fastnn.cuda.amp import GradScaler, autocast",
+        "from fastnn.amp.grad_scaler import GradScaler",
+        "from fastnn.optim.adamw import AdamW",
+        "from fastnn.autograd.variable import Variable",
+        "from fastnn.autograd.gradcheck import gradcheck",
+        "from fastnn.nn.attention import SDPBackend, sdpa_kernel",
+        "from fastnn.nn.common_types import _size_2_t",
+        "from fastnn.utils._pytree import tree_map",
+        "from fastnn.utils.hooks import RemovableHandle",
+        "from fastnn.utils.data._utils.collate import default_collate",
+        "from fastnn.types import Device, Number",
+        "import fastnn.backends.cudnn as cudnn; cudnn.benchmark = False; assert cudnn.version() is None",
+        "import fastnn; assert callable(fastnn.autograd.gradcheck) and fastnn.optim.adamw.AdamW is fastnn.optim.AdamW",
+    ],
+)
+def test_addresses_of_pytorch(line):
+    exec(line, {})
+
+
+def test_devices_as_contexts():
+    with fn.device("cpu") as where:
+        assert fn.ones(1).device == where
+    with pytest.raises(RuntimeError, match="no tensor can live on meta"), fn.device("meta"):
+        pass
+
+
+def test_choosing_attention_changes_nothing():
+    from fastnn.nn.attention import SDPBackend, sdpa_kernel
+
+    q = fn.rand(1, 2, 3, 4)
+    with sdpa_kernel([SDPBackend.MATH]), fn.backends.cuda.sdp_kernel(enable_flash=False):
+        y = fn.nn.functional.scaled_dot_product_attention(q, q, q)
+    assert fn.equal(y, fn.nn.functional.scaled_dot_product_attention(q, q, q))
+    with pytest.raises(TypeError, match="SDPBackend"), sdpa_kernel("math"):
+        pass
+
+
+def test_nests():
+    from fastnn.utils import _pytree as p
+
+    nest = {"a": [1, (2, 3)], "b": 4}
+    leaves, spec = p.tree_flatten(nest)
+    assert leaves == [1, 2, 3, 4] and p.tree_unflatten(leaves, spec) == nest and p.tree_structure(nest) == spec
+    assert p.tree_map(lambda x, y: x * y, nest, nest) == {"a": [1, (4, 9)], "b": 16}
+    assert p.tree_map_only(str, len, ["abc", 2]) == [3, 2] and p.tree_any(lambda x: x == 4, nest) and not p.tree_all(lambda x: x == 4, nest)
+    with pytest.raises(ValueError, match="nests differ"):
+        p.tree_map(max, nest, [1])

@@ -29,6 +29,8 @@ from .dtypes import (
     memory_format,
     preserve_format,
     set_default_dtype,
+    sparse_coo,
+    sparse_csr,
     strided,
     uint8,
 )
@@ -50,12 +52,13 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, utils, version  # noqa: E402
+from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, types, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .capture import capture  # noqa: E402
 from .namespace import *  # noqa: E402, F403
 from .sparse import sparse_coo_tensor, sparse_csr_tensor, spmm  # noqa: E402
+from . import addresses as _addresses  # noqa: E402, F401
 from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402

@@ -1,8 +1,16 @@
-"""PyTorch's mixed precision, for scripts that ask for it. Every kernel here computes in its tensors' own dtype, so casts and scales do nothing."""
+"""PyTorch's mixed precision, for scripts that ask for it. Every kernel here computes in its tensors' own dtype: autocast casts nothing.
+
+GradScaler scales the loss, takes the scale out of the gradients and leaves out steps whose gradients are not finite.
+Source: torch.amp, whose numbers these are; https://docs.pytorch.org/docs/stable/amp.html
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import warnings
+
+from .grad_mode import no_grad
 
 
 class autocast(contextlib.ContextDecorator):
@@ -19,43 +27,132 @@ class autocast(contextlib.ContextDecorator):
 
 
 class GradScaler:
-    """Scales a loss against underflow in float16, which does not exist here: every scale is 1, as in PyTorch's disabled one."""
+    """Multiplies losses by a scale, so that small gradients do not vanish in float16, and divides the gradients by it before the step.
 
-    def __init__(
-        self,
-        device="cpu",
-        init_scale=65536.0,
-        growth_factor=2.0,
-        backoff_factor=0.5,
-        growth_interval=2000,
-        enabled=True,
-    ):
-        pass
+    A step whose gradients hold inf or NaN is left out and the scale shrinks by `backoff_factor`; after `growth_interval` steps without
+    one it grows by `growth_factor`. Without a GPU, one for "cuda" is disabled (all its methods hand through), with a warning.
+    """
+
+    def __init__(self, device="cuda", init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
+        from . import cuda
+
+        self._device, self._enabled = str(device), enabled
+        if enabled and self._device.startswith("cuda") and not cuda.is_available():
+            warnings.warn("GradScaler is enabled, but CUDA is not available. Disabling.", UserWarning, stacklevel=2)
+            self._enabled = False
+        if self._enabled and not (growth_factor > 1.0 and backoff_factor < 1.0):
+            raise ValueError(f"the growth factor must be above 1 and the backoff factor below, got {growth_factor} and {backoff_factor}")
+        self._scale, self._growth_factor, self._backoff_factor = float(init_scale), growth_factor, backoff_factor
+        self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._finite = {}  # by the id of an optimizer whose gradients are unscaled: [whether they are finite, whether it has stepped]
 
     def scale(self, outputs):
-        return outputs
+        """A tensor, or a list or tuple of them (nested too), times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)(map(self.scale, outputs))
+        if not hasattr(outputs, "requires_grad"):
+            raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+        return outputs * self._scale
 
     def unscale_(self, optimizer):
-        pass
+        """Divides the gradients of the optimizer's parameters by the scale, as before clipping. RuntimeError if they are already."""
+        if not self._enabled:
+            return
+        done = self._finite.get(id(optimizer))
+        if done is not None:
+            what = "unscale_() is being called after step()." if done[1] else "unscale_() has already been called on this optimizer since the last update()."
+            raise RuntimeError(what)
+        finite = []
+        with no_grad():
+            for p in (p for group in optimizer.param_groups for p in group["params"] if p.grad is not None):
+                g = p.grad.values() if p.grad.is_sparse else p.grad
+                g.mul_(1 / self._scale)
+                finite.append(g.isfinite().all())
+        self._finite[id(optimizer)] = [all(map(bool, finite)) if finite else None, False]
 
     def step(self, optimizer, *args, **kwargs):
-        """optimizer.step(*args, **kwargs)"""
-        return optimizer.step(*args, **kwargs)
+        """optimizer.step(*args, **kwargs) unless a gradient is inf or NaN (then None); unscales them first where `unscale_` has not.
+
+        RuntimeError for a closure, and for a second step before `update`; AssertionError without any gradient.
+        """
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        if id(optimizer) not in self._finite:
+            self.unscale_(optimizer)
+        state = self._finite[id(optimizer)]
+        if state[1]:
+            raise RuntimeError("step() has already been called since the last update().")
+        assert state[0] is not None, "No inf checks were recorded for this optimizer."
+        state[1] = True
+        return optimizer.step(*args, **kwargs) if state[0] else None
 
     def update(self, new_scale=None):
-        pass
+        """The next scale: new_scale if given, or what the gradients since the last update ask for."""
+        if not self._enabled:
+            return
+        seen = [finite for finite, _ in self._finite.values() if finite is not None]
+        if new_scale is not None:
+            self._scale = float(new_scale)
+        else:
+            assert seen, "No inf checks were recorded prior to update."
+            self._growth_tracker = self._growth_tracker + 1 if all(seen) else 0
+            if not all(seen):
+                self._scale *= self._backoff_factor
+            elif self._growth_tracker == self._growth_interval:
+                self._growth_tracker = 0
+                grown = self._scale * self._growth_factor
+                self._scale = grown if math.isfinite(grown) else self._scale
+        self._finite = {}
 
     def get_scale(self):
-        return 1.0
+        """The scale; 1.0 where disabled."""
+        return self._scale if self._enabled else 1.0
+
+    def get_growth_factor(self):
+        return self._growth_factor
+
+    def set_growth_factor(self, new_factor):
+        self._growth_factor = new_factor
+
+    def get_backoff_factor(self):
+        return self._backoff_factor
+
+    def set_backoff_factor(self, new_factor):
+        self._backoff_factor = new_factor
+
+    def get_growth_interval(self):
+        return self._growth_interval
+
+    def set_growth_interval(self, new_interval):
+        self._growth_interval = new_interval
 
     def is_enabled(self):
-        return False
+        return self._enabled
+
+    _STATE = {
+        "scale": "_scale",
+        "growth_factor": "_growth_factor",
+        "backoff_factor": "_backoff_factor",
+        "growth_interval": "_growth_interval",
+        "_growth_tracker": "_growth_tracker",
+    }
 
     def state_dict(self):
-        return {}
+        """The scale and how it changes; {} where disabled."""
+        return {key: getattr(self, name) for key, name in self._STATE.items()} if self._enabled else {}
 
     def load_state_dict(self, state_dict):
-        pass
+        """What `state_dict` gave. RuntimeError for that of a disabled one."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.")
+        for key, name in self._STATE.items():
+            setattr(self, name, state_dict[key])
 
 
 def is_autocast_available(device_type):

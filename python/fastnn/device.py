@@ -47,6 +47,14 @@ class device:
     def __hash__(self):
         return hash((self.type, self.index or 0))
 
+    def __enter__(self):
+        """Where tensors are made within the block: as `set_default_device`."""
+        is_cuda(self)
+        return self
+
+    def __exit__(self, *exception):
+        return False
+
 
 CPU, CUDA = device("cpu"), device("cuda", 0)
 

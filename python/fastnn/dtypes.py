@@ -112,7 +112,7 @@ class iinfo:
 
 
 class layout:
-    """How PyTorch stores a tensor: `strided` is that of every Tensor."""
+    """How PyTorch stores a tensor: `strided` is that of every Tensor, the others are those of `sparse.SparseMatrix`."""
 
     __slots__ = ("name",)
 
@@ -123,7 +123,7 @@ class layout:
         return f"fastnn.{self.name}"
 
 
-strided = layout("strided")
+strided, sparse_coo, sparse_csr = map(layout, ("strided", "sparse_coo", "sparse_csr"))
 
 
 class memory_format:

@@ -197,8 +197,8 @@ _cpu.set_refresh(refresh)
 
 def _inplace_recorded(x, fn, name, args, kwargs, kernel, composite):
     old = before_change(x)
-    made_by_value = old._node is not None and old._node[1] is not None and _reads(old._node[0], -1)
-    if kernel is not None and isinstance(fn, Op) and not (kwargs or made_by_value or _reads(fn, 0)):
+    by_value = made_by_value(old)
+    if kernel is not None and isinstance(fn, Op) and not (kwargs or by_value or _reads(fn, 0)):
         y = x.detach()
         kernel(y, *args, y)
         record(y, fn, (old, *args))
@@ -209,7 +209,7 @@ def _inplace_recorded(x, fn, name, args, kwargs, kernel, composite):
         old = _kept(old)
     y = fn(old, *[_apart(a, x, old) for a in args], **kwargs)
     node = y._node
-    if not composite and (made_by_value or (node is not None and any(a is old and _reads(node[0], i) for i, a in enumerate(node[1])))):
+    if not composite and (by_value or (node is not None and any(a is old and _reads(node[0], i) for i, a in enumerate(node[1])))):
         kept = _kept(old)
         node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
         old = kept
@@ -219,6 +219,11 @@ def _inplace_recorded(x, fn, name, args, kwargs, kernel, composite):
     _cpu.mutate(x, True)
     take_over(x, node, old)
     return x
+
+
+def made_by_value(x):
+    """Whether the derivative of what made x reads x."""
+    return x._node is not None and x._node[1] is not None and _reads(x._node[0], -1)
 
 
 def _reads(f, i):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from .dtypes import sparse_coo, sparse_csr
 from .errors import BoundsError, ShapeError, named
 from .ops.segment import csr_matmul, segment_sum
-from .tensor import Size, Tensor, as_tensor, from_numpy, zeros
+from .tensor import Size, Tensor, as_tensor, from_numpy, normalize_dim, zeros
 
-__all__ = ["FloatTensor", "SparseMatrix", "mm", "spmm"]
+__all__ = ["FloatTensor", "SparseMatrix", "mm", "spmm", "sum"]
 
 
 class SparseMatrix:
@@ -21,7 +22,7 @@ class SparseMatrix:
     is_sparse = True
     ndim = 2
 
-    def __init__(self, rows, columns, values, shape, coalesced=False, layout="sparse_coo"):
+    def __init__(self, rows, columns, values, shape, coalesced=False, layout=sparse_coo):
         self._rows, self._columns, self._values_, self._shape = rows, columns, values, tuple(shape)
         self._coalesced, self.layout, self._csr = coalesced, layout, None
 
@@ -29,7 +30,7 @@ class SparseMatrix:
     dtype = property(lambda self: self._values_.dtype)
     device = property(lambda self: self._values_.device)
     requires_grad = property(lambda self: self._values_.requires_grad)
-    is_sparse_csr = property(lambda self: self.layout == "sparse_csr")
+    is_sparse_csr = property(lambda self: self.layout is sparse_csr)
     T = property(lambda self: self.t())
 
     def size(self, dim=None):
@@ -84,6 +85,14 @@ class SparseMatrix:
         dense = zeros(self._shape[0] * self._shape[1], dtype=self.dtype).index_add(0, flat, self._values_)
         return dense.reshape(self._shape)
 
+    def sum(self, dim=None):
+        """The sum of all entries, or of those of each column (dim 0) or row (dim 1): dense."""
+        if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 2):
+            return self._values_.sum()
+        dim = normalize_dim(dim[0] if isinstance(dim, (tuple, list)) else dim, 2)
+        places = self._columns if dim == 0 else self._rows
+        return segment_sum(self._values_, places, self._shape[1 - dim])
+
     def t(self):
         return SparseMatrix(self._columns, self._rows, self._values_, self._shape[::-1])
 
@@ -124,7 +133,7 @@ class SparseMatrix:
     to_sparse_coo = to_sparse
 
     def to_sparse_csr(self):
-        return SparseMatrix(*_parts(self.coalesce()), "sparse_csr")
+        return SparseMatrix(*_parts(self.coalesce()), sparse_csr)
 
     def __mul__(self, number):
         if isinstance(number, (SparseMatrix, Tensor)) and getattr(number, "ndim", 0):
@@ -174,6 +183,12 @@ spmm = mm
 
 
 @named
+def sum(input, dim=None, dtype=None):
+    """`SparseMatrix.sum`, in dtype if given."""
+    return (input if dtype is None else input.to(dtype)).sum(dim)
+
+
+@named
 def sparse_coo_tensor(indices, values, size=None, *, dtype=None, device=None, requires_grad=False, check_invariants=None, is_coalesced=None):
     """A `SparseMatrix` with values (n) at indices (2, n): rows above columns. size: its shape, by default the smallest that fits.
 
@@ -214,7 +229,7 @@ def sparse_csr_tensor(crow_indices, col_indices, values, size=None, *, dtype=Non
     rows = np.repeat(np.arange(len(counts)), counts)
     size = (len(offsets) - 1, int(columns.max()) + 1 if columns.numel() else 0) if size is None else size
     made = _made("sparse_csr_tensor", np.stack([rows, columns.numpy()]), values, size, dtype, requires_grad)
-    made.layout = "sparse_csr"
+    made.layout = sparse_csr
     return made
 
 

@@ -336,6 +336,9 @@ class Tensor(_cpu.Array):
             raise TypeError("iteration over a 0-d tensor")
         return iter([self[i] for i in range(self._shape[0])])
 
+    def __reversed__(self):
+        return self.flip(0) if self.ndim else self
+
     def __contains__(self, value):
         return bool((self == value).any())
 

@@ -19,6 +19,7 @@ from ..autodiff import (
     record,
     set_grad_enabled,
 )
+from ..inplace import before_change, check_change, made_by_value, take_over
 from ..tensor import from_numpy, ones_like, tensor, zeros
 from .graph import saved_tensors_hooks
 
@@ -180,9 +181,13 @@ class Function:
             else:
                 y = cls.forward(*args)
                 cls.setup_context(ctx, args, y)
+        if ctx.dirty and is_grad_enabled() and any(isinstance(a, Array) and a.requires_grad for a in args):
+            args = ctx.before_change(args)
         if isinstance(y, tuple):
             return cls._apply_to_several(ctx, y, args)
-        if any(y is a for a in args):  # an argument handed through keeps its own history
+        if id(y) in ctx.old:
+            return ctx.taken_over(y, record(y.detach(), _Applied(cls, ctx), args))
+        if any(y is a for a in args) and id(y) not in ctx.dirty:  # an argument handed through keeps its own history
             y = y.detach()
         return y if id(y) in ctx.no_derivative else record(y, _Applied(cls, ctx), args)
 
@@ -199,7 +204,7 @@ class Function:
         flat = record(flat, call, args)
         out = list(ys)
         for i, part in zip(places, flat.split([ys[i]._size for i in places]), strict=True):
-            out[i] = part.reshape(ys[i]._shape).to(ys[i].dtype)
+            out[i] = ctx.taken_over(ys[i], part.reshape(ys[i]._shape).to(ys[i].dtype))
             if not ctx.materialize:
                 out[i] = record(out[i].detach(), _Reached(call.reached, i), (out[i],))
         # What was saved of the outputs is what is returned, with its history: backward has a derivative with respect to it.
@@ -218,6 +223,7 @@ class Context:
         self._hooks = None
         self.needs_input_grad = tuple(isinstance(a, Array) and a.requires_grad for a in args)
         self.no_derivative = set()
+        self.dirty, self.old = {}, {}  # by id: the arguments changed in place, and what they were before
 
     def save_for_backward(self, *tensors):
         self._hooks = saved_tensors_hooks.active()
@@ -244,7 +250,25 @@ class Context:
         self._kept = tensors
 
     def mark_dirty(self, *tensors):
-        """Accepted: forward returns the tensors that it changed, and what it returns has this function's derivative."""
+        """These arguments are changed in place by forward, which returns them; they take over its history."""
+        self.dirty.update((id(t), t) for t in tensors)
+
+    def before_change(self, args):
+        """args with what they were before in place of those marked dirty. RuntimeError for leaves that require grad."""
+        for x in self.dirty.values():
+            check_change(x, self._name)
+            old = before_change(x)
+            if made_by_value(old):  # its derivative would read what has been overwritten: backward shall see that it is stale
+                old._node = x._node
+            self.old[id(x)] = old
+        return tuple(self.old.get(id(a), a) for a in args)
+
+    def taken_over(self, x, y):
+        """x with the history of y where x was marked dirty, else y."""
+        if id(x) not in self.old:
+            return y
+        take_over(x, y._node, self.old[id(x)])
+        return x
 
     def save_for_forward(self, *tensors):
         """Accepted: `jvp` finds what it needs in attributes of ctx."""

@@ -469,7 +469,7 @@ class CorrCholeskyTransform(Transform):
 
     @staticmethod
     def _places(n):
-        from ..ops.ranges import tril_indices
+        from ..ops.diagonal import tril_indices
 
         return tuple(tril_indices(n, n, -1))
 

@@ -255,7 +255,10 @@ class ParameterList(_ParameterHolder):
 
 
 class ParameterDict(_Keyed, _ParameterHolder):
-    """A dictionary of parameters."""
+    """A dictionary of parameters. They are in the order of their keys where they come from a plain dict, as in PyTorch."""
+
+    def update(self, parameters):
+        super().update(sorted(parameters.items()) if type(parameters) is dict else parameters)
 
     def __setitem__(self, key, value):
         self._put(key, value)

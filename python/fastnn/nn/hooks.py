@@ -26,6 +26,8 @@ class Handle:
         self.remove()
 
 
+RemovableHandle = Handle  # PyTorch's name
+
 # Hooks of every module, from nn.modules.module's register_module_*_hook.
 EVERY_FORWARD_PRE, EVERY_FORWARD, EVERY_BACKWARD = {}, {}, {}
 

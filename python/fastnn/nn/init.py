@@ -45,6 +45,14 @@ def fans(tensor):
 _calculate_fan_in_and_fan_out = fans  # PyTorch's name
 
 
+def _calculate_correct_fan(tensor, mode):
+    """The inputs or the outputs of `fans`, by mode "fan_in" or "fan_out"; ValueError for another."""
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+    return fans(tensor)[mode == "fan_out"]
+
+
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Uniform on [a, b)."""
     with no_grad():
@@ -97,11 +105,7 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
 
 
 def _kaiming_std(tensor, a, mode, nonlinearity):
-    mode = mode.lower()
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
-    fan = fans(tensor)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):

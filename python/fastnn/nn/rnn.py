@@ -76,6 +76,14 @@ class RNNBase(Module):
     def all_weights(self):
         return [[getattr(self, n) for n in names] for names in self._names]
 
+    @property
+    def _flat_weights_names(self):
+        return [n for names in self._names for n in names]
+
+    @property
+    def _flat_weights(self):
+        return [getattr(self, n) for n in self._flat_weights_names]
+
     def _state_shape(self, batch, width):
         return (self.num_layers * (2 if self.bidirectional else 1), batch, width)
 
@@ -107,7 +115,7 @@ class RNNBase(Module):
                     raise RuntimeError(f"Expected {what} size {expected}, got {list(s.shape)}")
         run = getattr(_run, self.mode.lower())
         given = None if states is None else states if two else states[0]
-        params = [w for layer in self.all_weights for w in layer]
+        params = self._flat_weights
         options = (params, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         if isinstance(input, PackedSequence):
             out, *last = run(data, sizes, given, *options)

@@ -185,10 +185,12 @@ def _split_dim(input, dim, name):
     return normalize_dim(dim, input.ndim)
 
 
-def split(input, split_size_or_sections, dim=0):
-    """Views along dim: of this length each (the last may be shorter), or of the listed lengths."""
+def split(input, split_size_or_sections=None, dim=0, *, split_size=None):
+    """Views along dim: of this length each (the last may be shorter), or of the listed lengths. split_size: the method's name for them."""
     dim = _split_dim(input, dim, "split")
-    n, size = input._shape[dim], split_size_or_sections
+    n, size = input._shape[dim], split_size if split_size_or_sections is None else split_size_or_sections
+    if size is None:
+        raise TypeError("split() missing 1 required positional argument: 'split_size'")
     if isinstance(size, (list, tuple)):
         sizes = [int(s) for s in size]
         if any(s < 0 for s in sizes):

@@ -40,6 +40,10 @@ class LBFGS(Grouped):
                         maximize=maximize)  # fmt: skip
         super().__init__(params, defaults)
 
+    @property
+    def _params(self):
+        return self.param_groups[0]["params"]
+
     def add_param_group(self, param_group):
         if self.param_groups:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")

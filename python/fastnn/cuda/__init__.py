@@ -1,6 +1,6 @@
 """The GPU: is there one, and what waits for it. Tensors get there with ``x.to("cuda")``, modules with ``net.to("cuda")``.
 
-Kernels for it are in a library of their own, `_cuda.so` beside this file, which is opened when a GPU is first asked for (never by
+Kernels for it are in a library of their own, `_cuda.so` in the package's folder, which is opened when a GPU is first asked for (never by
 ``import fastnn``). ``pip install . -C cmake.define.FASTNN_CUDA=ON`` builds it. FASTNN_CUDA_LIBRARY names another one.
 With FASTNN_CUDA_SYNC=1 every call waits for its kernel, so that an error comes from the call that caused it.
 """
@@ -11,10 +11,8 @@ import functools
 import os
 from pathlib import Path
 
-from . import (
-    _cpu,
-    amp,  # noqa: F401  (torch.cuda.amp)
-)
+from .. import _cpu
+from . import amp  # noqa: F401
 
 PRECISIONS = ("highest", "high", "medium")
 _precision = "highest"
@@ -37,7 +35,7 @@ def get_precision() -> str:
 @functools.cache
 def _why_not() -> str:
     """Opens the library; "" or why tensors cannot live on a GPU."""
-    path = os.environ.get("FASTNN_CUDA_LIBRARY") or str(Path(__file__).with_name("_cuda.so"))
+    path = os.environ.get("FASTNN_CUDA_LIBRARY") or str(Path(__file__).parent.with_name("_cuda.so"))
     if not Path(path).exists():
         if os.environ.get("FASTNN_CUDA_LIBRARY"):
             return f"FASTNN_CUDA_LIBRARY names {path}, which does not exist"

@@ -1,0 +1,6 @@
+"""PyTorch's questions about OpenMP, which fastnn does not use."""
+
+
+def is_available() -> bool:
+    """False: no operation runs by it."""
+    return False
