@@ -230,6 +230,8 @@ def test_fractional_max_pool():
         F.fractional_max_pool2d(x, 4, output_size=4)
     with pytest.raises(ValueError, match="one of them"):
         fastnn.nn.FractionalMaxPool2d(2)
+    assert F.fractional_max_pool3d(fastnn.empty(0, 2, 4, 5, 4), 2, output_size=2).shape == (0, 2, 2, 2, 2)
+
 
 
 def test_unpool_of_volumes_checks_its_indices():

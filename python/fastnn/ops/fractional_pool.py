@@ -6,6 +6,8 @@ image, channel and axis.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..errors import ShapeError
@@ -42,7 +44,7 @@ def _fractional(input, n, name, kernel_size, output_size, output_ratio, return_i
     if any(not 0 < m <= s - k + 1 for s, k, m in zip(sizes, kernel, out, strict=True)):
         raise ShapeError(f"{name}: kernel {list(kernel)} and output {list(out)} do not fit an input of shape {list(input._shape)}")
     count = int(np.prod(planes))
-    u = rand(count, n) if samples is None else reshape(samples, (-1, n))
+    u = rand(count, n) if samples is None else reshape(samples, (samples._size // n, n))
     if u._shape[0] != count:
         raise ShapeError(f"{name}: expected random samples for {list(planes)}, got {list(samples._shape)}")
     u = u.detach().numpy()[:, ::-1]  # PyTorch's samples are of the last axis first
@@ -52,11 +54,12 @@ def _fractional(input, n, name, kernel_size, output_size, output_ratio, return_i
         shape = [1] * (2 * n)
         shape[d], shape[n + d] = m, k
         flat = flat * size + axis.reshape(count, *shape)
-    table = from_numpy(flat.reshape(count, -1))
-    windows = reshape(gather(reshape(input, (count, -1)), 1, table), (count, *out, -1))
+    each = (count, *out, math.prod(kernel))
+    table = from_numpy(flat.reshape(count, math.prod(each[1:])))
+    windows = reshape(gather(reshape(input, (count, math.prod(sizes))), 1, table), each)
     best = argmax(windows, -1, keepdim=True)
     y = reshape(gather(windows, -1, best), (*planes, *out))
-    return (y, reshape(gather(reshape(table, (count, *out, -1)), -1, best), (*planes, *out))) if return_indices else y
+    return (y, reshape(gather(reshape(table, each), -1, best), (*planes, *out))) if return_indices else y
 
 
 def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):

@@ -271,7 +271,7 @@ def _gamma_upper(a, x):
         c = b + an / c
         c = np.where(np.abs(c) < 1e-300, 1e-300, c)
         h = h * d * c
-        if np.abs(d * c - 1).max(initial=0.0) < 1e-16:
+        if np.abs(d * c - 1).max(initial=0.0) < 1e-15:  # rounding alone leaves 2e-16 here and there
             break
     log_gamma = lgamma(from_numpy(np.array(a1))).numpy()
     skip = use | large
