@@ -779,6 +779,15 @@ def test_flat_weights_of_recurrent_layers():
     assert all(a is b for a, b in zip(lstm._flat_weights, lstm.parameters(), strict=True))
 
 
+def test_clipping_by_a_norm_of_more():
+    a, b = fastnn.zeros(2).requires_grad_(), fastnn.zeros(1).requires_grad_()
+    (3 * a.sum() + 4 * b.sum()).backward()
+    norm = nn.utils.get_total_norm([a.grad, b.grad])
+    nn.utils.clip_grads_with_norm_((p for p in [a]), 1.0, norm)
+    np.testing.assert_allclose(a.grad.numpy(), 3 / (math.sqrt(34) + 1e-6), rtol=1e-6)
+    assert b.grad.item() == 4
+
+
 def test_correct_fan():
     w = fastnn.ones(4, 3, 5)
     assert nn.init._calculate_correct_fan(w, "FAN_IN") == 15 and nn.init._calculate_correct_fan(w, "fan_out") == 20

@@ -321,6 +321,38 @@ def test_choosing_attention_changes_nothing():
         pass
 
 
+def test_older_names():
+    w = fn.empty(2, 3)
+    with pytest.warns(FutureWarning, match="nn.init.constant_"):
+        assert fn.nn.init.constant(w, 3.0) is w and w.tolist() == [[3.0] * 3] * 2
+    for t in (fn.DoubleTensor, "torch.DoubleTensor"):
+        fn.set_default_tensor_type(t)
+        assert fn.ones(1).dtype is fn.float64
+        fn.set_default_tensor_type(fn.FloatTensor)
+    with pytest.raises(TypeError, match="floating-point types"):
+        fn.set_default_tensor_type(fn.LongTensor)
+    assert not fn.is_autocast_enabled() and not fn.is_anomaly_enabled()
+    with fn.autograd.detect_anomaly():
+        assert fn.is_anomaly_enabled()
+    f = fn.amp.custom_fwd(device_type="cuda")(fn.cuda.amp.custom_bwd(len))
+    assert f is len
+
+
+def test_gradients_of_convolutions_as_functions(rng):
+    x, w = (fn.from_numpy(rng.standard_normal(s)).requires_grad_() for s in ((2, 4, 7, 6), (6, 2, 3, 3)))
+    options = {"stride": (2, 1), "padding": 1, "groups": 2}
+    y = fn.nn.functional.conv2d(x, w, **options)
+    g = fn.from_numpy(rng.standard_normal(tuple(y.shape)))
+    dx, dw = fn.autograd.grad(y, (x, w), g)
+    np.testing.assert_allclose(fn.nn.grad.conv2d_input(x.shape, w, g, **options).detach().numpy(), dx.numpy())
+    ours = fn.nn.grad.conv2d_weight(x, w.shape, g, **options)
+    np.testing.assert_allclose(ours.detach().numpy(), dw.numpy())
+    assert fn.autograd.grad(ours.square().sum(), x)[0].abs().sum() > 0
+    assert fn.nn.grad.conv1d_input((1, 1, 4), fn.ones(1, 1, 2), fn.ones(1, 1, 3)).flatten().tolist() == [1, 2, 2, 1]
+    with pytest.raises(RuntimeError):
+        fn.nn.grad.conv3d_weight(fn.ones(1, 1, 2, 2, 2), (1, 2, 1, 1, 1), fn.ones(1, 1, 2, 2, 2))
+
+
 def test_nests():
     from fastnn.utils import _pytree as p
 

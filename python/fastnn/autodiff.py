@@ -138,6 +138,11 @@ def look_for_nan(on):
     return before
 
 
+def looks_for_nan():
+    """Whether backward looks for NaN."""
+    return _anomalies
+
+
 def _check_nan(t, g):
     values = g.values() if isinstance(g, RowSparse) else g
     if bool((values != values).any()):

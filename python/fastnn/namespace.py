@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from . import foreach
-from .amp import autocast
-from .autodiff import is_grad_enabled
+from .amp import GradScaler, autocast
+from .autodiff import is_grad_enabled, look_for_nan, looks_for_nan
 from .device import CPU, is_cuda
-from .dtypes import get_default_dtype
+from .dtypes import bfloat16, float16, float32, float64, get_default_dtype, set_default_dtype
 from .errors import named
 from .func import vmap
 from .nn import functional as F
@@ -159,6 +159,34 @@ def set_default_device(device):
     is_cuda(device)
 
 
+def set_default_tensor_type(t):
+    """`set_default_dtype` by a class of tensors, FloatTensor or DoubleTensor, or its name. TypeError for any other."""
+    name = (t if isinstance(t, str) else getattr(t, "__name__", "")).rpartition(".")[2]
+    if name not in ("FloatTensor", "DoubleTensor"):
+        raise TypeError(f"only floating-point types are supported as the default type, got {t!r}")
+    set_default_dtype(float64 if name == "DoubleTensor" else float32)
+
+
+def is_autocast_enabled(device_type=None):
+    """False: nothing is ever cast."""
+    return False
+
+
+def get_autocast_dtype(device_type):
+    """What PyTorch casts to by default: bfloat16 on the CPU, float16 on a GPU."""
+    return bfloat16 if device_type == "cpu" else float16
+
+
+def is_anomaly_enabled():
+    """Whether backward looks for NaN: `autograd.set_detect_anomaly`."""
+    return looks_for_nan()
+
+
+def set_anomaly_enabled(mode, check_nan=True):
+    """`autograd.set_detect_anomaly`."""
+    look_for_nan(bool(mode and check_nan))
+
+
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """Accepted; everything here is deterministic."""
 
@@ -182,6 +210,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 __all__ = [
     *(f"{name}_copy" for name in _VIEWS), "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
     *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "constant_pad_nd", "detach", "fill", "get_num_interop_threads", "index_put_", "is_inference", "is_same_size", "is_storage", "resize_as_", "set_flush_denormal", "set_num_interop_threads", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
+    "GradScaler", "get_autocast_dtype", "is_anomaly_enabled", "is_autocast_enabled", "set_anomaly_enabled", "set_default_tensor_type",
     "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

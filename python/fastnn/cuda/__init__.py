@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from .. import _cpu
+from ..device import is_cuda
 from . import amp  # noqa: F401
 
 PRECISIONS = ("highest", "high", "medium")
@@ -85,6 +86,32 @@ def memory_stats() -> dict:
 def memory_allocated(device=None) -> int:
     """Bytes of device memory that tensors hold."""
     return _cpu.device_stats()["live_bytes"]
+
+
+def max_memory_allocated(device=None) -> int:
+    """The most bytes of device memory that tensors have held."""
+    return _cpu.device_stats()["peak_bytes"]
+
+
+def memory_reserved(device=None) -> int:
+    """Bytes of device memory that tensors hold or the pool keeps for them."""
+    stats = _cpu.device_stats()
+    return stats["live_bytes"] + stats["cached_bytes"]
+
+
+def is_initialized() -> bool:
+    """Whether a GPU has been looked for and found."""
+    return _why_not.cache_info().currsize > 0 and is_available()
+
+
+def is_bf16_supported(including_emulation=True) -> bool:
+    """False: no tensor is of bfloat16."""
+    return False
+
+
+def set_device(device) -> None:
+    """Accepts the one GPU that there is, by number or name. RuntimeError for any other, and without one."""
+    is_cuda(device)
 
 
 def synchronize(device=None) -> None:

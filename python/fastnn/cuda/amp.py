@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import amp
+from ..amp import custom_bwd, custom_fwd  # noqa: F401
 
 
 class autocast(amp.autocast):

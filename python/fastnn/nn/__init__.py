@@ -22,4 +22,4 @@ from .shaping import *
 from .sparse import *
 from .transformer import *
 
-from . import attention, common_types, modules, utils  # isort: skip  (they stand on the layers)
+from . import attention, common_types, grad, modules, utils  # isort: skip  (they stand on the layers)

@@ -5,7 +5,9 @@ The generator argument is a fastnn.Generator, or None for the default one (fastn
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 
 import numpy as np
 
@@ -171,3 +173,20 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     order = np.asarray(tensor.detach().clone().uniform_(0.0, 1.0, generator=generator)).argsort(axis=0)
     values[order[:zeros], np.arange(columns)] = 0
     return _set(tensor, values)
+
+
+def _older(f):
+    """f by the name that it had before its underscore."""
+
+    @functools.wraps(f)
+    def older(*args, **kwargs):
+        warnings.warn(f"`nn.init.{older.__name__}` is now deprecated in favor of `nn.init.{f.__name__}`.", FutureWarning, stacklevel=2)
+        return f(*args, **kwargs)
+
+    older.__name__ = older.__qualname__ = f.__name__[:-1]
+    return older
+
+
+uniform, normal, constant, eye, dirac = map(_older, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(_older, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_))
+orthogonal, sparse = map(_older, (orthogonal_, sparse_))

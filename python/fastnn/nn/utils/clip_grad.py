@@ -9,12 +9,15 @@ from ...ops import optimizer
 from ...row_sparse import RowSparse
 from ...tensor import Tensor, tensor
 
-__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+
+def _listed(parameters):
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
 def _gradients(parameters):
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [_values(p) for p in parameters if p.grad is not None]
+    return [_values(p) for p in _listed(parameters) if p.grad is not None]
 
 
 def _values(p):
@@ -27,7 +30,7 @@ def _values(p):
 
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False):
     """The norm of all tensors as if they were one vector; norm_type > 0, math.inf for the largest magnitude."""
-    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    tensors = _listed(tensors)
     if not tensors:
         return tensor(0.0)
     norm_type = float(norm_type)
@@ -46,12 +49,18 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False):
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Scale all gradients by max_norm / their norm, if that is below 1. Returns the norm they had."""
+    parameters = _listed(parameters)
+    norm = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, norm)
+    return norm
+
+
+def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
+    """Scale all gradients by max_norm / total_norm (of `get_total_norm`, perhaps over more of them), if that is below 1."""
     gradients = _gradients(parameters)
-    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
     if gradients:
         with no_grad():
-            optimizer.clip_to_norm(gradients, norm, float(max_norm))
-    return norm
+            optimizer.clip_to_norm(gradients, total_norm, float(max_norm))
 
 
 clip_grad_norm = clip_grad_norm_
