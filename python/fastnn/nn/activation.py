@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..tensor import full
 from . import functional as F
+from .init import constant_
 from .module import Module
 from .parameter import Parameter
 from .stateless import REQUIRED, Stateless
@@ -199,6 +200,9 @@ class PReLU(Module):
         super().__init__()
         self.num_parameters, self.init = num_parameters, init
         self.weight = Parameter(full((num_parameters,), init, dtype=dtype, device=device))
+
+    def reset_parameters(self):
+        constant_(self.weight, self.init)
 
     def forward(self, input):
         return F.prelu(input, self.weight)

@@ -23,11 +23,10 @@ def per_axis(value, axes, what):
 
 
 class _ConvNd(Module):
-    axes: int
-    transposed = False
+    """What all convolutions share, as PyTorch's base to subclass: kernel_size, stride, ... are tuples of one int an axis."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias,
-                 padding_mode, device, dtype):  # fmt: skip
+    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, transposed, output_padding, groups, bias,
+                 padding_mode, device=None, dtype=None):  # fmt: skip
         super().__init__()
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
@@ -40,20 +39,14 @@ class _ConvNd(Module):
                 "padding_mode must be one of ('zeros', 'reflect', 'replicate', 'circular'), "
                 f"but got padding_mode='{padding_mode}'"
             )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = per_axis(kernel_size, self.axes, "kernel_size")
-        self.stride = per_axis(stride, self.axes, "stride")
-        self.dilation = per_axis(dilation, self.axes, "dilation")
-        self.output_padding = per_axis(output_padding, self.axes, "output_padding")
+        self.in_channels, self.out_channels, self.groups, self.transposed = in_channels, out_channels, groups, transposed
+        self.kernel_size, self.stride, self.padding, self.dilation, self.output_padding = kernel_size, stride, padding, dilation, output_padding
         self.padding_mode = padding_mode
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"Invalid padding string '{padding}', should be one of 'same', 'valid'")
             if padding == "same" and any(s != 1 for s in self.stride):
                 raise ValueError("padding='same' is not supported for strided convolutions")
-            self.padding = padding
-        else:
-            self.padding = per_axis(padding, self.axes, "padding")
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
         self.weight = Parameter(empty(*channels, *self.kernel_size, dtype=dtype, device=device))
         self.register_parameter("bias", Parameter(empty(out_channels, dtype=dtype, device=device)) if bias else None)
@@ -66,10 +59,11 @@ class _ConvNd(Module):
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound)
 
-    def _padding_before_and_after(self):
-        """(last axis before, after, previous axis before, after, ...), as F.pad wants it."""
+    @property
+    def _reversed_padding_repeated_twice(self):
+        """[last axis before, after, previous axis before, after, ...], as F.pad wants it."""
         pads = []
-        for axis in reversed(range(self.axes)):
+        for axis in reversed(range(len(self.kernel_size))):
             if self.padding == "same":
                 total = self.dilation[axis] * (self.kernel_size[axis] - 1)
                 pads += [total // 2, total - total // 2]
@@ -80,11 +74,11 @@ class _ConvNd(Module):
 
     def extra_repr(self):
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        if self.padding != (0,) * self.axes:
+        if self.padding != (0,) * len(self.kernel_size):
             parts.append(f"padding={self.padding}")
-        if self.dilation != (1,) * self.axes:
+        if self.dilation != (1,) * len(self.kernel_size):
             parts.append(f"dilation={self.dilation}")
-        if self.output_padding != (0,) * self.axes:
+        if self.output_padding != (0,) * len(self.kernel_size):
             parts.append(f"output_padding={self.output_padding}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
@@ -96,17 +90,25 @@ class _ConvNd(Module):
 
 
 class _Forward(_ConvNd):
+    axes: int
+
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
                  padding_mode="zeros", device=None, dtype=None):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias,
-                         padding_mode, device, dtype)  # fmt: skip
+        each = self.axes
+        super().__init__(in_channels, out_channels, per_axis(kernel_size, each, "kernel_size"), per_axis(stride, each, "stride"),
+                         padding if isinstance(padding, str) else per_axis(padding, each, "padding"), per_axis(dilation, each, "dilation"),
+                         False, (0,) * each, groups, bias, padding_mode, device, dtype)  # fmt: skip
 
-    def forward(self, input):
+    def _conv_forward(self, input, weight, bias):
+        """The convolution of input with another weight and bias, for subclasses that compute them."""
         padding = self.padding
         if self.padding_mode != "zeros":
-            input = F.pad(input, self._padding_before_and_after(), mode=self.padding_mode)
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = 0
-        return self._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return self._convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def forward(self, input):
+        return self._conv_forward(input, self.weight, self.bias)
 
 
 class Conv1d(_Forward):
@@ -131,14 +133,16 @@ class Conv3d(_Forward):
 
 
 class _ConvTransposeNd(_ConvNd):
-    transposed = True
+    axes: int
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
                  dilation=1, padding_mode="zeros", device=None, dtype=None):  # fmt: skip
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias,
-                         padding_mode, device, dtype)  # fmt: skip
+        each = self.axes
+        super().__init__(in_channels, out_channels, per_axis(kernel_size, each, "kernel_size"), per_axis(stride, each, "stride"),
+                         per_axis(padding, each, "padding"), per_axis(dilation, each, "dilation"), True,
+                         per_axis(output_padding, each, "output_padding"), groups, bias, padding_mode, device, dtype)  # fmt: skip
 
     def _output_padding(self, input, output_size):
         """The output padding that gives output_size, out of the stride[d] sizes one input size may have come from."""

@@ -12,9 +12,17 @@ __all__ = [
 
 
 class _Loss(Stateless):
-    options = dict(reduction="mean")
+    """PyTorch's base, which programs subclass: without a function of its own it takes the arguments `base` in that order."""
 
-    def __init__(self, *args, size_average=None, reduce=None, **kwargs):
+    options = dict(reduction="mean")
+    base = ("size_average", "reduce", "reduction")
+
+    def __init__(self, *args, **kwargs):
+        if not hasattr(self, "function"):
+            if len(args) > len(self.base):
+                raise TypeError(f"{type(self).__name__}: expected at most the arguments {self.base}, got {args}")
+            args, kwargs = (), kwargs | dict(zip(self.base, args, strict=False))
+        size_average, reduce = kwargs.pop("size_average", None), kwargs.pop("reduce", None)
         if size_average is not None or reduce is not None:  # as reduction was said before 2018
             kwargs["reduction"] = "none" if reduce is False else "sum" if size_average is False else "mean"
         super().__init__(*args, **kwargs)
@@ -27,6 +35,8 @@ class _Loss(Stateless):
 
 
 class _WeightedLoss(_Loss):
+    options = dict(weight=None, reduction="mean")
+    base = ("weight", *_Loss.base)
     buffers_of_options = ("weight", "pos_weight")
 
 

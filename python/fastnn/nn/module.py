@@ -174,11 +174,12 @@ class Module(StateDict):
             if module is not None:
                 yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def _named_entries(self, kind, prefix, recurse, remove_duplicate):
+    def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
+        """(path, entry) of what get_members_fn(module) lists as (name, entry), over all modules."""
         seen = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
-            for name, entry in module.__dict__[kind].items():
+            for name, entry in get_members_fn(module):
                 if entry is None or id(entry) in seen:
                     continue
                 if remove_duplicate:
@@ -186,10 +187,10 @@ class Module(StateDict):
                 yield (f"{path}.{name}" if path else name), entry
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        return self._named_entries("_parameters", prefix, recurse, remove_duplicate)
+        return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        return self._named_entries("_buffers", prefix, recurse, remove_duplicate)
+        return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
     def named_children(self):
         seen = set()
@@ -276,17 +277,20 @@ class Module(StateDict):
 
     # ---- moving and converting --------------------------------------------------------------------------------------
 
-    def _convert(self, fn):
-        """Replace every parameter's and buffer's data by fn(data); the Parameter objects stay the same."""
+    def _apply(self, fn, recurse=True):
+        """Replaces every parameter's and buffer's data by fn(data); the Parameter objects stay the same. `to` and its like come here:
+        modules with tensors of another kind override it."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
         with no_grad():
-            for module in self.modules():
-                for p in module._parameters.values():
-                    if p is not None:
-                        grad, p.data = p.grad, fn(p.data)
-                        p.grad = None if grad is None else fn(grad)
-                for name, b in module._buffers.items():
-                    if b is not None:
-                        module._buffers[name] = fn(b)
+            for p in self._parameters.values():
+                if p is not None:
+                    grad, p.data = p.grad, fn(p.data)
+                    p.grad = None if grad is None else fn(grad)
+            for name, b in self._buffers.items():
+                if b is not None:
+                    self._buffers[name] = fn(b)
         return self
 
     def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
@@ -307,7 +311,7 @@ class Module(StateDict):
                 return t.to(dtype=dtype, **options)
             return t.to(**options) if options else t
 
-        return self._convert(convert)
+        return self._apply(convert)
 
     def float(self):
         return self.to(dtypes.float32)

@@ -48,6 +48,7 @@ def consume_prefix_in_state_dict_if_present(state_dict, prefix):
 utils = types.ModuleType(f"{__name__}.utils", "An int for every axis.")
 utils._ntuple = _ntuple
 utils.consume_prefix_in_state_dict_if_present = consume_prefix_in_state_dict_if_present
+utils._reverse_repeat_tuple = lambda t, n: tuple(x for x in reversed(t) for _ in range(n))
 utils._single, utils._pair, utils._triple, utils._quadruple = (_ntuple(n) for n in (1, 2, 3, 4))
 
 _HOMES = {
@@ -56,6 +57,10 @@ _HOMES = {
     "loss": loss, "module": module, "normalization": norm, "padding": shaping, "pixelshuffle": shaping, "pooling": pool, "rnn": rnn,
     "sparse": sparse, "transformer": transformer, "upsampling": shaping, "utils": utils,
 }  # fmt: skip
+# Bases that programs ask about, and a layer that lives elsewhere, under PyTorch's names.
+dropout._DropoutNd, pool._MaxPoolNd, shaping._ConstantPadNd = dropout._Dropout, pool._MaxPool, shaping._ConstantPad
+activation.MultiheadAttention = transformer.MultiheadAttention
+
 __path__ = []  # a package, to the import statement
 for _name, _home in _HOMES.items():
     sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _home

@@ -24,7 +24,7 @@ def _reset(module):
 class _NormBase(Module):
     """What batch and instance normalisation share: one weight, bias, running mean and variance a channel."""
 
-    ranks: tuple
+    ranks: tuple = ()  # or a _check_input_dim of its own
     _version = 2  # PyTorch's: num_batches_tracked is kept
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, device, dtype, bias):
@@ -49,10 +49,12 @@ class _NormBase(Module):
         self.reset_running_stats()
         _reset(self)
 
-    def _check_input(self, input):
+    def _check_input_dim(self, input):
+        if not self.ranks:
+            raise NotImplementedError
         if input.ndim not in self.ranks:
             wanted = " or ".join(f"{r}D" for r in self.ranks)
-            raise ValueError(f"{type(self).__name__}: expected {wanted} input (got {input.ndim}D input)")
+            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
 
     def extra_repr(self):
         return (
@@ -67,7 +69,7 @@ class _BatchNorm(_NormBase):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input):
-        self._check_input(input)
+        self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
             with no_grad():
@@ -108,9 +110,9 @@ class SyncBatchNorm(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self.process_group = process_group
 
-    def _check_input(self, input):
+    def _check_input_dim(self, input):
         if input.ndim < 2:
-            raise ValueError(f"SyncBatchNorm: expected at least 2D input (got {input.ndim}D input)")
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
@@ -134,7 +136,7 @@ class _InstanceNorm(_NormBase):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input):
-        self._check_input(input)
+        self._check_input_dim(input)
         single = input.ndim == self.ranks[0]
         if input.shape[0 if single else 1] != self.num_features and self.affine:
             raise ValueError(

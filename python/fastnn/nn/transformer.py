@@ -81,7 +81,7 @@ class MultiheadAttention(Module):
         return (out.transpose(0, 1) if turned else out), weights
 
 
-def _activation(function):
+def _get_activation_fn(function):
     if callable(function):
         return function
     if function in ("relu", "gelu"):
@@ -97,18 +97,24 @@ class _Layer(Module):
         self.linear1 = Linear(d_model, dim_feedforward, bias, **options)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, **options)
-        self.norm_first, self.activation = norm_first, _activation(activation)
+        self.norm_first, self.activation = norm_first, _get_activation_fn(activation)
         for i in range(1, blocks + 1):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **options))
         for i in range(1, blocks + 1):
             setattr(self, f"dropout{i}", Dropout(dropout))
 
     def _add(self, x, number, block):
-        norm, drop = getattr(self, f"norm{number}"), getattr(self, f"dropout{number}")
-        return x + drop(block(norm(x))) if self.norm_first else norm(x + drop(block(x)))
+        norm = getattr(self, f"norm{number}")
+        return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
-    def _feed_forward(self, x):
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+        """Self-attention and its dropout, for subclasses to replace."""
+        x = self.self_attn(x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, is_causal=is_causal, need_weights=False)[0]
+        return self.dropout1(x)
+
+    def _ff_block(self, x):
+        """The feed-forward block and its dropout, for subclasses to replace."""
+        return self._last_dropout(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
 class TransformerEncoderLayer(_Layer):
@@ -121,11 +127,11 @@ class TransformerEncoderLayer(_Layer):
         super().__init__(2, d_model, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias, options)
         self._modules = {"self_attn": attention, **self._modules}
 
-    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
-        def attend(x):
-            return self.self_attn(x, x, x, attn_mask=src_mask, key_padding_mask=src_key_padding_mask, need_weights=False, is_causal=is_causal)[0]
+    _last_dropout = property(lambda self: self.dropout2)
 
-        return self._add(self._add(src, 1, attend), 2, self._feed_forward)
+    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
+        x = self._add(src, 1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal=is_causal))
+        return self._add(x, 2, self._ff_block)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -138,16 +144,18 @@ class TransformerDecoderLayer(_Layer):
         super().__init__(3, d_model, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias, options)
         self._modules = {"self_attn": attention[0], "multihead_attn": attention[1], **self._modules}
 
+    _last_dropout = property(lambda self: self.dropout3)
+
     def forward(self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None, memory_key_padding_mask=None,
                 tgt_is_causal=False, memory_is_causal=False):  # fmt: skip
-        def attend(x):
-            return self.self_attn(x, x, x, attn_mask=tgt_mask, key_padding_mask=tgt_key_padding_mask, is_causal=tgt_is_causal, need_weights=False)[0]
+        x = self._add(tgt, 1, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
+        x = self._add(x, 2, lambda x: self._mha_block(x, memory, memory_mask, memory_key_padding_mask, memory_is_causal))
+        return self._add(x, 3, self._ff_block)
 
-        def look_up(x):
-            return self.multihead_attn(x, memory, memory, attn_mask=memory_mask, key_padding_mask=memory_key_padding_mask,
-                                       is_causal=memory_is_causal, need_weights=False)[0]  # fmt: skip
-
-        return self._add(self._add(self._add(tgt, 1, attend), 2, look_up), 3, self._feed_forward)
+    def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
+        """Attention to mem and its dropout, for subclasses to replace."""
+        x = self.multihead_attn(x, mem, mem, attn_mask=attn_mask, key_padding_mask=key_padding_mask, is_causal=is_causal, need_weights=False)[0]
+        return self.dropout2(x)
 
 
 def _is_causal(mask, hint):
@@ -156,10 +164,15 @@ def _is_causal(mask, hint):
     return bool(hint) if hint is not None else False
 
 
+def _get_clones(module, N):
+    """N copies of module."""
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
+
+
 class _Stack(Module):
     def __init__(self, layer, num_layers, norm):
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.layers = _get_clones(layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
 
     def _run(self, x, *args, **kwargs):
@@ -212,10 +225,13 @@ class Transformer(Module):
         self.decoder = custom_decoder
         if custom_decoder is None:
             self.decoder = TransformerDecoder(TransformerDecoderLayer(*layer, **options), num_decoder_layers, norm())
+        self._reset_parameters()
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+    def _reset_parameters(self):
         for p in self.parameters():
             if p.ndim > 1:
                 init.xavier_uniform_(p)
-        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(self, src, tgt, src_mask=None, tgt_mask=None, memory_mask=None, src_key_padding_mask=None,
                 tgt_key_padding_mask=None, memory_key_padding_mask=None, src_is_causal=None, tgt_is_causal=None,
