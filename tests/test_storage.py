@@ -68,6 +68,20 @@ def test_out():
     np.testing.assert_array_equal(view.numpy(), [[0, 0], [3, 6]])
 
 
+def test_storage_as_numbers():
+    x = fastnn.tensor([[4.0, 1.0], [5.0, 3.0]])
+    s = x[1].storage()
+    assert len(s) == 4 and s[2] == 5 and s.tolist() == list(s) == x.flatten().tolist() and s.data_ptr() == x.data_ptr() and s.nbytes() == 16
+    assert s.untyped() == x.untyped_storage() and s.dtype is x.dtype and s.element_size() == 4 and s.device == x.device
+    s[0] = 2.0
+    assert x[0, 0] == 2 and x.t().storage().tolist() == [2, 1, 5, 3]
+    assert repr(fastnn.arange(2).storage()) == " 0\n 1\n[fastnn.storage.TypedStorage(dtype=fastnn.int64, device=cpu) of size 2]"
+    copy = s.clone().fill_(7.0)
+    assert copy.tolist() == [7] * 4 and x[0, 1] == 1
+    with pytest.raises(RuntimeError, match="slices"):
+        s[:2]
+
+
 def test_python_functions_of_elements():
     x = fastnn.arange(4).view(2, 2)
     assert x.apply_(lambda v: v * v).tolist() == [[0, 1], [4, 9]] and x.map_(fastnn.tensor([1, 2]), lambda a, b: a + b).tolist() == [[1, 3], [5, 11]]

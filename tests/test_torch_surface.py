@@ -338,6 +338,31 @@ def test_older_names():
     assert f is len
 
 
+def test_dtypes_that_are_names():
+    assert fn.short is fn.int16 and fn.cfloat is fn.complex64 and fn.complex64.is_complex and not fn.float32.is_complex
+    assert fn.iinfo(fn.int8).min == -128 and fn.finfo(fn.float16).max == 65504 and fn.ones(1).dtype not in (fn.int8, fn.complex128)
+    for d, other in ((fn.int8, "use int32"), (fn.complex64, "no complex tensors"), (fn.float16, "use float32")):
+        with pytest.raises(TypeError, match=f"{d.name} is a name only: .*{other}"):
+            fn.ones(1).to(d)
+    with pytest.raises(TypeError, match="name only"):
+        fn.finfo(fn.bfloat16)
+
+
+def test_whatever_accelerator_there_is(monkeypatch):
+    monkeypatch.setattr(fn.cuda, "is_available", lambda: False)
+    assert not fn.accelerator.is_available() and fn.accelerator.current_accelerator() is None and fn.accelerator.device_count() == 0
+    monkeypatch.setattr(fn.cuda, "is_available", lambda: True)
+    assert fn.accelerator.current_accelerator().type == "cuda"
+
+
+def test_compilers_of_python_change_nothing():
+    def f(x):
+        return x
+
+    assert fn.compiler.disable(f) is f and fn.compiler.disable(recursive=False)(f) is f and not fn.compiler.is_compiling()
+    assert fn.jit.script_method(f) is f and fn.jit.annotate(int, 3) == 3 and issubclass(fn.jit.ScriptModule, fn.nn.Module)
+
+
 def test_gradients_of_convolutions_as_functions(rng):
     x, w = (fn.from_numpy(rng.standard_normal(s)).requires_grad_() for s in ((2, 4, 7, 6), (6, 2, 3, 3)))
     options = {"stride": (2, 1), "padding": 1, "groups": 2}

@@ -10,8 +10,12 @@ from .device import device, get_num_threads, isa, set_num_threads, threads
 from .dtypes import (
     bfloat16,
     bool,  # noqa: A004
+    cdouble,
+    cfloat,
     channels_last,
     channels_last_3d,
+    complex64,
+    complex128,
     contiguous_format,
     double,
     dtype,
@@ -22,6 +26,8 @@ from .dtypes import (
     get_default_dtype,
     half,
     int,  # noqa: A004
+    int8,
+    int16,
     int32,
     int64,
     layout,
@@ -29,6 +35,7 @@ from .dtypes import (
     memory_format,
     preserve_format,
     set_default_dtype,
+    short,
     sparse_coo,
     sparse_csr,
     strided,
@@ -52,7 +59,7 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import amp, backends, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, types, utils, version  # noqa: E402
+from . import accelerator, amp, backends, compiler, cuda, datasets, distributed, distributions, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, types, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402

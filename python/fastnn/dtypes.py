@@ -18,7 +18,7 @@ class dtype:
         self.itemsize = self.numpy.itemsize
         self.is_floating_point = self.numpy.kind == "f"
 
-    is_complex = False
+    is_complex = property(lambda self: self.numpy.kind == "c")
     is_signed = property(lambda self: self.name not in ("uint8", "bool"))
 
     def __repr__(self):
@@ -31,9 +31,12 @@ class dtype:
 float32, float64, int64, int32, uint8 = map(dtype, ("float32", "float64", "int64", "int32", "uint8"))
 bool = dtype("bool")
 float, double, long, int = float32, float64, int64, int32
-half = float16 = dtype("float16")  # a name for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has it
+# Names for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has them.
+half = float16 = dtype("float16")
 bfloat16 = dtype("bfloat16", "float16")  # NumPy has none
-_UNSUPPORTED = (float16, bfloat16)
+int8, int16, complex64, complex128 = map(dtype, ("int8", "int16", "complex64", "complex128"))
+short, cfloat, cdouble = int16, complex64, complex128
+_UNSUPPORTED = (float16, bfloat16, int8, int16, complex64, complex128)
 ALL = (float32, float64, int64, int32, uint8, bool)  # the order of core/view.h
 
 _default = float32
@@ -64,7 +67,8 @@ def as_dtype(d) -> dtype:
     """A fastnn dtype from a dtype, a NumPy dtype, a Python type or a name."""
     if isinstance(d, dtype):
         if d in _UNSUPPORTED:
-            raise TypeError(f"{d} is a name only: fastnn has no kernels for it, use float32")
+            other = "use float32" if d.is_floating_point else "use int32" if d.numpy.kind == "i" else "there are no complex tensors"
+            raise TypeError(f"{d} is a name only: fastnn has no kernels for it, {other}")
         return d
     found = _by_key.get(d) if isinstance(d, (str, type, np.dtype)) else None
     if found is None:
@@ -77,11 +81,16 @@ def as_dtype(d) -> dtype:
     return found
 
 
+def _named(d):
+    """`as_dtype`, but for those too that are names only and NumPy knows."""
+    return d if isinstance(d, dtype) and d is not bfloat16 else as_dtype(d)
+
+
 class finfo:
     """Limits of a floating dtype (the default one if none is given): eps, max, min, tiny (smallest_normal), bits, resolution."""
 
     def __init__(self, type=None):
-        d = _default if type is None else as_dtype(type)
+        d = _default if type is None else _named(type)
         if not d.is_floating_point:
             raise TypeError(f"finfo requires a floating point dtype; use iinfo to handle '{d}'")
         info = np.finfo(d.numpy)
@@ -101,7 +110,7 @@ class iinfo:
     """Limits of an integer dtype: max, min, bits."""
 
     def __init__(self, type):
-        d = as_dtype(type)
+        d = _named(type)
         if d.is_floating_point or d is bool:
             raise TypeError(f"iinfo requires an integer dtype, got '{d}'")
         info = np.iinfo(d.numpy)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+from typing import Final  # noqa: F401
+
+from .nn.module import Module as ScriptModule  # noqa: F401
+
 
 def script(obj=None, *args, **kwargs):
     """obj itself; a decorator too."""
@@ -19,4 +24,13 @@ def is_scripting():
 
 
 is_tracing = is_scripting
+
+
+def annotate(the_type, the_value):
+    """the_value."""
+    return the_value
+
+
+script_method = script
+isinstance = builtins.isinstance
 ignore = unused = export = script_if_tracing = freeze = optimize_for_inference = script

@@ -34,6 +34,63 @@ class UntypedStorage:
     __hash__ = object.__hash__
 
 
+class TypedStorage:
+    """The memory behind a tensor as a row of numbers of its dtype; writing to it changes every tensor that is a view of it."""
+
+    def __init__(self, row):
+        self._row = row
+
+    dtype = property(lambda self: self._row.dtype)
+    device = property(lambda self: self._row.device)
+
+    def untyped(self):
+        return UntypedStorage(self._row)
+
+    def data_ptr(self):
+        return self._row._pointer
+
+    def nbytes(self):
+        return self._row._size * self.dtype.itemsize
+
+    def element_size(self):
+        return self.dtype.itemsize
+
+    def size(self):
+        return self._row._size
+
+    __len__ = size
+
+    def tolist(self):
+        return self._row.tolist()
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            raise RuntimeError("slices of a storage are not supported; make a tensor of it")
+        return self._row[index].item()
+
+    def __setitem__(self, index, value):
+        self._row[index] = value
+
+    def fill_(self, value):
+        self._row.fill_(value)
+        return self
+
+    def clone(self):
+        return TypedStorage(self._row.clone())
+
+    def __repr__(self):
+        numbers = "".join(f" {v}\n" for v in self)
+        return f"{numbers}[fastnn.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
+
+
+def storage(input):
+    """The memory that input is a view of, as numbers of its dtype."""
+    return TypedStorage(input.detach().as_strided((input._memory[1] // input.dtype.itemsize,), (1,), 0))
+
+
 def untyped_storage(input):
     """The bytes that input is a view of."""
     return UntypedStorage(input)
@@ -109,7 +166,7 @@ def in_dtype(input, dtype):
 
 
 __all__ = ("empty_strided",)
-METHODS = "apply_ is_set_to is_shared map_ share_memory_ new_empty_strided resize_ resize_as_ set_ storage_offset untyped_storage".split()
+METHODS = "apply_ is_set_to is_shared map_ share_memory_ new_empty_strided resize_ resize_as_ set_ storage storage_offset untyped_storage".split()
 def share_memory_(input):
     """input itself: workers are threads of this process."""
     return input
