@@ -101,3 +101,16 @@ def test_a_gradient_that_a_hook_keeps_is_not_added_to():
     for now, then in kept:
         assert fastnn.equal(now, then)
     np.testing.assert_array_equal(t.grad.numpy()[0], [4, 4, 5, 5, 6, 6])
+
+
+
+def test_second_derivatives_of_scans_at_the_edge():
+    """Of numbers, of nothing, and of sums in which one term is all."""
+    for shape in ((), (0,)):
+        for f in (lambda x: x.cumprod(0), lambda x: x.prod()):
+            x = fastnn.full(shape, 2.0, requires_grad=True)
+            (g,) = fastnn.autograd.grad(f(x).sum(), x, create_graph=True)
+            assert fastnn.autograd.grad(g.sum(), x, allow_unused=True)[0].tolist() == (0 if shape == () else [])
+    x = fastnn.tensor([1e4, 0.0, -1e4, 3.0], dtype=fastnn.float64, requires_grad=True)
+    (g,) = fastnn.autograd.grad(fastnn.logcumsumexp(x, 0).sum(), x, create_graph=True)
+    assert g.tolist() == [4, 0, 0, 0] and fastnn.autograd.grad((g * g).sum(), x)[0].tolist() == [0, 0, 0, 0]

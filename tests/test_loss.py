@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import nn
 from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -248,3 +249,39 @@ def test_shapes_and_values_at_the_edge():
         F.gaussian_nll_loss(x, t, fastnn.ones(1, 1))
     for reduction in ("none", "mean", "sum"):
         assert F.multilabel_margin_loss(fastnn.tensor(2.0), fastnn.tensor(0), reduction=reduction).shape == ()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_linear_cross_entropy(reduction, weighted):
+    """It is the composition, in pieces or not, with all derivatives; the mean leaves out what is ignored."""
+    x, w, b = (fastnn.tensor(RNG.standard_normal(s), requires_grad=True) for s in ((7, 4), (5, 4), (5,)))
+    weight = fastnn.tensor(RNG.random(5)) if weighted else None
+    t = fastnn.tensor([0, 4, 2, 1, 3, 2, 2])
+    p = fastnn.tensor(RNG.random((7, 5)))
+    for target, more in ((t, {"ignore_index": 2}), (t, {"label_smoothing": 0.1}), (p, {})):
+        options = {"weight": weight, "reduction": reduction, **more}
+        whole = F.cross_entropy(F.linear(x, w, b), target, **options)
+        expected = fastnn.autograd.grad(whole.sum(), (x, w, b))
+        for pieces in (None, nn.LinearCrossEntropyOptions(batch_chunk_size=3), nn.LinearCrossEntropyOptions(chunking_method="aspect_ratio:4")):
+            y = F.linear_cross_entropy(x, w, target, linear_bias=b, options=pieces, **options)
+            np.testing.assert_allclose(y.detach(), whole.detach(), 1e-12)
+            for mine, theirs in zip(fastnn.autograd.grad(y.sum(), (x, w, b)), expected, strict=True):
+                np.testing.assert_allclose(mine, theirs, 1e-10, 1e-12)
+    layer = nn.LinearCrossEntropyLoss(4, 5, out_features=(2, 3), bias=True, dtype=fastnn.float64)
+    assert layer(x, fastnn.zeros(7, 2, 3, dtype=fastnn.int64)).ndim == 0 and list(layer.state_dict()) == ["linear.weight", "linear.bias"]
+
+
+def test_linear_cross_entropy_refuses():
+    x, w, t = fastnn.ones(2, 4), fastnn.ones(5, 4), fastnn.tensor([0, 1])
+    for call, message in (
+        (lambda: F.linear_cross_entropy(fastnn.ones(1, 2, 4), w, t), "dimensionality 1 or 2"), (lambda: F.linear_cross_entropy(x, w[0], t), "at least 2"),
+        (lambda: F.linear_cross_entropy(x, w[:, 1:], t), "last dimensions"), (lambda: F.linear_cross_entropy(x, w, t, linear_bias=w), "linear_bias shape"),
+        (lambda: F.linear_cross_entropy(x[0], fastnn.ones(5, 3, 4), t), "requires batched input"),
+        (lambda: F.linear_cross_entropy(x, w, fastnn.ones(2, 5), ignore_index=1), "ignore_index cannot"),
+        (lambda: nn.LinearCrossEntropyLoss(4, 5, weight=fastnn.ones(4)), "weight shape"),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=message):
+            call()
+    with pytest.raises(ValueError, match="chunking_method"):
+        F.linear_cross_entropy(x, w, t, options=nn.LinearCrossEntropyOptions(chunking_method="halves"))

@@ -793,3 +793,18 @@ def test_correct_fan():
     assert nn.init._calculate_correct_fan(w, "FAN_IN") == 15 and nn.init._calculate_correct_fan(w, "fan_out") == 20
     with pytest.raises(ValueError, match="Mode up not supported"):
         nn.init._calculate_correct_fan(w, "up")
+
+
+def test_one_process_and_an_older_name():
+    with pytest.warns(FutureWarning, match="NLLLoss"):
+        assert nn.NLLLoss2d()(fastnn.zeros(1, 2, 3, 3), fastnn.zeros(1, 3, 3, dtype=fastnn.int64)) == 0
+    net = nn.Linear(3, 1)
+    alone = nn.parallel.DistributedDataParallel(net, device_ids=[0], find_unused_parameters=True)
+    assert list(alone.state_dict()) == ["module.weight", "module.bias"]
+    with alone.no_sync():
+        assert not alone.require_backward_grad_sync
+        alone(fastnn.ones(2, 3)).sum().backward()
+    assert alone.require_backward_grad_sync and net.bias.grad == 2
+    norm = nn.utils.get_total_norm([p.grad for p in net.parameters()])
+    nn.utils.clip_grads_with_norm_(net.parameters(), 1.0, norm)
+    assert nn.utils.get_total_norm([p.grad for p in net.parameters()]).item() == pytest.approx(1, rel=1e-5)

@@ -388,3 +388,34 @@ def test_nests():
     assert p.tree_map_only(str, len, ["abc", 2]) == [3, 2] and p.tree_any(lambda x: x == 4, nest) and not p.tree_all(lambda x: x == 4, nest)
     with pytest.raises(ValueError, match="nests differ"):
         p.tree_map(max, nest, [1])
+
+
+def test_a_world_of_one_process(monkeypatch):
+    from fastnn.distributed import destroy_process_group, init_process_group
+
+    dist = fn.distributed
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match="2 processes"):
+        init_process_group(backend="gloo")
+    init_process_group("gloo", rank=0, world_size=1)
+    x, into = fn.tensor([1.0, 2.0]), [fn.zeros(2)]
+    dist.all_reduce(x, op=dist.ReduceOp.SUM)
+    dist.broadcast(x, 0)
+    dist.all_gather(into, x)
+    dist.barrier()
+    assert dist.is_initialized() and x.tolist() == into[0].tolist() == [1, 2]
+    with pytest.raises(RuntimeError, match="rank 1"):
+        dist.broadcast(x, src=1)
+    destroy_process_group()
+    assert not dist.is_initialized()
+
+
+def test_small_names_of_torch():
+    from fastnn.nn.utils.weight_norm import weight_norm
+    from fastnn.utils.dlpack import from_dlpack, to_dlpack
+
+    assert weight_norm is fn.nn.utils.weight_norm
+    x = fn.tensor([[0.0, 1.0], [2.0, 0.0]])
+    assert x.nonzero_static(size=3, fill_value=-7).tolist() == [[0, 1], [1, 0], [-7, -7]] and fn.nonzero_static(x, size=1).tolist() == [[0, 1]]
+    assert from_dlpack(to_dlpack(x)).tolist() == x.tolist()
+    assert fn.i0_(fn.zeros(2)).tolist() == [1, 1] and fn.fix_(fn.tensor([1.5])).tolist() == [1]

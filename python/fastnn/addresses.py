@@ -10,7 +10,8 @@ from . import amp, autograd, cuda, grad_mode, nn, optim, utils
 _ADDRESSES = {
     "amp.autocast_mode": amp, "amp.grad_scaler": amp, "cuda.amp.autocast_mode": cuda.amp, "cuda.amp.grad_scaler": cuda.amp,
     "autograd.anomaly_mode": autograd, "autograd.grad_mode": grad_mode, "autograd.gradcheck": autograd, "autograd.variable": autograd,
-    "nn.parallel.data_parallel": nn.parallel,
+    "nn.parallel.data_parallel": nn.parallel, "nn.parallel.distributed": nn.parallel,
+    "nn.utils.spectral_norm": nn.utils.normalization, "nn.utils.weight_norm": nn.utils.normalization,
     "optim.adadelta": optim.rmsprop, "optim.adagrad": optim.rmsprop, "optim.adamax": optim.adam, "optim.adamw": optim.adam,
     "optim.asgd": optim.composed, "optim.nadam": optim.adam, "optim.radam": optim.composed, "optim.rprop": optim.composed,
     "optim.sparse_adam": optim.adam,

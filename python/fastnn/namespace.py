@@ -10,6 +10,7 @@ from .dtypes import bfloat16, float16, float32, float64, get_default_dtype, set_
 from .errors import named
 from .func import vmap
 from .nn import functional as F
+from .ops.join import cat
 from .ops.lu import OLDER as _OLDER
 from .ops.storage import UntypedStorage
 from .tensor import Tensor, tensor
@@ -29,8 +30,8 @@ globals().update({name: getattr(foreach, name) for name in foreach.__all__})
 
 # The methods that change their tensor, as functions: torch.relu_(x) is x.relu_().
 _IN_PLACE = (
-    "abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh deg2rad "
-    "detach erf erfc exp exp2 expm1 fill floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal round "
+    "abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh asin asinh as_strided atan atanh ceil clamp clamp_max clamp_min clip cos cosh deg2rad "
+    "detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal round "
     "rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"
 ).split()
 globals().update({name + "_": getattr(Tensor, name + "_") for name in _IN_PLACE if hasattr(Tensor, name + "_")})
@@ -79,6 +80,17 @@ def index_put_(input, indices, values, accumulate=False):
 def resize_as_(input, the_template):
     """Tensor.resize_as_ as a function."""
     return input.resize_as_(the_template)
+
+
+@named
+def nonzero_static(input, *, size, fill_value=-1):
+    """`nonzero` with `size` rows, whatever is found: the last are left out, or rows of fill_value are added."""
+    found = input.nonzero()[:size]
+    missing = size - found.shape[0]
+    return cat([found, found.new_full((missing, input.ndim), fill_value)]) if missing else found
+
+
+Tensor.nonzero_static = nonzero_static
 
 
 @named
@@ -211,6 +223,6 @@ __all__ = [
     *(f"{name}_copy" for name in _VIEWS), "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
     *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "constant_pad_nd", "detach", "fill", "get_num_interop_threads", "index_put_", "is_inference", "is_same_size", "is_storage", "resize_as_", "set_flush_denormal", "set_num_interop_threads", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
     "GradScaler", "get_autocast_dtype", "is_anomaly_enabled", "is_autocast_enabled", "set_anomaly_enabled", "set_default_tensor_type",
-    "is_inference_mode_enabled", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
+    "is_inference_mode_enabled", "nonzero_static", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

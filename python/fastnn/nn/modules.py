@@ -53,7 +53,7 @@ utils._single, utils._pair, utils._triple, utils._quadruple = (_ntuple(n) for n 
 
 _HOMES = {
     "activation": activation, "adaptive": adaptive, "batchnorm": norm, "channelshuffle": shaping, "container": container, "conv": conv,
-    "distance": distance, "dropout": dropout, "flatten": shaping, "fold": shaping, "instancenorm": norm, "lazy": lazy, "linear": linear,
+    "distance": distance, "dropout": dropout, "flatten": shaping, "fold": shaping, "instancenorm": norm, "lazy": lazy, "linear": linear, "linear_cross_entropy": loss,
     "loss": loss, "module": module, "normalization": norm, "padding": shaping, "pixelshuffle": shaping, "pooling": pool, "rnn": rnn,
     "sparse": sparse, "transformer": transformer, "upsampling": shaping, "utils": utils,
 }  # fmt: skip

@@ -1,6 +1,8 @@
-"""PyTorch's wrapper for several GPUs, for scripts that ask for it: there is one device, which the kernels share out among threads."""
+"""PyTorch's wrappers for several GPUs or processes, for scripts that ask for them: there is one process and one device, whose threads share the work."""
 
 from __future__ import annotations
+
+import contextlib
 
 from .module import Module
 
@@ -16,3 +18,20 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(DataParallel):
+    """DataParallel under PyTorch's other name: a world of one process, whose gradients are everybody's. Options change nothing."""
+
+    def __init__(self, module, device_ids=None, output_device=None, dim=0, **options):
+        super().__init__(module, device_ids, output_device, dim)
+        self.require_backward_grad_sync = True
+
+    @contextlib.contextmanager
+    def no_sync(self):
+        """A block whose gradients would not be exchanged."""
+        before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
+        try:
+            yield
+        finally:
+            self.require_backward_grad_sync = before

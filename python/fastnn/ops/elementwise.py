@@ -395,8 +395,15 @@ _log1p_dx = linear("log1p_dx", "gx", lambda h, y, g, x: -_log1p_dx(_log1p_dx(h *
 log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda g, y, x: _log1p_dx(g, x))
 logaddexp = binary(
     "logaddexp", "log(exp(input) + exp(other)), without overflow.", "ab",
-    lambda g, y, a, b: g / (1 + exp(b - a)), lambda g, y, a, b: g / (1 + exp(a - b)),
+    lambda g, y, a, b: g * _sigmoid(a - b), lambda g, y, a, b: g * _sigmoid(b - a),
 )  # fmt: skip
+
+
+def _sigmoid(x):
+    from .activation import sigmoid  # which stands on this file
+
+    return sigmoid(x)
+
 
 
 def _xlogy_da(g, y, a, b):

@@ -75,8 +75,13 @@ def _linear_scan(a, b, *, dim, reverse, lag):
 
 @op(saves="")
 def _shift(x, *, dim, reverse):
-    """x moved on by one place along dim (back with reverse), 0 coming in."""
+    """x moved on by one place along dim (back with reverse), 0 coming in. A number is a line of one."""
     y = _cpu.empty(x._shape, x.dtype, x)
+    if not x._size:
+        return y
+    if not x._shape:
+        _cpu.copy(y, _zero(x.dtype))
+        return y
     n = x._shape[dim]
     to, since, gap = (0, 1, n - 1) if reverse else (1, 0, 0)
     _cpu.copy(y._slice(dim, to, n - 1, 1), x._slice(dim, since, n - 1, 1))

@@ -1,5 +1,5 @@
 """Data loading; checkpoints."""
 
-from . import _pytree, checkpoint, data
+from . import _pytree, checkpoint, data, dlpack
 
-__all__ = ["_pytree", "checkpoint", "data"]
+__all__ = ["_pytree", "checkpoint", "data", "dlpack"]
