@@ -425,6 +425,44 @@ def test_views_marked_dirty_change_their_base():
     assert base.tolist() == [3, 3, 1] and autograd.grad(base.sum(), x)[0].tolist() == [30, 30, 1]
 
 
+def test_decorated_generators_run_every_step_within():
+    x = fastnn.ones(1, requires_grad=True)
+
+    @fastnn.no_grad()
+    def steps():
+        try:
+            got = yield (x * 2).requires_grad
+            yield got, (x * 2).requires_grad
+        except KeyError:
+            yield "caught", fastnn.is_grad_enabled()
+        return 5
+
+    def outer():
+        return (yield from steps())
+
+    g = steps()
+    assert next(g) is False and fastnn.is_grad_enabled() and g.send(3) == (3, False)
+    assert g.throw(KeyError()) == ("caught", False) and next(g, "end") == "end" and fastnn.is_grad_enabled()
+    g = outer()
+    assert next(g) is False and next(g) == (None, False)
+    with pytest.raises(StopIteration) as end:
+        next(g)
+    assert end.value.value == 5
+    g = steps()
+    next(g)
+    g.close()
+    assert fastnn.is_grad_enabled()
+
+
+def test_inference_mode_off_as_a_decorator():
+    @fastnn.inference_mode(False)
+    def recorded():
+        return fastnn.is_grad_enabled()
+
+    with fastnn.no_grad():
+        assert recorded() and not fastnn.inference_mode()(fastnn.is_grad_enabled)()
+
+
 def test_what_may_not_be_marked_dirty():
     x = fastnn.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):

@@ -556,6 +556,13 @@ def test_fingerprint_sees_every_change(dtype, rng):
 # -- the list of kernels ----------------------------------------------------------------------------------------------------
 
 
+def test_dtype_of_numbers_from_numpy():
+    made = {np.float32: [np.float32(1), 2.0], np.float64: [[np.float64(1)], [2.0]], np.int64: [np.int64(1), 2]}
+    for dtype, data in made.items():
+        assert fastnn.tensor(data).numpy().dtype == dtype
+    assert fastnn.tensor([np.float32(1), np.float64(2)]).dtype is fastnn.float64 and fastnn.tensor([np.float32(1), 2]).dtype is fastnn.float32
+
+
 def test_every_kernel_has_been_launched():
     """Runs after the samples (file order); a kernel that no sample reaches is not tested."""
     from layouts import as_args

@@ -285,6 +285,25 @@ def test_distributed_sampler():
         DistributedSampler(range(4), 2, 2)
 
 
+def test_classes_take_types_for_annotations():
+    class Pairs(fastnn.utils.data.Dataset[tuple[int, str]]):
+        def __getitem__(self, i):
+            return i
+
+        def __len__(self):
+            return 3
+
+    class Backwards(fastnn.utils.data.Sampler[int]):
+        def __iter__(self):
+            return iter((2, 1, 0))
+
+        def __len__(self):
+            return 3
+
+    loader: fastnn.utils.data.DataLoader[int] = fastnn.utils.data.DataLoader(Pairs(), 2, sampler=Backwards())
+    assert [b.tolist() for b in loader] == [[2, 1], [0]] and issubclass(Pairs, fastnn.utils.data.Dataset) and fastnn.utils.data.IterableDataset[int]
+
+
 def test_loader_options_that_would_have_no_effect_are_refused():
     loader = DataLoader(range(4), batch_size=2)
     with pytest.raises(ValueError, match="batch_size attribute should not be set"):

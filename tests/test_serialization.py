@@ -237,6 +237,12 @@ def test_every_truncation_and_many_flipped_bits(tmp_path, rng):
             pass
 
 
+def test_arrays_stay_arrays(tmp_path):
+    fastnn.save({"a": np.arange(3.0), "t": fastnn.arange(3), "n": np.float64(2.5)}, tmp_path / "f.pt")
+    back = fastnn.load(tmp_path / "f.pt")
+    assert type(back["a"]) is np.ndarray and back["a"].tolist() == [0, 1, 2] and isinstance(back["t"], fastnn.Tensor) and back["n"] == 2.5
+
+
 def test_loading_fails_before_anything_changes():
     model = nn.Linear(3, 2)
     before = copy.deepcopy(model.state_dict())

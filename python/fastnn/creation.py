@@ -98,8 +98,8 @@ def _to_array(data):
         raise TypeError("tensor: expected numbers or nested sequences of numbers of equal length")
     if a.dtype.kind in "US":
         raise TypeError(f"new(): invalid data type '{a.dtype}'")
-    if a.dtype == np.float64 and not _has_numpy(data):
-        a = a.astype(dtypes.get_default_dtype().numpy)
+    if a.dtype == np.float64:
+        a = a.astype(_widest(data) if _has_numpy(data) else dtypes.get_default_dtype().numpy)
     return _supported(a)
 
 
@@ -107,6 +107,15 @@ def _has_numpy(data):
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.ndarray, np.generic))
+
+
+def _widest(data):
+    """The NumPy dtype that holds all numbers in nested sequences: Python's floats count as the default dtype."""
+    if isinstance(data, (list, tuple)):
+        return functools.reduce(np.promote_types, map(_widest, data))
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data.dtype if data.dtype.kind == "f" else np.dtype(bool)
+    return dtypes.get_default_dtype().numpy
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 
 from . import _cpu
 
@@ -22,12 +23,40 @@ class _GradMode:
         _cpu.set_grad_mode(self.before)
 
     def __call__(self, f):
+        return _within(self.mode, f)
+
+
+def _within(mode, f):
+    """f, called with recording on or off; of a generator, every step."""
+    if not inspect.isgeneratorfunction(f):
+
         @functools.wraps(f)
         def wrapped(*args, **kwargs):
-            with type(self)():
+            with set_grad_enabled(mode):
                 return f(*args, **kwargs)
 
         return wrapped
+
+    @functools.wraps(f)
+    def generator(*args, **kwargs):
+        steps = f(*args, **kwargs)
+        step, sent = steps.send, None
+        while True:
+            try:
+                with set_grad_enabled(mode):
+                    value = step(sent)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, sent = steps.send, (yield value)
+            except GeneratorExit:
+                with set_grad_enabled(mode):
+                    steps.close()
+                raise
+            except BaseException as error:
+                step, sent = steps.throw, error
+
+    return generator
 
 
 class no_grad(_GradMode):
@@ -65,11 +94,4 @@ class set_grad_enabled(_GradMode):
 
     def __call__(self, f):
         _cpu.set_grad_mode(self.before)
-        mode = self.mode
-
-        @functools.wraps(f)
-        def wrapped(*args, **kwargs):
-            with set_grad_enabled(mode):
-                return f(*args, **kwargs)
-
-        return wrapped
+        return _within(self.mode, f)

@@ -107,7 +107,7 @@ def _decode(name, entry):
 
 
 def save(obj, path):
-    """Save a nesting of dicts, lists, tuples, tensors, numbers, strings and None. TypeError for anything else."""
+    """Save a nesting of dicts, lists, tuples, tensors, ndarrays, numbers, strings and None. TypeError for anything else."""
     tensors = {}
     structure = _take_apart(obj, "", tensors, 0)
     save_file(tensors, path, {"format": "pt", "fastnn": json.dumps(structure)})
@@ -135,7 +135,7 @@ def load(path, map_location=None, *, weights_only=True, mmap=None):
 
 
 def _take_apart(obj, path, tensors, depth):
-    """obj with every tensor replaced by {"tensor": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
+    """obj with every tensor replaced by {"tensor": name}, every ndarray by {"array": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
     if depth > DEEPEST:
         raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
     if isinstance(obj, (Tensor, np.ndarray)):
@@ -143,7 +143,7 @@ def _take_apart(obj, path, tensors, depth):
         while name in tensors:
             name, count = f"{path}#{count}", count + 1
         tensors[name] = obj
-        return {"tensor": name}
+        return {"tensor" if isinstance(obj, Tensor) else "array": name}
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return obj
     if isinstance(obj, np.generic):
@@ -169,11 +169,11 @@ def _put_together(node, tensors, used, depth):
     if not isinstance(node, dict):
         return node
     ((kind, value),) = node.items()
-    if kind == "tensor":
+    if kind in ("tensor", "array"):
         if not isinstance(value, str) or value not in tensors or value in used:
             raise ValueError(f"there is no tensor {value!r}")
         used.add(value)
-        return tensors[value]
+        return tensors[value] if kind == "tensor" else tensors[value].numpy()
     if not isinstance(value, list):
         raise ValueError(f"{kind!r} must hold a list")
     if kind == "tuple":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+from types import GenericAlias
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class Dataset:
 
     batch(indices), if defined, returns the collated batch at once.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # Dataset[int], for annotations
 
     def __getitem__(self, index):
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")

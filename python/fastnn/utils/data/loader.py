@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import GenericAlias
 
 import numpy as np
 
@@ -79,6 +80,8 @@ class DataLoader:
     stream of an IterableDataset is read by one thread, however many there are. batch_size None gives single samples.
     pin_memory, multiprocessing_context, persistent_workers, in_order and pin_memory_device are accepted and change nothing.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # DataLoader[int], for annotations
 
     def __init__(self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
                  pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import GenericAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ __all__ = [
 
 class Sampler:
     """An order of indices: define __iter__ and __len__."""
+
+    __class_getitem__ = classmethod(GenericAlias)  # Sampler[int], for annotations
 
     def __init__(self, data_source=None):
         pass
