@@ -202,3 +202,23 @@ def test_incomplete_gamma_function_of_large_a():
 
     (low, high), (_, below), (_, above) = gamma_tail([9999.99, 10000.0], 1e4 + 50.0)[1], gamma_tail([1, 9999.9], 1e4)[1], gamma_tail([1, 10000.1], 1e4)[1]
     assert high == pytest.approx(low, rel=1e-4) and above == pytest.approx(below, rel=1e-4)
+
+
+def test_gradient_of_xlog1py_at_zero():
+    x = fastnn.tensor([0.0, 0.0, 0.0, 2.0], dtype=fastnn.float64, requires_grad=True)
+    y = fastnn.special.xlog1py(x, fastnn.tensor([0.5, -1.0, -2.0, 0.5], dtype=fastnn.float64))
+    (g,) = fastnn.autograd.grad(y.sum(), x)
+    assert y.tolist()[:3] == [0, 0, 0] and g.tolist() == pytest.approx([math.log(1.5), 0, 0, math.log(1.5)])
+    assert fastnn.special.xlog1py(x, -1).tolist() == [0, 0, 0, -math.inf]
+
+
+def test_derivatives_of_log_ndtr_far_left():
+    x = fastnn.tensor([-1e6, -1e3, -30.0, 0.0, 40.0], dtype=fastnn.float64, requires_grad=True)
+    (g,) = fastnn.autograd.grad(fastnn.special.log_ndtr(x).sum(), x, create_graph=True)
+    expected = [1e6 + 1e-6, 1000.000999998, 30.033259667433672, math.sqrt(2 / math.pi), 0]  # SciPy's erfcx
+    np.testing.assert_allclose(g.detach(), expected, 1e-12)
+    np.testing.assert_allclose(fastnn.autograd.grad(g.sum(), x)[0], [-1, -1, -0.998895, -2 / math.pi, 0], 1e-3)
+
+
+def test_polynomials_of_a_number():
+    assert fastnn.special.hermite_polynomial_h(1.5, fastnn.tensor([1, 2, 3])).tolist() == [3, 7, 9]

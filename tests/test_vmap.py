@@ -160,3 +160,16 @@ def close(got, want, message):
     finite = want[np.isfinite(want)]
     scale = np.abs(finite).max(initial=1.0)
     np.testing.assert_allclose(got.detach().numpy(), want, rtol=1e-10, atol=1e-11 * scale, err_msg=message)
+
+
+def test_order_statistics_inside_vmap():
+    """Each example's own: quantiles, modes, medians and running extremes, with their gradients."""
+    x = fastnn.tensor(np.random.default_rng(0).integers(0, 4, (3, 4, 5)).astype("f8"))
+    for f in (
+        lambda t: t.quantile(0.3), lambda t: t.quantile(fastnn.tensor([0.1, 0.8], dtype=fastnn.float64), 1), lambda t: t.nanquantile(0.5, 0, True),
+        lambda t: t.mode(0)[0], lambda t: t.nanmedian(1)[0], lambda t: t.cummax(0)[0], lambda t: t.cummin(1)[1],
+    ):  # fmt: skip
+        assert fastnn.vmap(f)(x).tolist() == fastnn.stack([f(t) for t in x]).tolist()
+        assert fastnn.vmap(f, in_dims=2)(x).tolist() == fastnn.stack([f(t) for t in x.unbind(2)]).tolist()
+    each = fastnn.vmap(fastnn.func.grad(lambda t: t.quantile(0.3)))(x)
+    assert each.tolist() == fastnn.stack([fastnn.func.grad(lambda t: t.quantile(0.3))(t) for t in x]).tolist()

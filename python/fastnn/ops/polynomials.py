@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numbers
 
-from ..tensor import Tensor, ones_like, zeros_like
+from ..tensor import Tensor, ones_like, tensor, zeros_like
 from .elementwise import trunc, where
 from .special import _float
 
@@ -19,6 +19,8 @@ def _polynomial(name, first, step, of=lambda x: x):
     """p(0) = 1, p(1) = first(x), p(k + 1) = step(k, x, p(k), p(k - 1)), at of(x)."""
 
     def polynomial(input, n):
+        if isinstance(input, numbers.Real) and isinstance(n, Tensor):
+            input = tensor(float(input), dtype=n.dtype if n._floating else None)
         x = of(_float(input, name))
         degrees = trunc(n) if isinstance(n, Tensor) and n._floating else n if isinstance(n, Tensor) else None
         highest = n if degrees is None else degrees.max().item() if degrees.numel() else -1

@@ -19,7 +19,7 @@ from ..autodiff import no_grad, op
 from ..device import beside
 from ..errors import ShapeError
 from ..inplace import inplace
-from ..tensor import Tensor, from_numpy, zeros_like
+from ..tensor import Tensor, from_numpy, tensor, zeros_like
 from .elementwise import cos, erf, erfc, exp, floor, isinf, log, log1p, sign, sin, sqrt, square, tan, where, xlogy
 from .linalg import _of_examples
 from .reduce import sum as total
@@ -403,7 +403,15 @@ def _log_ndtr(x):
     return where(far, tail, where(near > 0, right, log(0.5 * erfc(near * -math.sqrt(0.5)))))
 
 
-_log_ndtr.partials(lambda g, y, x: g * exp(-0.5 * square(x) - 0.5 * math.log(2 * math.pi) - log_ndtr(x))).pointwise()
+def _log_ndtr_dx(g, y, x):
+    """By the ratio of density and probability, each scaled by e^(x²/2) left of 0: their logarithms are as large as x² there."""
+    left = x < 0
+    far, near = where(left, x, 0.0), where(left, 0.0, x)
+    ratio = math.sqrt(2 / math.pi) / _erfcx(far * -math.sqrt(0.5))
+    return g * where(left, ratio, exp(-0.5 * square(near) - 0.5 * math.log(2 * math.pi) - log_ndtr(near)))
+
+
+_log_ndtr.partials(_log_ndtr_dx).pointwise()
 
 
 def log_ndtr(input):
@@ -500,10 +508,10 @@ def xlog1py(input, other):
     """input · log(1 + other), 0 where input is 0."""
     if isinstance(input, Tensor) and not input._floating and not (isinstance(other, Tensor) and other._floating):
         input = _float(input, "xlog1py")
-    zero = (input == 0) & (other == other)  # 0 · log1p(NaN) stays NaN
     if not isinstance(other, Tensor):
-        return where(zero, 0.0, input * math.log1p(other))
-    return where(zero, 0.0, input * log1p(where(zero, 0.0, other)))
+        other = tensor(float(other), dtype=input.dtype)
+    edge = (input == 0) & ((other <= -1) | (other == _INF))  # elsewhere the product is 0 by itself, and its derivative is log1p(other)
+    return where(edge, 0.0, input * log1p(where(edge, 0.0, other)))
 
 
 __all__ = "digamma erfinv i0 igamma igammac lgamma mvlgamma polygamma".split()

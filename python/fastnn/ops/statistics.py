@@ -10,26 +10,44 @@ import operator
 
 import numpy as np
 
-from ..autodiff import Array
+from .. import dtypes
+from ..autodiff import Array, op
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, zeros
+from .elementwise import ceil, clamp, floor, isnan, where
 from .gather import gather, scatter_add
+from .linalg import _of_examples
 from .shape import expand, movedim, reshape, squeeze, to, unsqueeze
 from .sort import _middle, sort
+
+
+@op(saves="")
+@_of_examples
+def _places(x, *, find, axis):
+    """Indices along an axis (counted from the end), found by find(array with that axis last), of that shape or with one place."""
+    found = find(np.moveaxis(x.numpy(), axis, -1))
+    return from_numpy(np.ascontiguousarray(np.moveaxis(found, -1, axis)))
+
+
+def _picked(input, dim, find):
+    """(elements, indices) of _places along dim."""
+    index = _places(input.detach(), find=find, axis=dim - input.ndim)
+    return gather(input, dim, index), index
 
 
 def _running(input, dim, ufunc):
     if not input.ndim:
         return input.clone(), zeros((), dtype="int64")
     dim = normalize_dim(dim, input.ndim)
-    x = input.detach().numpy()
-    if not x.size:
-        return input.clone(), zeros(x.shape, dtype="int64")
-    steps = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
-    best = ufunc.accumulate(x, axis=dim)
-    index = from_numpy(np.maximum.accumulate(np.where((x == best) | (x != x), steps, 0), axis=dim))
-    return gather(input, dim, index), index
+    if not input._size:
+        return input.clone(), zeros(input._shape, dtype="int64")
+
+    def find(x):
+        chosen = (x == ufunc.accumulate(x, axis=-1)) | (x != x)
+        return np.maximum.accumulate(np.where(chosen, np.arange(x.shape[-1]), 0), axis=-1)
+
+    return _picked(input, dim, find)
 
 
 cummax_result, cummin_result = result_type("cummax", "values indices"), result_type("cummin", "values indices")
@@ -66,25 +84,25 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
     x = reshape(input, (-1,)) if flat or not ndim else movedim(input, normalize_dim(dim, ndim), -1)
     x = sort(x, -1)[0]
     n = x._shape[-1]
-    nans = np.isnan(x.detach().numpy()).sum(-1)
-    last = np.maximum(n - nans, 1) - 1 if skip_nan else np.where(nans > 0, 0, n - 1)
-    rank = levels.reshape(-1, *[1] * last.ndim) * last  # (levels, *slices)
+    nans = isnan(x.detach()).sum(-1)
+    last = to(clamp(n - nans, min=1) - 1 if skip_nan else where(nans > 0, 0, n - 1), dtypes.float64)
+    rank = from_numpy(levels.reshape(-1, *[1] * last.ndim)) * last  # (levels, *slices)
     if not skip_nan:
-        rank = np.where(nans > 0, n - 1, rank)  # the last element is NaN
-    low, high = np.floor(rank), np.ceil(rank)
+        rank = where(nans > 0, float(n - 1), rank)  # the last element is NaN
+    low, high = floor(rank), ceil(rank)
     if interpolation == "lower":
         high = low
     elif interpolation == "higher":
         low = high
     elif interpolation == "nearest":
-        low = high = np.rint(rank)
-    weight = np.full_like(rank, 0.5) if interpolation == "midpoint" else rank - low
+        low = high = rank.round()
     rows = expand(x, (levels.size, *x._shape))
-    a, b = (squeeze(gather(rows, rows.ndim - 1, from_numpy(r.astype(np.int64)[..., None])), -1) for r in (low, high))
+    a, b = (squeeze(gather(rows, rows.ndim - 1, unsqueeze(to(r, dtypes.int64), -1)), -1) for r in (low, high))
     same = low == high
-    y = a if same.all() else a + (b - a) * from_numpy(np.where(same, 0, weight).astype(x.dtype.numpy))
+    weight = to(where(same, 0.0, 0.5 if interpolation == "midpoint" else rank - low), x.dtype)
+    y = where(same, a, a + (b - a) * weight)
     if interpolation == "linear" and isinstance(q, Array) and q.requires_grad:
-        move = reshape(q - q.detach(), rank.shape[:1] + (1,) * (rank.ndim - 1)) * from_numpy(np.asarray(last, x.dtype.numpy))
+        move = reshape(q - q.detach(), (levels.size,) + (1,) * last.ndim) * to(last, x.dtype)
         y = y + (b - a).detach() * move  # nothing in value: how the quantile moves with its level
     if keepdim:
         y = reshape(y, (levels.size, *[1] * ndim)) if flat else unsqueeze(y, 1 + normalize_dim(dim, ndim)) if ndim else y
@@ -112,13 +130,14 @@ def nanmedian(input, dim=None, keepdim=False):
         normalize_dim(dim, 0)
         return nanmedian_result(input.clone(), zeros((), dtype="int64"))
     dim = normalize_dim(dim, input.ndim)
-    x = input.detach().numpy()
-    if not x.shape[dim]:
+    if not input._shape[dim]:
         raise IndexError(f"nanmedian(): Expected reduction dim {dim} to have non-zero size.")
-    order = np.argsort(x, axis=dim, kind="stable")  # NaN last
-    rank = np.maximum((x == x).sum(dim, keepdims=True) - 1, 0) // 2
-    index = from_numpy(np.take_along_axis(order, rank, dim))
-    values = gather(input, dim, index)
+
+    def find(x):
+        order = np.argsort(x, axis=-1, kind="stable")  # NaN last
+        return np.take_along_axis(order, np.maximum((x == x).sum(-1, keepdims=True) - 1, 0) // 2, -1)
+
+    values, index = _picked(input, dim, find)
     return nanmedian_result(values, index) if keepdim else nanmedian_result(squeeze(values, dim), squeeze(index, dim))
 
 
@@ -130,17 +149,18 @@ def mode(input, dim=-1, keepdim=False):
     if not input.ndim:
         return mode_result(input.clone(), zeros((), dtype="int64"))
     dim = normalize_dim(dim, input.ndim)
-    x = np.moveaxis(input.detach().numpy(), dim, -1)
-    if not x.shape[-1]:
+    if not input._shape[dim]:
         raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
-    order = np.argsort(x, axis=-1, kind="stable")
-    s = np.take_along_axis(x, order, -1)
-    steps = np.arange(s.shape[-1])
-    begins = np.concatenate([np.ones_like(s[..., :1], bool), s[..., 1:] != s[..., :-1]], -1)
-    run = steps - np.maximum.accumulate(np.where(begins, steps, 0), -1)  # place within its run of equals
-    best = run.argmax(-1)[..., None]
-    index = from_numpy(np.ascontiguousarray(np.moveaxis(np.take_along_axis(order, best, -1), -1, dim)))
-    values = gather(input, dim, index)
+
+    def find(x):
+        order = np.argsort(x, axis=-1, kind="stable")
+        s = np.take_along_axis(x, order, -1)
+        steps = np.arange(s.shape[-1])
+        begins = np.concatenate([np.ones_like(s[..., :1], bool), s[..., 1:] != s[..., :-1]], -1)
+        run = steps - np.maximum.accumulate(np.where(begins, steps, 0), -1)  # place within its run of equals
+        return np.take_along_axis(order, run.argmax(-1)[..., None], -1)
+
+    values, index = _picked(input, dim, find)
     return mode_result(values, index) if keepdim else mode_result(squeeze(values, dim), squeeze(index, dim))
 
 
