@@ -563,6 +563,23 @@ def test_dtype_of_numbers_from_numpy():
     assert fastnn.tensor([np.float32(1), np.float64(2)]).dtype is fastnn.float64 and fastnn.tensor([np.float32(1), 2]).dtype is fastnn.float32
 
 
+def test_arguments_by_pytorchs_keywords():
+    x = fastnn.arange(6).view(2, 3)
+    assert x.permute(dims=(1, 0)).shape == fastnn.permute(input=x, dims=(1, 0)).shape == x.reshape(shape=(3, 2)).shape == x.view(size=(3, 2)).shape == (3, 2)
+    assert x.expand(size=(2, 2, 3)).shape == (2, 2, 3) and x.repeat(repeats=(1, 2)).shape == fastnn.tile(input=x, dims=(2,)).shape == (2, 6)
+    assert fastnn.broadcast_to(input=x, size=(2, 2, 3)).shape == (2, 2, 3) and fastnn.split(tensor=x, split_size_or_sections=1)[0].tolist() == [[0, 1, 2]]
+    assert fastnn.swapaxes(input=x, axis0=0, axis1=1).shape == fastnn.swapdims(x, dim0=0, dim1=1).shape == (3, 2)
+    assert fastnn.arange(end=3).tolist() == fastnn.arange(3).tolist() == fastnn.arange(start=0, end=3).tolist() == [0, 1, 2]
+    assert fastnn.max(input=x, other=x + 1).equal(x + 1) and fastnn.min(x, other=x + 1).equal(x)
+    assert fastnn.full_like(input=x, fill_value=7).equal(fastnn.ones_like(input=x) * 7 + fastnn.zeros_like(input=x))
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'end'"):
+        fastnn.arange()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shape'"):
+        x.permute(shape=(1, 0))
+    with pytest.raises(RuntimeError, match="shape"):
+        x.reshape(shape=(4, 2))
+
+
 def test_every_kernel_has_been_launched():
     """Runs after the samples (file order); a kernel that no sample reaches is not tested."""
     from layouts import as_args

@@ -243,6 +243,11 @@ def test_arrays_stay_arrays(tmp_path):
     assert type(back["a"]) is np.ndarray and back["a"].tolist() == [0, 1, 2] and isinstance(back["t"], fastnn.Tensor) and back["n"] == 2.5
 
 
+def test_arguments_by_pytorchs_names(tmp_path):
+    fastnn.save(obj={"a": 1}, f=tmp_path / "f.pt", pickle_protocol=4, _use_new_zipfile_serialization=False)
+    assert fastnn.load(f=tmp_path / "f.pt", map_location="cpu") == {"a": 1}
+
+
 def test_loading_fails_before_anything_changes():
     model = nn.Linear(3, 2)
     before = copy.deepcopy(model.state_dict())

@@ -226,25 +226,25 @@ def _alike(x, device):
     return (x,) if device is None and x.is_cuda else ()
 
 
-def empty_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """A tensor of x's shape (and dtype, unless given) whose elements are not set."""
-    y = _cpu.empty(x._shape, x.dtype if dtype is None else as_dtype(dtype), *_alike(x, device))
+    y = _cpu.empty(input._shape, input.dtype if dtype is None else as_dtype(dtype), *_alike(input, device))
     return _made(y, device, requires_grad)
 
 
-def full_like(x, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """fill_value in x's shape (and dtype, unless given)."""
-    return full(x._shape, fill_value, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, fill_value, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
 
 
-def zeros_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def zeros_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Zeros in x's shape (and dtype, unless given)."""
-    return full(x._shape, 0, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, 0, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
 
 
-def ones_like(x, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def ones_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Ones in x's shape (and dtype, unless given)."""
-    return full(x._shape, 1, dtype=dtype or x.dtype, device=x.device if device is None and x.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, 1, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
 
 
 @functools.cache

@@ -39,6 +39,8 @@ def _blame(f, error, args, kwargs):
     """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong."""
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
         return _with_out(f, args, kwargs)
+    if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):
+        return _with_sizes(f, args, kwargs)
     if not isinstance(error, Exception) or not error.args or not _ours(error):
         return error
     name, text = f.__name__.removeprefix("__").removesuffix("__"), str(error.args[-1])
@@ -54,6 +56,15 @@ def _blame(f, error, args, kwargs):
     if kind is TypeError and name.rstrip("_") not in text and not names_an_op(text):  # others are PyTorch's words, kept as they are
         error.args = (f"{name}: {text}, in {_call(name, args, kwargs)}",)
     return error
+
+
+_SIZES = {"expand": "size", "permute": "dims", "repeat": "repeats", "reshape": "shape", "tile": "dims", "view": "size"}
+
+
+def _with_sizes(f, args, kwargs):
+    """f(x, size=(2, 3)): by keyword, what f takes as numbers one by one."""
+    sizes = kwargs.pop(_SIZES[f.__name__])
+    return f(*((kwargs.pop("input"),) if "input" in kwargs else ()), *args, sizes, **kwargs)
 
 
 def _with_out(f, args, kwargs):

@@ -106,21 +106,24 @@ def _decode(name, entry):
 # ---- nested objects -----------------------------------------------------------------------------------------------------
 
 
-def save(obj, path):
-    """Save a nesting of dicts, lists, tuples, tensors, ndarrays, numbers, strings and None. TypeError for anything else."""
+def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization=True):
+    """Save a nesting of dicts, lists, tuples, tensors, ndarrays, numbers, strings and None. TypeError for anything else.
+
+    f: a path, or a file to write to. What PyTorch is told about pickle is accepted: there is none in the file.
+    """
     tensors = {}
     structure = _take_apart(obj, "", tensors, 0)
-    save_file(tensors, path, {"format": "pt", "fastnn": json.dumps(structure)})
+    save_file(tensors, f, {"format": "pt", "fastnn": json.dumps(structure)})
 
 
-def load(path, map_location=None, *, weights_only=True, mmap=None):
+def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None):
     """What `save` was given. Files of other libraries: a flat dict of tensors. ValueError for a file with any fault.
 
     map_location may name the CPU. weights_only is accepted and has no meaning: a file holds nothing that could run.
     """
     if map_location is not None and not callable(map_location) and not isinstance(map_location, dict):
         is_cuda(map_location)
-    tensors, metadata = _read(path)
+    tensors, metadata = _read(f)
     if "fastnn" not in metadata:
         return OrderedDict(tensors)
     try:
@@ -131,7 +134,7 @@ def load(path, map_location=None, *, weights_only=True, mmap=None):
             raise ValueError("there are tensors that have no place")
         return obj
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: its description of the saved object is not valid: {error}") from None
+        raise ValueError(f"{f}: its description of the saved object is not valid: {error}") from None
 
 
 def _take_apart(obj, path, tensors, depth):

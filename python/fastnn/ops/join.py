@@ -185,10 +185,10 @@ def _split_dim(input, dim, name):
     return normalize_dim(dim, input.ndim)
 
 
-def split(input, split_size_or_sections=None, dim=0, *, split_size=None):
+def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     """Views along dim: of this length each (the last may be shorter), or of the listed lengths. split_size: the method's name for them."""
-    dim = _split_dim(input, dim, "split")
-    n, size = input._shape[dim], split_size if split_size_or_sections is None else split_size_or_sections
+    dim = _split_dim(tensor, dim, "split")
+    n, size = tensor._shape[dim], split_size if split_size_or_sections is None else split_size_or_sections
     if size is None:
         raise TypeError("split() missing 1 required positional argument: 'split_size'")
     if isinstance(size, (list, tuple)):
@@ -200,15 +200,15 @@ def split(input, split_size_or_sections=None, dim=0, *, split_size=None):
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got "
                 f"split_sizes={sizes}"
             )
-        return _pieces(input, dim, sizes)
+        return _pieces(tensor, dim, sizes)
     size = size.__index__()
     if size < 0:
         raise ShapeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0:
         if n:
             raise ShapeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-        return _pieces(input, dim, [0])
-    return _pieces(input, dim, [min(size, n - i) for i in range(0, n, size)] or [0])
+        return _pieces(tensor, dim, [0])
+    return _pieces(tensor, dim, [min(size, n - i) for i in range(0, n, size)] or [0])
 
 
 def chunk(input, chunks, dim=0):

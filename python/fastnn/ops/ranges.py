@@ -23,10 +23,13 @@ def made(a, dtype, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
-def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """start, start + step, ... up to but not including end; arange(end) starts at 0. Integers give int64, floats float32."""
     if end is None:
-        start, end = 0, start
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange() missing 1 required positional argument: 'end'")
+    start = 0 if start is None else start
     start, end, step = (v.item() if isinstance(v, (Array, np.generic)) else v for v in (start, end, step))
     if not all(abs(v) < float("inf") for v in (start, end)):
         raise ShapeError(f"unsupported range: {start} -> {end}")

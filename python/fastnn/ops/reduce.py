@@ -282,21 +282,25 @@ def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
     return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim)))
 
 
-def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
     """The largest element; NaN if there is one. With dim: (values, indices), the first index where several are equal.
 
     max(input, other) is `maximum`. Gradients go to the element at the index, or evenly to all that are equal (no dim).
     """
-    if dim is None and axis is None and input._size:
+    if dim is None:
+        dim = axis if axis is not None else other
+    if dim is None and input._size:
         return _amax(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim if axis is None else axis, keepdim or keepdims, "max", _amax, _max_along, max_result, "maximum")
+    return _max_or_min(input, dim, keepdim or keepdims, "max", _amax, _max_along, max_result, "maximum")
 
 
-def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
     """The smallest element; NaN if there is one. With dim: (values, indices), the first index where several are equal."""
-    if dim is None and axis is None and input._size:
+    if dim is None:
+        dim = axis if axis is not None else other
+    if dim is None and input._size:
         return _amin(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim if axis is None else axis, keepdim or keepdims, "min", _amin, _min_along, min_result, "minimum")
+    return _max_or_min(input, dim, keepdim or keepdims, "min", _amin, _min_along, min_result, "minimum")
 
 
 def _a_extremum(input, dim, keepdim, name, f):

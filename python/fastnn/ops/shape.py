@@ -244,7 +244,16 @@ def transpose(input, dim0, dim1):
     return _permute(input, dims=tuple(dims))
 
 
-swapaxes = swapdims = transpose
+
+
+def swapaxes(input, axis0, axis1):
+    """`transpose`."""
+    return transpose(input, axis0, axis1)
+
+
+def swapdims(input, dim0, dim1):
+    """`transpose`."""
+    return transpose(input, dim0, dim1)
 
 
 def t(input):
@@ -300,9 +309,9 @@ def expand_as(input, other):
     return expand(input, other._shape)
 
 
-def broadcast_to(input, shape):
+def broadcast_to(input, size):
     """A view of input in the shape to which it broadcasts, as `expand`; ShapeError where it does not."""
-    return expand(input, shape)
+    return expand(input, size)
 
 
 # -- slices -----------------------------------------------------------------------------------------------------------------
