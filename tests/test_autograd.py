@@ -463,6 +463,34 @@ def test_inference_mode_off_as_a_decorator():
         assert recorded() and not fastnn.inference_mode()(fastnn.is_grad_enabled)()
 
 
+def test_gradcheck_of_forward_mode():
+    class Crooked(autograd.Function):
+        factor = 2
+
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @classmethod
+        def backward(cls, ctx, g):
+            return g * cls.factor
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t * 3
+
+    x = fastnn.rand(3, **double).requires_grad_()
+    assert autograd.gradcheck(lambda v: (v.tanh() ** 2, v.sum()), x, check_forward_ad=True, check_undefined_grad=False)
+    assert autograd.gradgradcheck(fastnn.nn.functional.silu, x, check_fwd_over_rev=True)
+    assert autograd.gradcheck(Crooked.apply, x)
+    with pytest.raises(autograd.GradcheckError, match="forward mode mismatch .* numerical 2, analytical 3"):
+        autograd.gradcheck(Crooked.apply, x, check_forward_ad=True)
+    Crooked.factor = 4
+    with pytest.raises(autograd.GradcheckError, match="Jacobian mismatch"):
+        autograd.gradcheck(Crooked.apply, x)
+    assert autograd.gradcheck(Crooked.apply, x, check_backward_ad=False)
+
+
 def test_what_may_not_be_marked_dirty():
     x = fastnn.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):

@@ -9,7 +9,7 @@ from . import amp, autograd, cuda, grad_mode, nn, optim, utils
 
 _ADDRESSES = {
     "amp.autocast_mode": amp, "amp.grad_scaler": amp, "cuda.amp.autocast_mode": cuda.amp, "cuda.amp.grad_scaler": cuda.amp,
-    "autograd.anomaly_mode": autograd, "autograd.grad_mode": grad_mode, "autograd.gradcheck": autograd, "autograd.variable": autograd,
+    "autograd.anomaly_mode": autograd, "autograd.grad_mode": grad_mode, "autograd.variable": autograd,
     "nn.parallel.data_parallel": nn.parallel, "nn.parallel.distributed": nn.parallel,
     "nn.utils.spectral_norm": nn.utils.normalization, "nn.utils.weight_norm": nn.utils.normalization,
     "optim.adadelta": optim.rmsprop, "optim.adagrad": optim.rmsprop, "optim.adamax": optim.adam, "optim.adamw": optim.adam,
@@ -22,4 +22,4 @@ _fastnn = sys.modules[__package__]
 for _address, _module in _ADDRESSES.items():
     sys.modules[f"{__package__}.{_address}"] = _module
     _parent, _, _name = _address.rpartition(".")
-    vars(attrgetter(_parent)(_fastnn)).setdefault(_name, _module)  # autograd.gradcheck is the function, as in PyTorch
+    vars(attrgetter(_parent)(_fastnn)).setdefault(_name, _module)

@@ -257,6 +257,9 @@ class ParameterList(_ParameterHolder):
 class ParameterDict(_Keyed, _ParameterHolder):
     """A dictionary of parameters. They are in the order of their keys where they come from a plain dict, as in PyTorch."""
 
+    def __init__(self, parameters=None):
+        super().__init__(parameters)
+
     def update(self, parameters):
         super().update(sorted(parameters.items()) if type(parameters) is dict else parameters)
 

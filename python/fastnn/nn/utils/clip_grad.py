@@ -28,7 +28,7 @@ def _values(p):
     return p.grad.values()
 
 
-def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False):
+def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """The norm of all tensors as if they were one vector; norm_type > 0, math.inf for the largest magnitude."""
     tensors = _listed(tensors)
     if not tensors:
