@@ -229,3 +229,34 @@ def test_corr_cholesky_transform(rng):
     y = t(x)
     assert bool(D.constraints.corr_cholesky.check(y).all())
     np.testing.assert_allclose(t.inv(y).numpy(), x.numpy(), atol=1e-6)
+
+
+def test_transforms_take_their_parameters_shapes():
+    loc, scale = fn.tensor([0.5, -1.0, 2.0]), fn.tensor([2.0, -3.0, 0.5])
+    d = D.TransformedDistribution(D.Normal(0.0, 1.0), D.AffineTransform(loc, scale))
+    assert d.batch_shape == (3,) and d.sample((2,)).shape == (2, 3)
+    np.testing.assert_allclose(d.log_prob(loc).numpy(), D.Normal(loc, scale.abs()).log_prob(loc).numpy(), 1e-6)
+    again = D.TransformedDistribution(D.Normal(0.0, 2.0), D.AffineTransform(loc.clone(), scale.clone()))
+    assert D.AffineTransform(loc, scale) == D.AffineTransform(loc.clone(), scale.clone()) != D.AffineTransform(loc, 1.0)
+    assert D.kl_divergence(d, again).tolist() == [D.kl_divergence(D.Normal(0.0, 1.0), D.Normal(0.0, 2.0)).item()] * 3
+    assert d.cdf(loc).tolist() == [0.5] * 3
+    with pytest.raises(NotImplementedError, match="AbsTransform"):  # not by its inverse: two numbers have the same magnitude
+        D.TransformedDistribution(D.Normal(0.0, 1.0), D.AbsTransform()).cdf(fn.tensor(1.0))
+    for transform, shape in ((D.StickBreakingTransform(), ()), (D.CorrCholeskyTransform().inv, (3, 2))):
+        with pytest.raises(ValueError, match="Too few|not square"):
+            transform.forward_shape(shape)
+
+
+def test_constraints_of_parts_and_of_matrices():
+    c = D.constraints
+    x = fn.tensor([[1.0, 2.0], [-1.0, 2.0]])
+    both = c.stack([c.positive, c.real], -1)
+    assert both.check(x).tolist() == [[True, True], [False, True]] and repr(both) == "Stack()"
+    for registry in (D.biject_to, D.transform_to):
+        y = registry(both)(x)
+        assert y[:, 1].tolist() == [2, 2] and both.check(y).all()
+        assert c.positive.check(registry(c.cat([c.positive, c.positive], -1))(x)).all()
+    for kind in (c.square, c.symmetric, c.positive_definite, c.positive_semidefinite):
+        assert not kind.check(fn.ones(2, 3))
+    assert c.square.check(fn.ones(2, 2)) and not c.nonnegative_integer.check(fn.tensor(math.inf))
+    assert c.positive_semidefinite.check(D.transform_to(c.positive_semidefinite)(fn.ones(2, 2)))

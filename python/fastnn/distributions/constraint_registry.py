@@ -69,6 +69,7 @@ _both(constraints.half_open_interval)(lambda c: _scaled(c.lower_bound, c.upper_b
 _both(constraints.corr_cholesky)(lambda c: transforms.CorrCholeskyTransform())
 _both(constraints.lower_cholesky)(lambda c: transforms.LowerCholeskyTransform())
 _both(constraints.positive_definite)(lambda c: transforms.PositiveDefiniteTransform())
+transform_to.register(constraints.positive_semidefinite, lambda c: transforms.PositiveDefiniteTransform())
 biject_to.register(constraints.simplex, lambda c: transforms.StickBreakingTransform())
 transform_to.register(constraints.simplex, lambda c: transforms.SoftmaxTransform())
 
@@ -81,3 +82,10 @@ def _biject_independent(constraint):
 @transform_to.register(constraints.independent)
 def _transform_independent(constraint):
     return transforms.IndependentTransform(transform_to(constraint.base_constraint), constraint.reinterpreted_batch_ndims)
+
+
+for _registry in (biject_to, transform_to):
+    _registry.register(
+        constraints.cat, lambda c, to=_registry: transforms.CatTransform([to(part) for part in c.cseq], c.dim, c.lengths)
+    )
+    _registry.register(constraints.stack, lambda c, to=_registry: transforms.StackTransform([to(part) for part in c.cseq], c.dim))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from .. import _cpu
+from .. import _cpu, dtypes
 from ..ops import linalg
 from ..ops.diagonal import diagonal, tril
-from ..ops.elementwise import floor, logical_and
-from ..ops.join import stack
+from ..ops.elementwise import logical_and
 from ..ops.reduce import all as every
 from ..ops.reduce import sum as total
 from ..ops.shape import reshape
@@ -15,7 +14,7 @@ __all__ = [
     "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than", "greater_than_eq",
     "half_open_interval", "independent", "integer_interval", "interval", "is_dependent", "less_than", "lower_cholesky",
     "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
-    "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square", "symmetric", "unit_interval",
+    "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 
@@ -30,7 +29,8 @@ class Constraint:
         raise NotImplementedError
 
     def __repr__(self):
-        return f"{type(self).__name__.lstrip('_')}()"
+        name = type(self).__name__.lstrip("_")
+        return f"{name[:1].upper()}{name[1:]}()"
 
 
 def holds(constraint, value):
@@ -148,7 +148,7 @@ class integer_interval(interval):
     is_discrete = True
 
     def check(self, value):
-        return logical_and(floor(value) == value if value._floating else value == value, super().check(value))
+        return logical_and(value % 1 == 0, super().check(value))
 
 
 class integer_greater_than(_Bounded):
@@ -156,7 +156,7 @@ class integer_greater_than(_Bounded):
     bounds = ("lower_bound",)
 
     def check(self, value):
-        return logical_and(floor(value) == value if value._floating else value == value, value >= self.lower_bound)
+        return logical_and(value % 1 == 0, value >= self.lower_bound)
 
 
 class multinomial(Constraint):
@@ -186,7 +186,7 @@ class cat(Constraint):
         return joined([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
 
 
-class stacked(Constraint):
+class stack(Constraint):
     """A constraint for each slice of axis dim."""
 
     def __init__(self, cseq, dim=0):
@@ -194,7 +194,9 @@ class stacked(Constraint):
         self.is_discrete, self.event_dim = any(c.is_discrete for c in self.cseq), max(c.event_dim for c in self.cseq)
 
     def check(self, value):
-        return stack([c.check(v) for c, v in zip(self.cseq, value.unbind(self.dim), strict=True)], self.dim)
+        from ..ops.join import stack as joined
+
+        return joined([c.check(v) for c, v in zip(self.cseq, value.unbind(self.dim), strict=True)], self.dim)
 
 
 def _same(a, b, atol=1e-6):
@@ -205,12 +207,18 @@ def _lower(x):
     return every(every(tril(x) == x, -1), -1)
 
 
+def _square(x):
+    return x.new_full(x._shape[:-2], x._shape[-1] == x._shape[-2], dtype=dtypes.bool)
+
+
 def _symmetric(x):
-    return _same(x, x.mT) if x._shape[-1] == x._shape[-2] else x[..., 0, 0] != x[..., 0, 0]
+    return _same(x, x.mT) if x._shape[-1] == x._shape[-2] else _square(x)
 
 
 def _eigenvalues(test):
     def check(x):
+        if x._shape[-1] != x._shape[-2]:
+            return _square(x)
         return logical_and(_symmetric(x), every(test(linalg.eigvalsh(x)), -1))
 
     return check
@@ -233,7 +241,7 @@ corr_cholesky = _Simple(
     lambda x: logical_and(lower_cholesky.check(x), every(abs(total(x * x, -1) - 1) < 1e-4, -1)),
     event_dim=2,
 )
-square = _Simple("Square", lambda x: (x[..., 0, 0] == x[..., 0, 0]) | (x._shape[-1] == x._shape[-2]), event_dim=2)
+square = _Simple("Square", _square, event_dim=2)
 symmetric = _Simple("Symmetric", _symmetric, event_dim=2)
 positive_semidefinite = _Simple("PositiveSemidefinite", _eigenvalues(lambda w: w >= -1e-7), event_dim=2)
 positive_definite = _Simple("PositiveDefinite", _eigenvalues(lambda w: w > 0), event_dim=2)

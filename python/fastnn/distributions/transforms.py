@@ -12,6 +12,7 @@ from ..ops.join import cat, stack
 from ..ops.pad import pad
 from ..ops.reduce import sum as total
 from ..ops.scan import cumprod, cumsum
+from ..ops.shape import broadcast_shapes
 from ..ops.softmax import softmax
 from ..tensor import Tensor, finfo
 from . import constraints
@@ -28,6 +29,26 @@ def _sum_last(x, n):
     return total(x, tuple(range(-n, 0))) if n else x
 
 
+def _equal(a, b):
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape:
+        return False
+    same = a == b
+    return bool(same.all()) if isinstance(same, Tensor) else bool(same)
+
+
+def _sign(x):
+    return x.sign() if isinstance(x, Tensor) else (x > 0) - (x < 0)
+
+
+def _broadcast(shape, *parameters):
+    return broadcast_shapes(shape, *(p.shape for p in parameters if isinstance(p, Tensor)))
+
+
+def _needs(shape, axes):
+    if len(shape) < axes:
+        raise ValueError("Too few dimensions on input")
+
+
 class Transform:
     """y = f(x). A subclass defines `_call`, `_inverse`, `log_abs_det_jacobian`, `domain` and `codomain`.
 
@@ -36,7 +57,11 @@ class Transform:
 
     bijective = False
     domain = codomain = constraints.real
-    sign = 1
+
+    @property
+    def sign(self):
+        """1 where f rises, -1 where it falls."""
+        raise NotImplementedError(f"{type(self).__name__} neither rises nor falls everywhere")
 
     def __init__(self, cache_size=0):
         if cache_size not in (0, 1):
@@ -90,7 +115,10 @@ class Transform:
         return shape
 
     def __eq__(self, other):
-        return self is other or (type(self) is type(other) and self._state() == other._state())
+        if self is other or type(self) is not type(other):
+            return self is other
+        a, b = self._state(), other._state()
+        return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
 
     def _state(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_cache_size", "_last", "_inv")}
@@ -265,6 +293,7 @@ class ExpTransform(Transform):
     """y = e^x"""
 
     bijective, codomain = True, constraints.positive
+    sign = 1
 
     def _call(self, x):
         return exp(x)
@@ -285,6 +314,15 @@ class PowerTransform(Transform):
         super().__init__(cache_size)
         self.exponent = exponent
 
+    @property
+    def sign(self):
+        return _sign(self.exponent)
+
+    def forward_shape(self, shape):
+        return _broadcast(shape, self.exponent)
+
+    inverse_shape = forward_shape
+
     def _call(self, x):
         return x**self.exponent
 
@@ -299,6 +337,7 @@ class SigmoidTransform(Transform):
     """y = 1 / (1 + e^-x)"""
 
     bijective, codomain = True, constraints.unit_interval
+    sign = 1
 
     def _call(self, x):
         info = finfo(x.dtype)
@@ -317,6 +356,7 @@ class SoftplusTransform(Transform):
     """y = log(1 + e^x), and x itself above 20"""
 
     bijective, codomain = True, constraints.positive
+    sign = 1
 
     def _call(self, x):
         return F.softplus(x)
@@ -332,6 +372,7 @@ class TanhTransform(Transform):
     """y = tanh x. Near its ends the inverse is inexact; use cache_size=1."""
 
     bijective, codomain = True, constraints.interval(-1.0, 1.0)
+    sign = 1
 
     def _call(self, x):
         return tanh(x)
@@ -370,11 +411,14 @@ class AffineTransform(Transform):
     domain = codomain = property(_region)
     event_dim = property(lambda self: self._event_dim)
 
+    def forward_shape(self, shape):
+        return _broadcast(shape, self.loc, self.scale)
+
+    inverse_shape = forward_shape
+
     @property
     def sign(self):
-        if isinstance(self.scale, Tensor):
-            return self.scale.sign()
-        return (self.scale > 0) - (self.scale < 0)
+        return _sign(self.scale)
 
     def _call(self, x):
         return self.loc + self.scale * x
@@ -428,9 +472,11 @@ class StickBreakingTransform(Transform):
         return total(-x + F.logsigmoid(x) + log(y[..., :-1]), -1)
 
     def forward_shape(self, shape):
+        _needs(shape, 1)
         return (*shape[:-1], shape[-1] + 1)
 
     def inverse_shape(self, shape):
+        _needs(shape, 1)
         return (*shape[:-1], shape[-1] - 1)
 
 
@@ -501,12 +547,16 @@ class CorrCholeskyTransform(Transform):
         return stick - 2 * total(x + F.softplus(-2 * x) - math.log(2.0), -1)
 
     def forward_shape(self, shape):
+        _needs(shape, 1)
         n = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
         if n * (n - 1) // 2 != shape[-1]:
             raise ValueError("Input is not a flattened lower-diagonal number")
         return (*shape[:-1], n, n)
 
     def inverse_shape(self, shape):
+        _needs(shape, 2)
+        if shape[-1] != shape[-2]:
+            raise ValueError("Input is not square")
         return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
 
 
@@ -514,6 +564,7 @@ class CumulativeDistributionTransform(Transform):
     """y = cdf(x) of a distribution on the line."""
 
     bijective, codomain = True, constraints.unit_interval
+    sign = 1
 
     def __init__(self, distribution, cache_size=0):
         super().__init__(cache_size)
@@ -563,8 +614,8 @@ class StackTransform(CatTransform):
     def __init__(self, tseq, dim=0, cache_size=0):
         super().__init__(tseq, dim, None, cache_size)
 
-    domain = property(lambda self: constraints.stacked([t.domain for t in self.transforms], self.dim))
-    codomain = property(lambda self: constraints.stacked([t.codomain for t in self.transforms], self.dim))
+    domain = property(lambda self: constraints.stack([t.domain for t in self.transforms], self.dim))
+    codomain = property(lambda self: constraints.stack([t.codomain for t in self.transforms], self.dim))
 
     def _each(self, call, *values):
         parts = zip(self.transforms, *(v.unbind(self.dim) for v in values), strict=True)
