@@ -236,7 +236,7 @@ def test_bad_options(name, options, message):
 def test_bad_parameters():
     p = fastnn.ones(2, requires_grad=True)
     for params, error in [
-        ([], ValueError), (p, TypeError), ([1.0], TypeError), ([p, p], ValueError), ([{"params": p}, {"params": p}], ValueError),
+        ([], ValueError), (p, TypeError), ([1.0], TypeError), ([{"params": p}, {"params": p}], ValueError),
         ([fastnn.ones(2, dtype=fastnn.int64)], ValueError), ([{"params": {p}}], TypeError),
         ([{"params": p, "lr": -1}], ValueError),
     ]:  # fmt: skip
@@ -491,3 +491,22 @@ def test_refused_options_that_are_tensors_or_names():
         optim.Muon([tall], lr=0.1, weight_decay=0, adjust_lr_fn=adjust).step()
         steps[adjust] = (1 - tall).detach().numpy()
     np.testing.assert_allclose(steps["spectral_unclamped"], steps["original"] / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "RAdam", "Adafactor"])
+def test_parameters_listed_twice_are_stepped_twice(name):
+    """With a warning, and as PyTorch: one after another, not at once."""
+    torch = pytest.importorskip("torch")
+    results = []
+    for m in (fastnn, torch):
+        a, b = m.arange(6.0).reshape(2, 3).requires_grad_(), m.ones(3, requires_grad=True)
+        with pytest.warns(UserWarning, match="duplicate parameters"):
+            o = getattr(m.optim, name)([a, b, a, a], lr=0.1)
+        for _ in range(3):
+            o.zero_grad()
+            ((a * b).sin().sum() + (a * a).sum() * 0.1).backward()
+            o.step()
+        results.append([t.detach().numpy() for t in (a, b)])
+        assert len(o.state_dict()["param_groups"][0]["params"]) == 4
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, 1e-4, 1e-5)

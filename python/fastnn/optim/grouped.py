@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import compress
 
 from .. import _cpu, dtypes
@@ -76,8 +77,7 @@ class Grouped(Optimizer):
                 loss = closure()
         with no_grad():
             work = []
-            for group in self.param_groups:
-                params = [p for p in group["params"] if p._grad is not None]
+            for group, params in self._turns():
                 grads = [p._grad for p in params]
                 for p, g in zip(params, grads, strict=True):
                     if g._shape != p._shape or g.dtype is not p.dtype:
@@ -103,6 +103,19 @@ class Grouped(Optimizer):
                     if group.get("proximal_l1"):
                         rules.soft_threshold(params, group.rate, float(group["proximal_l1"]))
         return loss
+
+    def _turns(self):
+        """(group, those of its parameters that have gradients), again for the parameters that it has twice, and so on."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p._grad is not None]
+            while group.repeats:
+                once = {id(p): p for p in params}
+                if len(once) == len(params):
+                    break
+                yield group, list(once.values())
+                counts = Counter(map(id, params))
+                params = [p for i, p in once.items() for _ in range(counts[i] - 1)]
+            yield group, params
 
     def slots(self, params, name, start=0.0):
         """The list of state tensors `name` of params, made where absent: shaped like the parameter."""

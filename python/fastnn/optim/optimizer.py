@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections import OrderedDict, defaultdict
 from itertools import chain
 
@@ -21,12 +22,15 @@ class Group(dict):
     """The options of some parameters. Setting "lr" also writes the 0-d array that the kernels read.
 
     A recorded training step is replayed without Python, so a scheduler reaches it only through that array.
+    `repeats` says whether a parameter is in the group twice (tied weights, listed with both of their layers).
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._written = self._lr()
         self.rate = tensor(self._written, dtype=dtypes.float64)
+        params = self.get("params", ())
+        self.repeats = len({id(p) for p in params}) != len(params)
 
     def __setitem__(self, key, value):
         super().__setitem__(key, value)
@@ -150,7 +154,7 @@ class Optimizer:
             if id(p) in known:
                 raise ValueError("some parameters appear in more than one parameter group")
         if len({id(p) for p in params}) != len(params):
-            raise ValueError("optimizer contains a parameter group with duplicate parameters")
+            warnings.warn("optimizer contains a parameter group with duplicate parameters: each step changes them as often", stacklevel=3)
         for name, value in group.items():
             if value is required:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
