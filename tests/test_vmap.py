@@ -173,3 +173,21 @@ def test_order_statistics_inside_vmap():
         assert fastnn.vmap(f, in_dims=2)(x).tolist() == fastnn.stack([f(t) for t in x.unbind(2)]).tolist()
     each = fastnn.vmap(fastnn.func.grad(lambda t: t.quantile(0.3)))(x)
     assert each.tolist() == fastnn.stack([fastnn.func.grad(lambda t: t.quantile(0.3))(t) for t in x]).tolist()
+
+
+@pytest.mark.parametrize("reduce", ["prod", "amax", "amin", "mean", "sum"])
+def test_scatter_reduce_inside_vmap(reduce):
+    rng = np.random.default_rng(0)
+    x, src = (fastnn.tensor(rng.standard_normal(s)) for s in ((3, 4, 5), (3, 2, 5)))
+    index = fastnn.tensor(rng.integers(0, 4, (3, 2, 5)))
+
+    def f(x, index, src):
+        return x.scatter_reduce(0, index, src, reduce)
+
+    for axes in ((0, 0, 0), (None, 0, 0), (0, None, None)):
+        args = [v if a == 0 else v[1] for v, a in zip((x, index, src), axes, strict=True)]
+        each = [f(*(v[i] if a == 0 else v for v, a in zip(args, axes, strict=True))) for i in range(3)]
+        assert fastnn.vmap(f, in_dims=axes)(*args).tolist() == fastnn.stack(each).tolist()
+    g = fastnn.vmap(F.grad(lambda x, i, s: f(x, i, s).sin().sum(), argnums=2))(x, index, src)
+    one = F.grad(lambda x, i, s: f(x, i, s).sin().sum(), argnums=2)
+    np.testing.assert_allclose(g.numpy(), np.stack([one(x[i], index[i], src[i]).numpy() for i in range(3)]), 1e-12)

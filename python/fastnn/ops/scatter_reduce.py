@@ -17,6 +17,7 @@ from ..tensor import normalize_dim, ones_like, zeros_like
 from .elementwise import floor_divide, where
 from .gather import _scatter_args, gather, scatter, scatter_add
 from .index import as_rows
+from .linalg import _of_examples
 from .shape import expand, reshape, to
 
 _UFUNCS = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
@@ -30,9 +31,15 @@ def _places(index, dim):
 
 
 @op(saves="y, x, index, src")
+@_of_examples
 def _reduce_at(x, index, src, *, dim, reduce):
+    """dim is counted from the end. IndexError for places outside 0 .. size - 1 (NumPy would count from the end)."""
+    values, size = index.numpy(), x._shape[dim]
+    bad = values[(values < 0) | (values >= size)]
+    if bad.size:
+        raise IndexError(f"index {int(bad[0])} is out of bounds for dimension with size {size}")
     y = x.detach().numpy().copy()
-    _UFUNCS[reduce].at(y, _places(index.numpy(), dim), src.detach().numpy())
+    _UFUNCS[reduce].at(y, _places(values, dim), src.detach().numpy())
     return from_numpy(y)
 
 
@@ -119,17 +126,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
             count = where(_cpu.eq(count, 0), ones_like(count), count)
             y = y / count if y.dtype.is_floating_point else floor_divide(y, count)
     else:
-        y = _reduce_at(base, gather_checked(index, x._shape[dim]), src, dim=dim, reduce=reduce)
+        y = _reduce_at(base, index, src, dim=dim - x.ndim, reduce=reduce)
     return y if input.ndim else reshape(y, ())
-
-
-def gather_checked(index, size):
-    """index itself; IndexError where it is outside 0 .. size - 1 (NumPy would count from the end)."""
-    values = index.numpy()
-    bad = values[(values < 0) | (values >= size)]
-    if bad.size:
-        raise IndexError(f"index {int(bad[0])} is out of bounds for dimension with size {size}")
-    return index
 
 
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
