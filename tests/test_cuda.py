@@ -264,6 +264,12 @@ def test_sort_lengths(n, dtype, rng):
     both(lambda x: fastnn.unique(x, return_inverse=True, return_counts=True), x, grad=False)
 
 
+def test_quantiles(rng):
+    x = rng.standard_normal((5, 7))
+    both(lambda x: x.quantile(0.3), x)
+    both(lambda x: x.nanquantile(fastnn.tensor([0.2, 0.9], dtype=x.dtype, device=x.device), 1), x)
+
+
 @pytest.mark.parametrize("n", [1, 255, 1025, 40000])  # one step, several, pieces
 def test_scan_lengths(n, rng):
     x = rng.standard_normal((2, n)) if n < 2000 else rng.integers(-9, 9, (1, n))

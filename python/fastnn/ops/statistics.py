@@ -73,7 +73,7 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
         raise DTypeError(f"{name}() input tensor must be either float or double dtype")
     if isinstance(q, Array) and q.dtype is not input.dtype:
         raise DTypeError(f"{name}() q tensor must be same dtype as the input tensor")
-    levels = np.asarray(q.detach().numpy() if isinstance(q, Array) else q, dtype=np.float64)
+    levels = np.asarray(q.detach().cpu().numpy() if isinstance(q, Array) else q, dtype=np.float64)
     if levels.ndim > 1:
         raise ShapeError(f"{name}() q must be a scalar or 1D tensor")
     if ((levels < 0) | (levels > 1)).any():
@@ -86,7 +86,7 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
     n = x._shape[-1]
     nans = isnan(x.detach()).sum(-1)
     last = to(clamp(n - nans, min=1) - 1 if skip_nan else where(nans > 0, 0, n - 1), dtypes.float64)
-    rank = from_numpy(levels.reshape(-1, *[1] * last.ndim)) * last  # (levels, *slices)
+    rank = from_numpy(levels.reshape(-1, *[1] * last.ndim)).to(input.device) * last  # (levels, *slices)
     if not skip_nan:
         rank = where(nans > 0, float(n - 1), rank)  # the last element is NaN
     low, high = floor(rank), ceil(rank)
