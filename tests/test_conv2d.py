@@ -59,8 +59,20 @@ def random_channels(rng):
             return (n, c, *have), (c, 1, *kernel), (n, c, *size), options
 
 
+def random_filters(rng):
+    """Many channels and taps, of a stride or size that Winograd tiles do not have: filters in the lanes."""
+    while True:
+        kernel, stride, dilation = rng.integers(1, 6, 2).tolist(), [int(rng.integers(1, 4)), int(rng.choice([1, 2, 2]))], rng.integers(1, 3, 2).tolist()
+        n, groups, c, o = (int(v) for v in (rng.integers(1, 4), rng.integers(1, 3), rng.integers(6, 40), rng.choice([14, 16, 30, 32, 47, 64])))
+        have, padding = rng.integers(1, 30, 2).tolist(), rng.integers(0, 4, 2).tolist()
+        size = [(h + 2 * p - d * (k - 1) - 1) // s + 1 for h, p, d, k, s in zip(have, padding, dilation, kernel, stride, strict=True)]
+        if min(size) > 0 and (stride[1] > 1 or kernel not in ([3, 3], [5, 5])):
+            options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+            return (n, groups * c, *have), (groups * o, c, *kernel), (n, groups * o, *size), options
+
+
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("geometry", [random_geometry, random_depthwise, random_channels])
+@pytest.mark.parametrize("geometry", [random_geometry, random_depthwise, random_channels, random_filters])
 def test_integers_are_exact(geometry, isa, rng):
     """Integer values small enough for float32: every product and sum is exact, so any wrong index shows. Not of Winograd."""
     end = time.monotonic() + 3

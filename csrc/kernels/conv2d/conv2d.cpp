@@ -12,10 +12,12 @@
 //    channels.h               one filter a channel: narrow planes, and filters that the next does not have
 //    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
 //    winograd.h               3×3 and 5×5 filters of stride 1, float32, where its transforms pay
+//    filters.h                many channels and taps: filters in the lanes
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
 #include "channels.h"
 #include "depthwise.h"
+#include "filters.h"
 #include "winograd_weights.h"
 
 namespace fastnn::FN_ISA {
@@ -202,7 +204,8 @@ void conv2d(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d s) {
         return channels_pay(x, w, y, s, Partial::y) ? on_channels<T>(y, x, w, bias, s, false)
                                                     : has_planes(w, s) && filter_on_planes<T>(y, x, w, bias, s, false);
       })) return;
-  if (!on_tiles(y, x, w, bias, s, false)) conv2d_implicit(y, x, w, bias, s);
+  if (on_tiles(y, x, w, bias, s, false)) return;
+  if (!with_float(y, [&](auto t) { return filter_images<decltype(t)>(y, x, w, bias, s); })) conv2d_implicit(y, x, w, bias, s);
 }
 
 void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
@@ -213,7 +216,8 @@ void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
                : s.stride[0] == 1                     ? filter_on_planes<T>(dx, g, w, bias, s, true)
                                                       : spread_on_planes<T>(dx, g, w, bias, s);
       })) return;
-  if (!on_tiles(dx, g, w, bias, s, true)) conv2d_dx_implicit(dx, g, w, bias, s);
+  if (on_tiles(dx, g, w, bias, s, true)) return;
+  if (!with_float(dx, [&](auto t) { return filter_gradients<decltype(t)>(dx, g, w, bias, s); })) conv2d_dx_implicit(dx, g, w, bias, s);
 }
 
 void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d s) {

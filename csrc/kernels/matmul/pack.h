@@ -105,8 +105,19 @@ FN void pack_columns(T* to, int64_t width, const T* from, int64_t row, int64_t r
 #pragma GCC unroll 4
       for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
   }
-  for (; p < depth; ++p)
-    for (int64_t r = 0; r < Groups * W && r < width; ++r) to[p * width + r] = from[(r < rows ? r : rows - 1) * row + p];
+  if (p == depth) return;
+  vec<T> v[Groups][W];
+#pragma GCC unroll 4
+  for (int g = 0; g < Groups; ++g) {
+#pragma GCC unroll 16
+    for (int r = 0; r < W; ++r) v[g][r] = load_n(from + (g * W + r < rows ? g * W + r : rows - 1) * row + p, depth - p);
+    transpose<T>(v[g]);
+  }
+#pragma GCC unroll 16
+  for (int q = 0; q < W; ++q)
+    if (q < depth - p)
+#pragma GCC unroll 4
+      for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
 }
 
 // A matrix of any strides as the two packing functors that gemm.h asks for.

@@ -1,0 +1,287 @@
+// conv2d/filters.h: forward and input gradient with a vector of filters in the lanes: the tile of matmul/tile.h, whose A is the image.
+//
+//    sums[position][filter] = Σ over c and taps of in[n, c, t·stride + row, u·stride + col] · a[filter, c, tap]
+//
+//    A   up to MR neighbouring positions, each number broadcast from where it lies: any offset, any stride, nothing is packed
+//    B   weights [k][NR filters], packed once per call; they stream from L2
+//
+//    for each block of positions (a task)
+//      copy its part of the images          window.h: whole rows with their borders; not where there are none (1×1)
+//      for each chunk of weights            what stays in L2
+//        for each few positions of a row    for each NR filters: tile, then turned back into planes
+//
+// gather.h has it the other way round: positions in the lanes, which a stride or a border tears apart, so that every panel is copied.
+// Here the results are turned, once for all of k: it pays from k near 200 on.
+//
+// dx of stride s has s² phases, each a convolution of g of stride 1 with the taps of its own; two phases of columns are
+// computed side by side and interleaved where they are stored.
+#pragma once
+#include "depthwise.h"
+#include "gather.h"
+
+namespace fastnn::FN_ISA {
+
+constexpr int64_t FILTER_SLAB = 512 << 10, FILTER_CHUNK = 768 << 10;  // bytes
+constexpr int FILTER_AHEAD = 8;                                       // steps of k by which lines of A are asked for
+
+template <class T> struct Filters {
+  Gather<T> p;            // its out_row, out_col are not read
+  Window s;               // positions of a phase, and the taps of all phases, one phase after the other
+  int64_t phases[2];      // of rows and columns of the results
+  const int64_t* first;   // [phases + 1] where the taps of a phase begin
+  int64_t height, width;  // of the results
+  int64_t filter;         // taps of a filter, as it lies in memory
+};
+
+// Emerald Rapids (AVX2 there), two cores, how much faster than gather.h: 64x56x56 to 128, 3×3 stride 2, 1.09 (1.04), dx 1.26 (1.11);
+// 256x14x14 to 512 1.40, dx 1.44; 64x16x16 to 128, 4×4 stride 2, 1.09 (1.2), dx 1.4; 32x28x28, 7×7, 1.3 (1.2). Lost: k = 48 0.6,
+// 144 0.9; 1×1 0.8 to 1; 24 filters (8 lanes idle) 0.8, 50 0.95; dx towards 6 to 8 channels 0.4 to 0.6.
+template <class T> FN bool filters_pay(const Filters<T>& f) {
+  const int64_t phases = f.phases[0] * f.phases[1], m = f.p.m, whole = ceil_div(m, lanes<T>) * lanes<T>;
+  if (f.s.images * f.s.rows * f.s.cols * f.p.groups * m == 0) return false;
+  return f.filter > 1 && f.s.taps && f.p.channels * f.s.taps >= phases * (phases > 1 ? 64 : 192) && 5 * m >= 4 * whole;
+}
+
+// M positions, S apart, Row of them in one row of the slab and the others in the next.
+template <int Row, int S, class T> struct Spots {
+  const T* base;
+  const int64_t* offset;
+  int64_t pitch;
+  FN T at(int i) const { return base[*offset + i / Row * pitch + i % Row * S]; }
+  FN void next() {  // 64x56x56 to 128, 3×3 stride 2: 5 % slower without
+    ++offset;
+    __builtin_prefetch(base + offset[FILTER_AHEAD]), __builtin_prefetch(base + offset[FILTER_AHEAD] + (Row - 1) * S);
+  }
+};
+
+template <class T> constexpr int SPOTS = (MR + lanes<T> - 1) / lanes<T> * lanes<T>;  // positions of a tile, in whole vectors
+
+// sums[V][SPOTS][L] in blocks of k that start from zero each: shorter chains of sums, smaller errors.
+template <int M, int Row, int S, int V, class T>
+static void filter_tile(int64_t k, const T* base, int64_t pitch, const int64_t* offset, const T* w, const T* bias, T* sums) {
+  constexpr int64_t L = lanes<T>;
+  const int64_t depth = most(1, ceil_div(k, most(1, ceil_div(k, KC))));
+  for (int64_t at = 0; at == 0 || at < k; at += depth) {
+    vec<T> acc[M][V];
+    multiply<M, V, T>(least(depth, k - at), Spots<Row, S, T>{base, offset + at, pitch}, w + at * NR<T>, NR<T>, acc);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        T* to = sums + (v * SPOTS<T> + i) * L;
+        store(to, at ? load(to) + acc[i][v] : bias ? load(bias + v * L) + acc[i][v] : acc[i][v]);
+      }
+  }
+}
+
+template <class T> using FilterTile = void (*)(int64_t, const T*, int64_t, const int64_t*, const T*, const T*, T*);
+
+template <int M, int Row, int S, class T> static FilterTile<T> filter_tile_wide(int vectors) {
+  FilterTile<T> tile = nullptr;
+  with_constant<NV>(vectors, [&](auto v) { tile = filter_tile<M, Row, S, decltype(v)::value, T>; });
+  return tile;
+}
+// Tiles of `cols` positions in each of one or two rows.
+template <int S, class T> static FilterTile<T> filter_tile_of(int rows, int cols, int vectors) {
+  FilterTile<T> tile = nullptr;
+  with_constant<MR>(cols, [&](auto m) {
+    constexpr int M = decltype(m)::value;
+    if constexpr (M <= MR / 2) tile = rows == 2 ? filter_tile_wide<2 * M, M, S, T>(vectors) : filter_tile_wide<M, M, S, T>(vectors);
+    else tile = filter_tile_wide<M, M, S, T>(vectors);
+  });
+  return tile;
+}
+
+// Weights as [group][phase][panel][k][NR], `size` elements a group.
+template <class T> static void pack_filters(T* packed, int64_t size, const Filters<T>& f, int64_t panels) {
+  const Gather<T>& p = f.p;
+  const int64_t count = f.phases[0] * f.phases[1];
+  parallel_for(p.groups * panels, 1, [&](int64_t begin, int64_t end) {
+    Scratch<T> turned(f.filter * NR<T> + lanes<T>);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t group = i / panels, panel = i % panels, rows = least(NR<T>, p.m - panel * NR<T>);
+      const T* w = p.w + group * p.w_group + panel * NR<T> * p.w_m;
+      for (int64_t phase = 0; phase < count; ++phase) {
+        const int64_t first = f.first[phase], taps = f.first[phase + 1] - first;
+        T* to = packed + group * size + (first * panels + panel * taps) * p.channels * NR<T>;
+        if (count == 1 && p.w_channel == taps && f.s.index[taps - 1] == taps - 1) {  // one run of taps for each row
+          pack_panel<T>(to, NR<T>, Matrix<T>{w, p.w_m, 1}, rows, p.channels * taps);
+          continue;
+        }
+        for (int64_t c = 0; c < p.channels; ++c) {
+          pack_panel<T>(turned, NR<T>, Matrix<T>{w + c * p.w_channel, p.w_m, 1}, rows, f.filter);
+          for (int64_t t = 0; t < taps; ++t, to += NR<T>) copy_run(to, turned + f.s.index[first + t] * NR<T>, NR<T>);
+        }
+      }
+    }
+  });
+}
+
+// Results of one tile: where they begin, how far rows and channels lie apart, and how many of each.
+template <class T> struct Patch {
+  T* out;
+  int64_t channel, row, filters, rows, cols;
+
+  // Asks for its lines, which lie in no cache: 256x56x56 to 512, 1×1 stride 2: 1.35 times as long without, 3×3 from 64 1.15 times.
+  FN void fetch() const {
+    for (int64_t m = 0; m < filters; ++m)
+      for (int64_t r = 0; r < rows; ++r) {
+        const T* to = out + m * channel + r * row;
+        __builtin_prefetch(to, 1), __builtin_prefetch(to + cols - 1, 1);
+      }
+  }
+};
+
+// A vector of positions of L filters, filter by filter.
+template <class T> FN void turn_sums(vec<T> (&block)[lanes<T>], const T* sums) {
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes<T>; ++i) block[i] = load(sums + i * lanes<T>);
+  transpose<T>(block);
+}
+
+template <class T> static void put_row(const Patch<T>& p, const T* sums) {
+  constexpr int64_t L = lanes<T>;
+  for (int64_t v = 0; v * L < p.filters; ++v)
+    for (int64_t q = 0; q < p.cols; q += L) {
+      T* to = p.out + v * L * p.channel + q;
+      vec<T> block[L];
+      turn_sums<T>(block, sums + (v * SPOTS<T> + q) * L);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < p.filters - v * L) {
+          if (p.cols - q >= L) store(to + i * p.channel, block[i]);
+          else store_n(to + i * p.channel, block[i], p.cols - q);
+        }
+    }
+}
+
+// Two rows of a tile, or two phases of columns, `positions` in each row.
+template <class T> static void put_rows(const Patch<T>& p, const T* sums, int64_t phases, int64_t rows, int64_t positions) {
+  constexpr int64_t L = lanes<T>, P = SPOTS<T>;
+  alignas(VECTOR_BYTES) T turned[2][L][P + L];  // a second row begins anywhere
+  for (int64_t v = 0; v * L < p.filters; ++v) {
+    for (int64_t phase = 0; phase < phases; ++phase)
+      for (int64_t q = 0; q < rows * positions; q += L) {
+        vec<T> block[L];
+        turn_sums<T>(block, sums + ((phase * NV + v) * P + q) * L);
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) store(turned[phase][i] + q, block[i]);
+      }
+    for (int64_t lane = 0; lane < least(L, p.filters - v * L); ++lane)
+      for (int64_t r = 0; r < p.rows; ++r) {
+        T* to = p.out + (v * L + lane) * p.channel + r * p.row;
+        const T *even = turned[0][lane] + r * positions, *odd = turned[1][lane] + r * positions;
+        if (phases == 1) copy_run(to, even, p.cols);
+        else for (int64_t q = 0; q < positions; q += L)
+          put_pairs<T>(to + 2 * q, load(even + q), load(odd + q), p.cols - 2 * q, typename MakeSequence<L>::type{});
+      }
+  }
+}
+
+template <int S, class T> static bool filters(const Filters<T>& f) {
+  constexpr int64_t L = lanes<T>, size = sizeof(T);
+  if (!filters_pay(f)) return false;
+  const Gather<T>& p = f.p;
+  Window s = f.s;  // of the slab: phases of rows, but every column
+  s.stride[1] = 1, s.cols = (s.cols - 1) * S + 1;
+  const int64_t panels = ceil_div(p.m, NR<T>), count = f.phases[0] * f.phases[1], all = s.images * s.rows * f.s.cols;
+  // Several tasks for each thread, of 100 positions or more: as often are the weights read from L2.
+  const int64_t tasks = most(1, least(4 * num_threads(), all * p.groups * p.m * p.channels * s.taps / count >> 19));
+  Blocks b = cut(s, p.channels, FILTER_SLAB / size, S * most(100, all * p.groups / tasks));
+  if (b.channels * b.channel * size > 2 * FILTER_SLAB || b.cols < s.cols) return false;
+  const int64_t blocks = b.count();
+
+  const int64_t w_size = panels * p.channels * s.taps * NR<T>;
+  Scratch<T> packed(p.groups * w_size + NR<T>), bias(p.bias ? p.groups * panels * NR<T> : 0);
+  pack_filters<T>(packed, w_size, f, panels);
+  for (int64_t i = 0; p.bias && i < p.groups * panels * NR<T>; ++i) {
+    const int64_t group = i / (panels * NR<T>), m = i % (panels * NR<T>);
+    bias[i] = m < p.m ? p.bias[group * p.m + m] : T(0);
+  }
+  Scratch<int64_t> offset(p.channels * s.taps + FILTER_AHEAD + 1);
+  for (int64_t i = 0; i <= FILTER_AHEAD; ++i) offset[p.channels * s.taps + i] = 0;
+  for (int64_t phase = 0; phase < count; ++phase) {
+    Window part = s;
+    part.taps = f.first[phase + 1] - f.first[phase], part.row += f.first[phase], part.col += f.first[phase];
+    slab_offsets(part, b, offset + p.channels * f.first[phase]);
+  }
+
+  // Tiles of two rows where they are higher: 7 columns 2×7 instead of 7, 16 2×6, 2×5, 2×5 instead of 8, 8.
+  const int64_t single = ceil_div(f.s.cols, MR), twice = ceil_div(f.s.cols, MR / 2), high = s.rows > 1 && 40 * single > 23 * twice ? 2 : 1;
+  const Even across = {f.s.cols, high == 2 ? twice : single};
+  const Even chunks = evenly(panels, most(1, FILTER_CHUNK / (p.channels * s.taps * NR<T> * size)));
+  const Even mc = {chunks.parts, most(1, least(tasks / (p.groups * blocks), chunks.parts))};
+  parallel_for(p.groups * blocks * mc.parts, 1, [&](int64_t begin, int64_t end) {
+    Scratch<T> slab(slab_size<T>(b)), sums(2 * NV * SPOTS<T> * L);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t part = i % mc.parts, group = i / mc.parts / blocks;
+      const Block block = block_at(s, b, i / mc.parts % blocks);
+      fill_slab<T>(slab, {p.in + group * p.channels * p.in_channel, p.in, p.in_end, p.in_image, p.in_channel}, p.channels, s, b, block);
+      for (int64_t chunk = mc.begin(part); chunk < mc.begin(part) + mc.size(part); ++chunk)
+        for (int64_t image = 0; image < block.images; ++image)
+          for (int64_t t = 0; t < block.rows; t += high)
+            for (int64_t x = 0; x < across.parts; ++x) {
+              const int64_t u = across.begin(x), positions = across.size(x), rows = least(high, block.rows - t);
+              const T* base = slab + image * b.image + t * b.width + u * S;
+              for (int64_t h = 0; h < f.phases[0]; ++h) {
+                const int64_t row = (block.t + t) * f.phases[0] + h, rows_left = ceil_div(f.height - row, f.phases[0]);
+                if (rows_left <= 0) continue;
+                for (int64_t panel = chunks.begin(chunk); panel < chunks.begin(chunk) + chunks.size(chunk); ++panel) {
+                  const int64_t m0 = panel * NR<T>, m = least(NR<T>, p.m - m0);
+                  const Patch<T> patch = {p.out + (block.n + image) * p.out_image + (group * p.m + m0) * p.out_channel + row * f.width + u * f.phases[1],
+                                          p.out_channel, f.phases[0] * f.width, m, least(rows, rows_left),
+                                          least(positions * f.phases[1], f.width - u * f.phases[1])};
+                  patch.fetch();
+                  const FilterTile<T> run_tile = filter_tile_of<S, T>(int(rows), int(positions), int(ceil_div(m, L)));
+                  for (int64_t w = 0; w < f.phases[1]; ++w) {
+                    const int64_t phase = h * f.phases[1] + w, first = f.first[phase], taps = f.first[phase + 1] - first;
+                    run_tile(p.channels * taps, base, b.width, offset + p.channels * first,
+                             packed + group * w_size + (first * panels + panel * taps) * p.channels * NR<T>,
+                             p.bias ? bias + group * panels * NR<T> + m0 : nullptr, sums + w * NV * SPOTS<T> * L);
+                  }
+                  if (rows == 1 && f.phases[1] == 1) put_row<T>(patch, sums);
+                  else put_rows<T>(patch, sums, f.phases[1], rows, positions);
+                }
+              }
+            }
+    }
+  });
+  return true;
+}
+
+// y = x ∗ w, if it pays.
+template <class T> static bool filter_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
+  const int64_t Q = w.shape[3], taps = w.shape[2] * Q, area = x.shape[2] * x.shape[3], y_area = y.shape[2] * y.shape[3];
+  Scratch<int64_t> row(taps), col(taps), index(taps);
+  Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
+  for (int64_t i = 0; i < taps; ++i) add_tap(window, i / Q * s.dilation[0] - s.padding[0], i % Q * s.dilation[1] - s.padding[1], i);
+  const int64_t first[2] = {0, window.taps};
+  const Filters<T> f = {{x.ptr<T>(), x.ptr<T>() + x.numel(), y.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
+                         w.shape[0] / s.groups, w.shape[1], x.shape[1] * area, area, y.shape[1] * y_area, y_area, y.shape[3], 1,
+                         w.numel() / s.groups, w.shape[1] * taps, taps},
+                        window, {1, 1}, first, y.shape[2], y.shape[3], taps};
+  return s.stride[1] == 1 ? filters<1, T>(f) : s.stride[1] == 2 && filters<2, T>(f);
+}
+
+// dx, if it pays. Its rows h with (h + padding) % stride = phase see only the taps with p·dilation % stride = phase; columns alike.
+template <class T> static bool filter_gradients(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
+  const int64_t Q = w.shape[3], taps = w.shape[2] * Q, H = dx.shape[2], W = dx.shape[3], area = g.shape[2] * g.shape[3];
+  const int64_t down = s.stride[0], across = s.stride[1], phases = down * across;
+  if (across > 2 || H < down || W < across) return false;
+  Scratch<int64_t> row(taps), col(taps), index(taps), first(phases + 1);
+  Window window{g.shape[0], ceil_div(H, down), ceil_div(W, across), g.shape[2], g.shape[3], {1, 1}, 0, row, col, index};
+  for (int64_t phase = 0; phase < phases; ++phase) {
+    first[phase] = window.taps;
+    for (int64_t i = 0; i < taps; ++i) {
+      const int64_t above = phase / across + s.padding[0] - i / Q * s.dilation[0], left = phase % across + s.padding[1] - i % Q * s.dilation[1];
+      if (above % down == 0 && left % across == 0) add_tap(window, above / down, left / across, i);
+    }
+  }
+  first[phases] = window.taps;
+  return filters<1, T>({{g.ptr<T>(), g.ptr<T>() + g.numel(), dx.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
+                         w.shape[1], w.shape[0] / s.groups, g.shape[1] * area, area, dx.shape[1] * H * W, H * W, down * W, across,
+                         w.numel() / s.groups, taps, w.shape[1] * taps},
+                        window, {down, across}, first, H, W, taps});
+}
+
+}  // namespace fastnn::FN_ISA
