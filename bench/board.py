@@ -15,11 +15,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 import fastnn
+from fastnn.files import write_whole
 
 from .board_cases import KERNELS
 from .board_steps import ADAMW, STEPS
@@ -189,9 +189,7 @@ def board(rivals=RIVALS, *, seed=0, threads=None, budget=0.25, json_path=None, o
     summary(rows, out)
     result = {"machine": machine, "seed": seed, "rows": rows}
     if json_path:
-        temporary = Path(f"{json_path}.tmp")
-        temporary.write_text(json.dumps(result, indent=1))
-        temporary.replace(json_path)
+        write_whole(json_path, json.dumps(result, indent=1).encode())
     return result
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
+from fastnn.files import write_whole
 
 from .machine import describe, limits
 
@@ -155,9 +156,7 @@ def bench(names=(), *, threads=None, quick=False, rivals=("numpy",), json_path=N
     summary(rows, rivals, out)
     result = {"machine": machine, "rows": rows}
     if json_path:
-        temporary = Path(f"{json_path}.tmp")
-        temporary.write_text(json.dumps(result, indent=1))
-        temporary.replace(json_path)
+        write_whole(json_path, json.dumps(result, indent=1).encode())
     return result
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import struct
+import sys
 import tarfile
 
 import numpy as np
@@ -188,5 +189,97 @@ def test_find(tmp_path, monkeypatch):
     (here / "text" / "a").write_text("here")
     assert datasets.find("text/a", root=str(here)).read_text() == "here"
     monkeypatch.delenv("FASTNN_DATA")
-    with pytest.raises(FileNotFoundError, match="text/b not found: set FASTNN_DATA"):
+    with pytest.raises(FileNotFoundError, match="text/b not found in .*there: set FASTNN_DATA"):
         datasets.find("text/b", root=there)  # a folder is no file
+
+
+def test_find_says_where_it_looked(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FASTNN_DATA", "~/data")
+    with pytest.raises(FileNotFoundError, match=f"x/y not found in {tmp_path}/mine or {tmp_path}/data: set FASTNN_DATA"):
+        datasets.find("x/y", root="~/mine")
+    (tmp_path / "data" / "x").mkdir(parents=True)
+    (tmp_path / "data" / "x" / "y").touch()
+    assert datasets.find("x/y") == tmp_path / "data" / "x" / "y"
+
+
+def test_a_table_names_file_and_line(tmp_path):
+    (tmp_path / "f.csv").write_text("id,kind\n1_000,\n\n2_000,red\n")
+    t = datasets.csv(tmp_path / "f.csv")
+    assert t["id"].tolist() == ["1_000", "2_000"]  # names, though Python takes them for numbers
+    for call, message in (
+        (lambda: t.numbers("kind"), "f.csv, line 4: column 'kind' is text, 'red' for one"),
+        (lambda: t.matrix(["id"]), "f.csv, line 2: column 'id' is text, '1_000' for one"),
+        (lambda: t.codes("sort"), r"f.csv: no column 'sort'; it has \['id', 'kind'\]"),
+        (lambda: t.one_hot("sort"), "f.csv: no column 'sort'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    with open(tmp_path / "f.csv", "rb") as f:
+        assert datasets.csv(f, columns="kind")["kind"].tolist() == ["", "red"]
+
+
+CALIFORNIA = "longitude,total_bedrooms,median_house_value,ocean_proximity\n"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_housing(tmp_path, packed):
+    def read(text):
+        path = tmp_path / ("housing.tgz" if packed else "housing.csv")
+        data = text if isinstance(text, bytes) else text.encode()
+        if packed:
+            with tarfile.open(path, "w:gz") as tar:
+                member = tarfile.TarInfo("housing.csv")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        else:
+            path.write_bytes(data)
+        return datasets.california_housing(tmp_path)
+
+    x, y, names = read(CALIFORNIA + "1,2,3,INLAND\n2,,4,ISLAND\n")
+    assert x.tolist() == [[1, 2, 1, 0], [2, 2, 0, 1]] and y.tolist() == [3, 4] and names == ["longitude", "total_bedrooms", "INLAND", "ISLAND"]
+    for text, message in (
+        ("longitude,median_house_value\n1,2\n", "no column 'ocean_proximity'"), ("longitude,ocean_proximity\n1,2\n", "no column 'median_house_value'"),
+        (CALIFORNIA + "1,2,3,INLAND\n1,2,much,INLAND\n", "line 3: column 'median_house_value' is text, 'much'"),
+        (CALIFORNIA + "1,,3,INLAND\n", "column 'total_bedrooms' has no number"), (CALIFORNIA.encode() + b"1,2,3,\xff\n", "line 2: not utf-8"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"housing.*{message}"):
+            read(text)
+
+
+def test_other_house_prices(tmp_path):
+    def read(text):
+        (tmp_path / "house_price_regression_dataset.csv").write_text(text)
+        return datasets.house_prices(tmp_path)
+
+    x, y, names = read("Rooms,House_Price\n1,2\n3,\n")
+    assert x.tolist() == [[1], [3]] and y[0] == 2 and np.isnan(y[1]) and names == ["Rooms"]
+    for text, message in (
+        ("a,b\n1,2\n", "no column 'House_Price'"), ("a,House_Price\n1,x\n", "line 2: column 'House_Price' is text"),
+        ("a,House_Price\nred,1\n", "line 2: column 'a' is text, 'red'"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"dataset.csv.*{message}"):
+            read(text)
+
+
+def test_a_download_is_whole_or_nothing(tmp_path, monkeypatch):
+    """What comes instead of the file is not kept, and a network that is not there is said in one line."""
+    pages = {}
+
+    class Pooch:
+        def retrieve(url, known_hash, fname, path):
+            if url not in pages:
+                raise ConnectionError("no route to host")
+            path.mkdir(parents=True, exist_ok=True)
+            (path / fname).write_bytes(pages[url])
+            return str(path / fname)
+
+    monkeypatch.setitem(sys.modules, "pooch", Pooch)
+    monkeypatch.delenv("FASTNN_DATA", raising=False)
+    for kind in (datasets.MNIST, datasets.FashionMNIST):
+        with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz could not be downloaded: no route to host"):
+            kind(tmp_path)
+        pages[kind.url + "train-images-idx3-ubyte.gz"] = b"<html>Please log in</html>"
+        with pytest.raises(ValueError, match=f"this is not the train-images.*{kind.__name__}"):
+            kind(tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]

@@ -1,5 +1,8 @@
 """Every rung of every ladder gives what the production kernel gives, on every sample, forward and derivative."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -242,7 +245,9 @@ def test_commands_complain_before_they_measure(capsys, tmp_path):
         ("bench nothing", "unknown benchmark family 'nothing'"),
         ("bench matmul --rival nobody", "rival 'nobody' is not installed"),
         ("bench matmul --threads 0", "expected 1 to 256 threads"),
-        (f"bench matmul --json {tmp_path}/no/x.json", "there is no folder"),
+        ("bench matmul --rival nobody.at.all", "rival 'nobody.at.all' is not installed"),
+        (f"bench matmul --json {tmp_path}/no/x.json", "no/x.json cannot be written: No such file"),
+        (f"bench matmul --json {tmp_path}", "cannot be written: Is a directory"),
         ("study softmax --plot x.txt", "neither .png nor .svg"),
     ):
         try:
@@ -261,3 +266,9 @@ def test_info_command(capsys):
     assert main(["info"]) == 0
     text = capsys.readouterr().out
     assert fastnn.__version__ in text and ("no: " in text) != fastnn.cuda.is_available()
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    with subprocess.Popen([sys.executable, "-m", "fastnn", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        p.stdout.close()
+        assert p.stderr.read() == b"" and p.wait() == 0

@@ -1,9 +1,13 @@
 """Files: everything comes back bit by bit, hostile files are refused with ValueError, a failed save leaves the old file."""
 
 import copy
+import io
 import json
 import math
+import os
+import re
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -129,6 +133,22 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         fastnn.save({"x": fastnn.zeros(3)}, tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_where_files_go(tmp_path):
+    """A link leads to the file that is written, a pipe is written to, and errors name the path that was given."""
+    (tmp_path / "link").symlink_to("target")
+    for value in (1.0, 2.0):
+        fastnn.save({"x": fastnn.tensor(value)}, tmp_path / "link")
+        assert (tmp_path / "link").is_symlink() and fastnn.load(tmp_path / "target")["x"] == value
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        fastnn.save({"x": fastnn.tensor(2.0)}, tmp_path / "pipe")
+        assert fastnn.load(io.BytesIO(reader.stdout.read()))["x"] == 2.0
+    for path, error in ((tmp_path / "no" / "f", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error, match=re.escape(f"'{path}'")):
+            fastnn.save({"x": fastnn.ones(3)}, path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 
 def test_missing_file(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 import time
 from pathlib import Path
@@ -116,7 +117,7 @@ def bench_command(args) -> int:
 
     rivals = ["numpy"]
     for r in ",".join(args.rival).split(","):
-        if r and not importlib.util.find_spec(r):
+        if r and not (r.isidentifier() and importlib.util.find_spec(r)):
             raise ValueError(f"rival '{r}' is not installed")
         rivals += [r] if r and r not in rivals else []
     bench(args.family, threads=args.threads, quick=args.quick, rivals=rivals, json_path=args.json, filter=args.filter)
@@ -155,9 +156,14 @@ def study_command(args) -> int:
 
 
 def output(path: str) -> str:
-    """A file that can be written: said before anything is measured, not after."""
-    if not Path(path).absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {Path(path).parent}")
+    """A file that can be written: tried before anything is measured, not after."""
+    new = not Path(path).exists()
+    try:
+        open(path, "ab").close()
+    except OSError as e:
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: {e.strerror}") from None
+    if new:
+        Path(path).unlink()
     return path
 
 
@@ -202,15 +208,18 @@ def main(argv=None) -> int:
     p.set_defaults(run=info)
     args = parser.parse_args(argv)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has seen enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as e:
         print(f"fastnn {args.command}: {e}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 if __name__ == "__main__":

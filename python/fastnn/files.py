@@ -8,12 +8,22 @@ from pathlib import Path
 
 
 def write_whole(path, data):
-    """Writes bytes to path (or to a binary file open for writing). What was there stays until all of it is on disk."""
+    """Writes bytes to path (or to a binary file open for writing). What was there stays until all of it is on disk.
+
+    OSError, naming path, where that cannot be written. A link stays one: the file that it leads to is exchanged.
+    """
     if hasattr(path, "write"):
         path.write(data)
         return
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe is written to, not exchanged; a folder raises
+        with open(path, "wb") as f:
+            f.write(data)
+        return
+    given, path = path, Path(os.path.realpath(path))
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, os.fspath(given)) from None
     try:
         with os.fdopen(handle, "wb") as f:
             f.write(data)

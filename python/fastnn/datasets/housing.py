@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 
 import numpy as np
 
@@ -21,8 +22,9 @@ def house_prices(root=None):
     Reads house_price_regression_dataset.csv from root or $FASTNN_DATA, or their subfolder `housing`.
     """
     table = csv(find("house_price_regression_dataset.csv", root=root, folders=FOLDERS), header=True)
-    prices = table.pop("House_Price").astype(np.float64)
-    return table.matrix(), prices, list(table)
+    prices = table.numbers("House_Price")
+    names = [name for name in table if name != "House_Price"]
+    return table.matrix(names), prices, names
 
 
 def california_housing(root=None):
@@ -32,18 +34,24 @@ def california_housing(root=None):
     that holds it, from root or $FASTNN_DATA, or their subfolder `housing`.
     """
     path = find("housing.tgz", "housing.csv", root=root, folders=FOLDERS)
-    if path.suffix == ".csv":
-        table = csv(path, header=True)
-    else:
-        try:
-            with tarfile.open(path) as tar:
-                member = tar.extractfile("housing.csv")
-                table = csv(io.TextIOWrapper(member, "utf-8", newline=""), header=True)
-        except (tarfile.TarError, KeyError, AttributeError, EOFError, OSError) as error:
-            raise ValueError(f"{path}: no housing.csv in it: {error}") from None
+    table = csv(path if path.suffix == ".csv" else _member(path, "housing.csv"), header=True)
     coast, kinds = table.one_hot("ocean_proximity")
-    prices = table.pop("median_house_value")
-    names = [name for name in table if name != "ocean_proximity"]
+    prices = table.numbers("median_house_value")
+    names = [name for name in table if name not in ("ocean_proximity", "median_house_value")]
     numbers = table.matrix(names)
-    numbers = np.where(np.isnan(numbers), np.nanmedian(numbers, axis=0), numbers)
+    missing = np.isnan(numbers)
+    if missing.all(0).any() and len(numbers):
+        raise ValueError(f"{path}: column {names[missing.all(0).argmax()]!r} has no number")
+    numbers = np.where(missing, np.nanmedian(numbers, axis=0), numbers) if missing.any() else numbers
     return np.concatenate([numbers, coast], 1), prices, names + kinds
+
+
+def _member(path, name):
+    """A file of a tar archive, in memory, named like the archive."""
+    try:
+        with tarfile.open(path) as tar:
+            file = io.BytesIO(tar.extractfile(name).read())
+    except (tarfile.TarError, KeyError, AttributeError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: no {name} in it: {str(error).partition(chr(10))[0]}") from None
+    file.name = f"{path}, {name}"
+    return file

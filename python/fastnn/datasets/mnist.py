@@ -20,8 +20,9 @@ class MNIST(Images):
     """Handwritten digits (LeCun, Cortes, Burges 1998). `data` (N, 28, 28) uint8, `targets` (N) int64.
 
     The four IDX files are looked for in root and $FASTNN_DATA, in subfolders `mnist` and `MNIST/raw` too, compressed or
-    not. Where they are missing they are downloaded into root (or the user's cache), which needs pooch, unless download is
-    False; download=True also works without root. The content of each file is checked against its sha256.
+    not. Where they are missing they are downloaded into root, or without one into the user's cache, which needs pooch,
+    unless download is False. The content of each file is checked against its sha256: `read_idx` reads other sets in this format.
+    FileNotFoundError if a file is missing and cannot be downloaded, ValueError if it is damaged or another.
     """
 
     classes = tuple(f"{i} - {name}" for i, name in enumerate("zero one two three four five six seven eight nine".split()))
@@ -45,7 +46,8 @@ class MNIST(Images):
             path = find(name + ".gz", name, root=root, folders=("", kind.lower(), kind, f"{kind}/raw"))
         except FileNotFoundError as error:
             path = self._download(root, name, download, f"{kind}: {error}")
-        self._verify(path, name)
+        else:
+            self._verify(path, name)
         array = read_idx(path)
         if array.shape != shape or array.dtype != np.uint8:
             raise ValueError(f"{path}: expected uint8 of shape {shape}, found {array.dtype} of shape {array.shape}")
@@ -67,15 +69,25 @@ class MNIST(Images):
             import pooch
         except ImportError:
             raise FileNotFoundError(f"{hint}; or install pooch: pip install 'fastnn[data]'") from None
-        folder = Path(pooch.os_cache("fastnn") if root is None else root) / type(self).__name__.lower()
-        return Path(pooch.retrieve(self.url + name + ".gz", self._known_hash(name), f"{name}.gz", folder))
-
-    def _known_hash(self, name):
-        return None  # the content is checked after reading
+        folder = Path(pooch.os_cache("fastnn") if root is None else root).expanduser() / type(self).__name__.lower()
+        url = self.url + name + ".gz"
+        try:
+            path = Path(pooch.retrieve(url, None, f"{name}.gz", folder))
+        except OSError as error:  # no network, no such page, no space
+            raise FileNotFoundError(f"{hint}; {url} could not be downloaded: {error}") from None
+        try:
+            self._verify(path, name)
+        except ValueError:
+            path.unlink()  # else it would be found, and refused, the next time
+            raise
+        return path
 
 
 class FashionMNIST(MNIST):
-    """Zalando's clothes, a harder drop-in for MNIST (Xiao, Rasul, Vollgraf 2017; MIT licence)."""
+    """Zalando's clothes, a harder drop-in for MNIST (Xiao, Rasul, Vollgraf 2017; MIT licence).
+
+    Files and arguments are as MNIST's. The .gz files are checked against the md5 that their authors publish, others for their shape.
+    """
 
     classes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
     url = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -89,6 +101,3 @@ class FashionMNIST(MNIST):
     def _verify(self, path, name):
         if path.suffix == ".gz" and hashlib.md5(path.read_bytes()).hexdigest() != self.digests[name]:
             raise ValueError(f"{path}: this is not the {name}.gz of FashionMNIST (its md5 differs)")
-
-    def _known_hash(self, name):
-        return "md5:" + self.digests[name]
