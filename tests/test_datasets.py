@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import tarfile
+import wave
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_housing_refuses(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="FASTNN_DATA"):
         datasets.california_housing()
     (tmp_path / "housing.tgz").write_bytes(b"not a tar file")
-    with pytest.raises(ValueError, match=r"no housing\.csv"):
+    with pytest.raises(ValueError, match=r"housing\.tgz: damaged archive"):
         datasets.california_housing()
     with tarfile.open(tmp_path / "housing.tgz", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("other.csv"))
@@ -283,3 +284,95 @@ def test_a_download_is_whole_or_nothing(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=f"this is not the train-images.*{kind.__name__}"):
             kind(tmp_path)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+# ---- series -------------------------------------------------------------------------------------------------------------
+
+HEAD = "# made\n@problemName P\n@timeStamps false\n@classLabel true Up down-1\n@data\n"
+
+
+def test_ts(tmp_path):
+    path = tmp_path / "P_TRAIN.ts"
+    path.write_text(HEAD + "1,2,3:4,?,6:up\n\n-1e3,NaN:0,.5:down-1 \n")
+    series, labels = datasets.read_ts(path)
+    assert labels == ["Up", "down-1"] and [x.shape for x in series] == [(2, 3), (2, 2)] and series[0].dtype == np.float64
+    np.testing.assert_array_equal(series[0], [[1, 2, 3], [4, np.nan, 6]])
+    np.testing.assert_array_equal(series[1], [[-1000, np.nan], [0, 0.5]])
+    path.write_text("@targetLabel true\r\n@DATA\r\n1,2:0.25\r\n")
+    assert datasets.read_ts(path)[1] == [0.25]
+    path.write_bytes(b"\xef\xbb\xbf@classLabel false\n@data\n1,2\n")
+    series, labels = datasets.read_ts(path)
+    assert labels is None and series[0].tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("", "no @data"), (HEAD, "no cases"), ("1,2:up\n", "line 1: expected a line that begins with @"), (HEAD + "1,2:left\n", "line 6: class 'left'"),
+        (HEAD + "1,x:up\n", "line 6: could not convert string to float: 'x'"), (HEAD + "1,,2:up\n", "line 6: could not convert"),
+        (HEAD + "1:up\n1:2:up\n", "line 7: 2 channels, where the first case has 1"), (HEAD + "1,2:1:up\n", "line 6: channels of different lengths: 2, 1"),
+        (HEAD + "up\n", "line 6: no values"), (HEAD + "1,2\n", "line 6: class '1,2'"), (HEAD.replace("false", "true") + "(0,1):up\n", "time stamps"),
+        (HEAD + "@\n", "line 6: class '@'"), ("@\n", "line 1"), ("\xff", "not text"),
+    ],
+)  # fmt: skip
+def test_bad_ts(tmp_path, text, message):
+    (tmp_path / "P.ts").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=f"P.ts.*{message}"):
+        datasets.read_ts(tmp_path / "P.ts")
+
+
+# ---- sound --------------------------------------------------------------------------------------------------------------
+
+
+def sound(samples, bits, rate=8000):
+    """A WAV file of int samples (channels, n)."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as f:
+        f.setnchannels(len(samples))
+        f.setsampwidth(bits // 8)
+        f.setframerate(rate)
+        f.writeframes(b"".join(int(v + 128 * (bits == 8)).to_bytes(bits // 8, "little", signed=bits > 8) for v in np.transpose(samples).ravel()))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_wav(tmp_path, rng, bits, channels):
+    top = 2 ** (bits - 1)
+    samples = rng.integers(-top, top, (channels, 11))
+    samples[0, :3] = -top, 0, top - 1
+    (tmp_path / "a.wav").write_bytes(sound(samples, bits, 44100))
+    got, rate = datasets.read_wav(tmp_path / "a.wav")
+    assert rate == 44100 and got.dtype == np.float64
+    np.testing.assert_array_equal(got, samples / top)
+    with open(tmp_path / "a.wav", "rb") as f:
+        np.testing.assert_array_equal(datasets.read_wav(f)[0], got)
+
+
+def test_bad_wav(tmp_path):
+    good = sound(np.ones((2, 50), int), 16)
+    for data, message in (
+        (b"", "not a WAV"), (b"hello, world", "not a WAV"), (good[:30], "not a WAV"), (good[:-7], "promises 200 bytes of sound, it has 193"),
+        (good[:20] + b"\3\0" + good[22:], "format: 3"), (good[:34] + b"\x40\0" + good[36:], "64 bits"), (good[:22] + b"\0\0" + good[24:], "not a WAV"),
+        (good[:40] + b"\xff\xff\xff\xff" + good[44:], "promises"),
+    ):  # fmt: skip
+        (tmp_path / "a.wav").write_bytes(data)
+        with pytest.raises(ValueError, match=f"a.wav: .*{message}"):
+            datasets.read_wav(tmp_path / "a.wav")
+
+
+def test_unpack(tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for name in ("b.txt", "d/a.txt", "c.wav"):
+            member = tarfile.TarInfo(name)
+            member.size = 3000
+            tar.addfile(member, io.BytesIO(np.random.default_rng(0).bytes(3000)))
+    found = datasets.unpack(tmp_path / "a.tar.gz", ".txt")
+    assert [f.name for f in found] == [f"{tmp_path}/a.tar.gz, b.txt", f"{tmp_path}/a.tar.gz, d/a.txt"] and len(found[1].read()) == 3000
+    data = (tmp_path / "a.tar.gz").read_bytes()
+    for bad in (data[:2000], data[:1000] + bytes(50) + data[1050:], b"", b"text"):
+        (tmp_path / "a.tar.gz").write_bytes(bad)
+        with pytest.raises(ValueError, match="a.tar.gz: damaged archive"):
+            datasets.unpack(tmp_path / "a.tar.gz")
+    with pytest.raises(FileNotFoundError):
+        datasets.unpack(tmp_path / "no.tar")

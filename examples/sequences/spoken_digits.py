@@ -7,11 +7,8 @@ are 3 to 7 recordings of any speakers, one after the other; a convolution, a bid
 """
 
 import argparse
-import io
-import tarfile
+import re
 import time
-import wave
-from pathlib import Path
 
 import numpy as np
 
@@ -23,14 +20,14 @@ BAR, STRING_BAR, RATE, WINDOW, HOP, MELS, FRAMES = 97.0, 5.0, 8000, 256, 128, 40
 
 
 def load(root):
-    """[(digit, index, samples)], in the order of the names."""
+    """[(digit, index, samples)], in the order of the names; of several channels the mean."""
     clips = []
-    with tarfile.open(datasets.find("speech/fsdd.tar.gz", root=root)) as tar:
-        for member in sorted((m for m in tar if m.name.endswith(".wav")), key=lambda m: m.name):
-            digit, _, index = Path(member.name).stem.split("_")
-            with wave.open(io.BytesIO(tar.extractfile(member).read())) as clip:
-                samples = np.frombuffer(clip.readframes(clip.getnframes()), "<i2") / 32768
-            clips.append((int(digit), int(index), samples))
+    for file in sorted(datasets.unpack(datasets.find("speech/fsdd.tar.gz", root=root), ".wav"), key=lambda f: f.name):
+        said = re.search(r"(\d)_[^_/]*_(\d+)\.wav$", file.name)
+        samples, rate = datasets.read_wav(file)
+        if not said or rate != RATE:
+            raise ValueError(f"{file.name}: expected DIGIT_SPEAKER_INDEX.wav of {RATE} samples a second, and found {rate}")
+        clips.append((int(said[1]), int(said[2]), samples.mean(0)))
     return clips
 
 

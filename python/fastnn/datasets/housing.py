@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-import zlib
-
 import numpy as np
 
-from .files import find
+from .files import find, unpack
 from .table import csv
 
 __all__ = ["california_housing", "house_prices"]
@@ -34,7 +30,10 @@ def california_housing(root=None):
     that holds it, from root or $FASTNN_DATA, or their subfolder `housing`.
     """
     path = find("housing.tgz", "housing.csv", root=root, folders=FOLDERS)
-    table = csv(path if path.suffix == ".csv" else _member(path, "housing.csv"), header=True)
+    files = [path] if path.suffix == ".csv" else unpack(path, "housing.csv")
+    if not files:
+        raise ValueError(f"{path}: no housing.csv in it")
+    table = csv(files[0], header=True)
     coast, kinds = table.one_hot("ocean_proximity")
     prices = table.numbers("median_house_value")
     names = [name for name in table if name not in ("ocean_proximity", "median_house_value")]
@@ -44,14 +43,3 @@ def california_housing(root=None):
         raise ValueError(f"{path}: column {names[missing.all(0).argmax()]!r} has no number")
     numbers = np.where(missing, np.nanmedian(numbers, axis=0), numbers) if missing.any() else numbers
     return np.concatenate([numbers, coast], 1), prices, names + kinds
-
-
-def _member(path, name):
-    """A file of a tar archive, in memory, named like the archive."""
-    try:
-        with tarfile.open(path) as tar:
-            file = io.BytesIO(tar.extractfile(name).read())
-    except (tarfile.TarError, KeyError, AttributeError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: no {name} in it: {str(error).partition(chr(10))[0]}") from None
-    file.name = f"{path}, {name}"
-    return file
