@@ -2,6 +2,7 @@
 
     python examples/sequences/char_gpt.py            (text/tinyshakespeare/input.txt below --root or $FASTNN_DATA)
     python examples/sequences/char_gpt.py --long     (a context of 128, 24 windows a step, 2,500 steps: minutes)
+    python examples/sequences/char_gpt.py --text FILE       (any other text)
 
 nanoGPT's configuration for a CPU (Karpathy): 4 layers, 4 heads, 128 wide, a context of 64, 12 windows a step, 2,000 steps, no
 dropout; the first 90 % of the text to learn from. Printed is the mean -log p of a character of the rest, in windows side by side.
@@ -10,6 +11,7 @@ dropout; the first 90 % of the text to learn from. Printed is the mean -log p of
 import argparse
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -21,10 +23,15 @@ BARS = {False: 1.88, True: 1.66}
 LAYERS, HEADS, WIDE = 4, 4, 128
 
 
-def load(root):
+def load(path):
     """(the characters, codes to learn from, codes held back)."""
-    text = datasets.find("text/tinyshakespeare/input.txt", root=root).read_text()
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{path}: {e}") from None
     letters, codes = np.unique(list(text), return_inverse=True)
+    if len(text) < 2000 or len(letters) > 6000:
+        raise ValueError(f"{path}: {len(text)} characters, {len(letters)} of them different; expected 2,000 or more, and at most 6,000 kinds")
     cut = len(text) * 9 // 10
     return letters, codes[:cut], codes[cut:]
 
@@ -172,14 +179,16 @@ def check_cache(model, codes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root")
+    parser.add_argument("--text", metavar="FILE", type=Path, help="another text, in UTF-8")
     parser.add_argument("--model", choices=("gpt", "llama"), help="only this one")
     parser.add_argument("--long", action="store_true", help="a context of 128, 24 windows a step, 2,500 steps")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="20 steps on a tenth of the text")
+    parser.add_argument("--quick", action="store_true", help="20 steps, and a tenth of what is held back")
     args = parser.parse_args()
-    letters, train, held = load(args.root)
+    letters, train, held = load(args.text or datasets.find("text/tinyshakespeare/input.txt", root=args.root))
     if args.quick:
-        held = held[: len(held) // 10]
+        held = held[: max(200, len(held) // 10)]
+    bar, start_of_line = "" if args.text else f"  bar {BARS[args.long]}", "\n" if "\n" in letters else str(letters[train[0]])
     baseline = count_ngrams(train, held, len(letters))
     context, batch, steps, rate = (128, 24, 2500, 2e-3) if args.long else (64, 12, 2000, 2e-3)
     for name in [args.model] if args.model else ["gpt", "llama"]:
@@ -189,10 +198,10 @@ def main():
         seconds, loss, apart = time.time() - start, loss_on(model, held), check_cache(model, held)
         count = sum(p.numel() for p in model.parameters())
         print(
-            f"{name:5} {count:,} parameters  loss {loss:.3f}  bar {BARS[args.long]}  5-gram {baseline:.3f}  {seconds:.0f} s  seed {args.seed}  "
+            f"{name:5} {count:,} parameters  loss {loss:.3f}{bar}  5-gram {baseline:.3f}  {seconds:.0f} s  seed {args.seed}  "
             f"cached scores differ by {apart:.0e}", flush=True,
         )  # fmt: skip
-        print(write(model, letters, "\n", 400, temperature=0.8, top_k=40), flush=True)
+        print(write(model, letters, start_of_line, 400, temperature=0.8, top_k=40), flush=True)
 
 
 if __name__ == "__main__":

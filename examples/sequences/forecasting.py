@@ -1,6 +1,7 @@
 """Oil temperature and loads of a transformer, 96 hours ahead from 336: DLinear, LSTM, GRU on ETTh1.
 
-    python examples/sequences/forecasting.py      (timeseries/ETTh1.csv below --root or $FASTNN_DATA)
+    python examples/sequences/forecasting.py                (timeseries/ETTh1.csv below --root or $FASTNN_DATA)
+    python examples/sequences/forecasting.py --csv FILE     (other hourly series: columns of numbers; three fifths to learn from)
 
 Seven hourly series, 12 months to learn from, 4 to choose by, 4 to test; standardised by the first part, as in the literature.
 Each series is forecast from its own past by the same network, from which its last value is taken first.
@@ -52,6 +53,21 @@ def forecast(model, past):
     return model(past - last) + last
 
 
+def load(path, ends):
+    """(rows, series), and the rows where the parts to learn from, to choose by and to test end (None: after 3, 4 and 5 fifths)."""
+    table = datasets.csv(path)
+    names = [name for name, values in table.items() if values.dtype.kind in "if"]
+    series = table.matrix(names)
+    ends = ends or [len(series) * part // 5 for part in (3, 4, 5)]
+    need = max(ends[2], 5 * AHEAD, (PAST + AHEAD + 1) * 5 // 3 + 1)
+    if len(series) < need or not names:
+        raise ValueError(f"{path}: {len(series)} rows of {len(names)} columns of numbers; expected {need} rows or more")
+    if np.isnan(series).any():
+        row, column = np.argwhere(np.isnan(series))[0]
+        raise ValueError(f"{path}, line {table.lines[row]}: no value in column {names[column]!r}")
+    return series, ends
+
+
 def windows(series, begin, end):
     """(past, future) of every hour whose future lies in begin .. end, all series below one another."""
     starts = np.arange(begin - PAST, end - PAST - AHEAD + 1)
@@ -92,13 +108,15 @@ def fit(model, train, held, epochs, rate, batch):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root")
+    parser.add_argument("--csv", metavar="FILE", help="other series")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one epoch on two months")
     args = parser.parse_args()
-    series = datasets.csv(datasets.find("timeseries/ETTh1.csv", root=args.root)).matrix()
-    series = ((series - series[: 12 * MONTH].mean(0)) / series[: 12 * MONTH].std(0)).astype(np.float32)
-    first = 10 * MONTH if args.quick else PAST
-    train, held, test = windows(series, first, 12 * MONTH), windows(series, 12 * MONTH, 16 * MONTH), windows(series, 16 * MONTH, 20 * MONTH)
+    months = None if args.csv else [12 * MONTH, 16 * MONTH, 20 * MONTH]
+    series, (learn, choose, end) = load(args.csv or datasets.find("timeseries/ETTh1.csv", root=args.root), months)
+    series = ((series - series[:learn].mean(0)) / (series[:learn].std(0) + 1e-9)).astype(np.float32)
+    first = max(PAST, learn - 2 * MONTH) if args.quick else PAST
+    train, held, test = windows(series, first, learn), windows(series, learn, choose), windows(series, choose, end)
     day = test[0][:, -24:].repeat(1, AHEAD // 24)
     naive = F.mse_loss(day, test[1]).item()
     for name, build, epochs, rate, batch in (
@@ -107,10 +125,8 @@ def main():
         fastnn.manual_seed(args.seed)
         model, start = build(), time.time()
         fit(model, train, held, 1 if args.quick else epochs, rate, batch)
-        print(
-            f"{name:8} MSE {error(model, *test):.4f}  bar {BARS[name]}  yesterday again {naive:.4f}  {time.time() - start:.0f} s  seed {args.seed}",
-            flush=True,
-        )
+        bar = "" if args.csv else f"  bar {BARS[name]}"
+        print(f"{name:8} MSE {error(model, *test):.4f}{bar}  yesterday again {naive:.4f}  {time.time() - start:.0f} s  seed {args.seed}", flush=True)
 
 
 if __name__ == "__main__":

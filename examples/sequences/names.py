@@ -1,6 +1,7 @@
 """Names, a character at a time: bigram, MLP with batch norm, and a WaveNet that halves the context.
 
-    python examples/sequences/names.py            (text/names/names.txt below --root or $FASTNN_DATA)
+    python examples/sequences/names.py                  (text/names/names.txt below --root or $FASTNN_DATA)
+    python examples/sequences/names.py --names FILE     (other names, one a line)
 
 32,033 names (karpathy/makemore), shuffled and split 80/10/10; printed is the mean -log p of a character of the second part.
 """
@@ -8,6 +9,7 @@
 import argparse
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -18,19 +20,33 @@ from fastnn import datasets, nn, optim
 BARS = {"bigram": 2.46, "MLP + batch norm": 2.12, "WaveNet": 2.02}
 
 
+def load(path):
+    """(names as lists of codes, in random order, and the characters: 0 is the end of a name and what lies before it)."""
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").split("\n") if line.strip()]
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{path}: {e}") from None
+    if len(names) < 100:
+        raise ValueError(f"{path}: {len(names)} names; expected 100 or more, one a line")
+    random.Random(42).shuffle(names)
+    letters = ["", *sorted({c for name in names for c in name})]
+    codes = {c: i for i, c in enumerate(letters)}
+    return [[codes[c] for c in name] for name in names], letters
+
+
 def windows(names, context):
-    """(characters before (N, context), next character (N)); 0 is the end of a name and what lies before it."""
+    """(characters before (N, context), next character (N))."""
     x, y = [], []
     for name in names:
-        codes = [0] * context + [ord(c) - 96 for c in name] + [0]
+        codes = [0] * context + name + [0]
         x += [codes[i : i + context] for i in range(len(name) + 1)]
         y += codes[context:]
     return fastnn.tensor(np.array(x)), fastnn.tensor(np.array(y))
 
 
-def count_bigram(train, held):
+def count_bigram(train, held, letters):
     """The trivial baseline: how often one character follows another, plus one."""
-    counts = np.ones((27, 27))
+    counts = np.ones((letters, letters))
     x, y = (t.numpy() for t in windows(train, 1))
     np.add.at(counts, (x[:, 0], y), 1)
     logs = np.log(counts / counts.sum(1, keepdims=True))
@@ -38,10 +54,10 @@ def count_bigram(train, held):
     return -logs[x[:, 0], y].mean()
 
 
-def mlp(context, dim=16, hidden=256):
+def mlp(letters, context, dim=16, hidden=256):
     return nn.Sequential(
-        nn.Embedding(27, dim), nn.Flatten(), nn.Linear(context * dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(),
-        nn.Linear(hidden, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, 27),
+        nn.Embedding(letters, dim), nn.Flatten(), nn.Linear(context * dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(),
+        nn.Linear(hidden, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, letters),
     )  # fmt: skip
 
 
@@ -51,13 +67,13 @@ class WaveNet(nn.Module):
     Where windows do not overlap, a convolution is a linear layer on two rows put side by side: (2n, c) is (n, 2c).
     """
 
-    def __init__(self, dim=24, hidden=160):
+    def __init__(self, letters, dim=24, hidden=160):
         super().__init__()
-        self.table = nn.Embedding(27, dim)
+        self.table = nn.Embedding(letters, dim)
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Linear(2 * wide, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh()) for wide in (dim, hidden, hidden)
         )
-        self.head = nn.Linear(hidden, 27)
+        self.head = nn.Linear(hidden, letters)
 
     def forward(self, x):
         rows = self.table(x)
@@ -92,7 +108,7 @@ def fit(model, data, epochs, rate, decay, batch=256):
             schedule.step()
 
 
-def sample(model, context, count, rng):
+def sample(model, letters, context, count, rng):
     names = []
     model.eval()
     for _ in range(count):
@@ -100,38 +116,38 @@ def sample(model, context, count, rng):
         while len(codes) == context or codes[-1]:
             with fastnn.no_grad():
                 p = F.softmax(model(fastnn.tensor([codes[-context:]])), 1).numpy()[0].astype(float)
-            codes.append(int(rng.choice(27, p=p / p.sum())))
-        names.append("".join(chr(c + 96) for c in codes[context:-1]))
-    return " ".join(names)
+            codes.append(int(rng.choice(len(letters), p=p / p.sum())))
+        names.append("".join(letters[c] for c in codes[context:-1]))
+    return ", ".join(names)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root")
+    parser.add_argument("--names", metavar="FILE", type=Path, help="other names, one a line, in UTF-8")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the names")
     args = parser.parse_args()
-    names = datasets.find("text/names/names.txt", root=args.root).read_text().split()
-    random.Random(42).shuffle(names)
+    names, letters = load(args.names or datasets.find("text/names/names.txt", root=args.root))
     if args.quick:
         names = names[:3000]
     a, b = len(names) * 8 // 10, len(names) * 9 // 10
     train, held = names[:a], names[a:b]
-    baseline = count_bigram(train, held)
+    kinds = len(letters)
+    baseline = count_bigram(train, held, kinds)
     models = {
-        "bigram": (1, lambda: nn.Sequential(nn.Embedding(27, 27), nn.Flatten()), 6, 0.05, 0.0),
-        "MLP + batch norm": (5, lambda: mlp(5), 12, 4e-3, 0.02),
-        "WaveNet": (8, WaveNet, 14, 4e-3, 0.02),
+        "bigram": (1, lambda: nn.Sequential(nn.Embedding(kinds, kinds), nn.Flatten()), 6, 0.05, 0.0),
+        "MLP + batch norm": (5, lambda: mlp(kinds, 5), 12, 4e-3, 0.02),
+        "WaveNet": (8, lambda: WaveNet(kinds), 14, 4e-3, 0.02),
     }
     for name, (context, build, epochs, rate, decay) in models.items():
         fastnn.manual_seed(args.seed)
         model, start = build(), time.time()
         fit(model, windows(train, context), 1 if args.quick else epochs, rate, decay)
         loss = loss_on(model, *windows(held, context))
-        print(
-            f"{name:18} loss {loss:.4f}  bar {BARS[name]}  count bigram {baseline:.4f}  {time.time() - start:.0f} s  seed {args.seed}", flush=True
-        )
-    print("names it makes up:", sample(model, context, 8, np.random.default_rng(args.seed)))
+        bar = "" if args.names else f"  bar {BARS[name]}"
+        print(f"{name:18} loss {loss:.4f}{bar}  count bigram {baseline:.4f}  {time.time() - start:.0f} s  seed {args.seed}", flush=True)
+    print("names it makes up:", sample(model, letters, context, 8, np.random.default_rng(args.seed)))
 
 
 if __name__ == "__main__":

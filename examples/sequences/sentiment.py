@@ -20,12 +20,19 @@ from fastnn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 BARS = {"bag of bigrams": 0.77, "CNN": 0.75, "BiLSTM": 0.74, "Transformer": 0.73}
 
 
+LONGEST = 64  # words of a sentence that the networks read
+
+
 def load(root):
-    return [
-        (line.split(), label)
-        for label, end in enumerate(("neg", "pos"))
-        for line in datasets.find(f"sentiment/rt-polarity.{end}", root=root).read_text("latin-1").splitlines()
-    ]
+    """[(words, 1 for praise)]; the files hold a sentence a line."""
+    sentences = []
+    for label, end in enumerate(("neg", "pos")):
+        path = datasets.find(f"sentiment/rt-polarity.{end}", root=root)
+        lines = [line.split() for line in path.read_text("latin-1").split("\n")]  # splitlines would cut at \x85, too
+        sentences += [(words, label) for words in lines if words]
+        if not any(lines):
+            raise ValueError(f"{path}: no sentences")
+    return sentences
 
 
 # -- a bag of words and pairs of words --------------------------------------------------------------------------------------
@@ -113,9 +120,9 @@ class BiLstm(nn.Module):
 class Transformer(nn.Module):
     """One layer of attention over the words of a sentence; the largest of each output over its words."""
 
-    def __init__(self, words, dim=100, heads=4, longest=64):
+    def __init__(self, words, dim=100, heads=4):
         super().__init__()
-        self.table, self.places, self.drop = nn.Embedding(words, dim, padding_idx=0), nn.Embedding(longest, dim), nn.Dropout(0.5)
+        self.table, self.places, self.drop = nn.Embedding(words, dim, padding_idx=0), nn.Embedding(LONGEST, dim), nn.Dropout(0.5)
         nn.init.normal_(self.places.weight, 0.0, 0.02)  # smaller than words: at first all places are nearly the same
         self.layer = nn.TransformerEncoderLayer(dim, heads, 2 * dim, 0.3, batch_first=True, norm_first=True)
         self.head = nn.Linear(dim, 1)
@@ -128,10 +135,10 @@ class Transformer(nn.Module):
 
 def padded(sentences, index):
     """(ids (N, longest), lengths): 0 pads, 1 is a word not seen in training."""
-    lengths = np.array([max(1, len(words)) for words, _ in sentences])
+    lengths = np.array([min(LONGEST, len(words)) for words, _ in sentences])
     ids = np.zeros((len(sentences), lengths.max()), np.int64)
     for row, (words, _) in zip(ids, sentences, strict=True):
-        row[: len(words)] = [index.get(w, 1) for w in words]
+        row[: len(words)] = [index.get(w, 1) for w in words[:LONGEST]]
     return fastnn.tensor(ids), fastnn.tensor(lengths)
 
 
