@@ -201,7 +201,7 @@ def label_propagation(graph, steps=50, alpha=0.9):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--graph", default="cora", help="NAME of the files ind.NAME.*; their words are taken as there or not")
     parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--seeds", type=int, default=10)

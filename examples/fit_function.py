@@ -55,7 +55,7 @@ def rms(model, low, high):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--plot", metavar="FILE", help="draw the fits (needs matplotlib)")
     args = parser.parse_args()
     models = {a.__name__: fit(a, 300 if args.quick else 3000) for a in (nn.Tanh, nn.ReLU, Sine, Snake)}

@@ -78,8 +78,8 @@ def rmse(prediction, y):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     args = parser.parse_args()
     print(f"{'data':12} {'rows':>6} {'linear regression':>18} {'network':>10}   RMSE on held-out rows")
     for load, epochs, width, decay in ((houses, 40, 16, 1.0), (california, 60, 64, 0.02)):

@@ -45,7 +45,7 @@ def lasso(a, b, penalty, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     args = parser.parse_args()
     a, b, truth = problem()
     x = lasso(a, b, penalty=0.02, steps=500 if args.quick else 5000)

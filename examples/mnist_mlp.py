@@ -26,7 +26,7 @@ def accuracy(model, x, y, batch=1000):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the data")
     args = parser.parse_args()

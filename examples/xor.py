@@ -42,7 +42,7 @@ def train(hidden, seed, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     args = parser.parse_args()
     seeds, steps = (3, 300) if args.quick else (10, 1000)
     print(f"{'hidden layers':16} solved from {seeds} starting points")

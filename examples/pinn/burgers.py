@@ -51,7 +51,7 @@ def reference():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--plain", action="store_true", help="10,000 points, soft conditions, no refinement")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lbfgs", type=int, default=12_000, help="iterations")

@@ -22,7 +22,7 @@ def burgers(u, lambda1, log_lambda2):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     data = scipy.io.loadmat(datasets.find("pinn/burgers_shock.mat"))

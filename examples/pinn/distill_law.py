@@ -21,7 +21,7 @@ def law(theta, omega):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--method", choices=["sparse", "gplearn"], default="sparse")
     args = parser.parse_args()

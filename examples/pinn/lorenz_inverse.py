@@ -22,7 +22,7 @@ def lorenz(x, y, z, sigma, rho, beta):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     fastnn.manual_seed(args.seed)

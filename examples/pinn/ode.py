@@ -72,7 +72,7 @@ def boundary_layer():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     for make, iterations, exact in (

@@ -51,7 +51,7 @@ def poisson(u, x, y):
     return (x * x + y * y) ** (1 / 3) * (laplacian(u) + 1)
 
 
-def reference(points, terms=40):
+def reference(points, terms=160):
     """(values at points, integral over the L)"""
 
     def particular(r, a):
@@ -80,7 +80,7 @@ def reference(points, terms=40):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", metavar="FILE", help="the solution as PNG")
     args = parser.parse_args()

@@ -102,7 +102,7 @@ def fit(model, x, y, epochs, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--problem", default="BasicMotions", help="NAME of NAME_TRAIN.ts and NAME_TEST.ts")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two epochs, one seed")

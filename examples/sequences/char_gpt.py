@@ -178,7 +178,7 @@ def check_cache(model, codes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--text", metavar="FILE", type=Path, help="another text, in UTF-8")
     parser.add_argument("--model", choices=("gpt", "llama"), help="only this one")
     parser.add_argument("--long", action="store_true", help="a context of 128, 24 windows a step, 2,500 steps")

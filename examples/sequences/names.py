@@ -123,7 +123,7 @@ def sample(model, letters, context, count, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--names", metavar="FILE", type=Path, help="other names, one a line, in UTF-8")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the names")

@@ -166,7 +166,7 @@ def accuracy(scores, held):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root")
+    parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fold", type=int, default=0, help="which tenth is held out")
     parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the sentences")
