@@ -55,7 +55,7 @@ def test_from_numpy_other_dtypes():
     assert fastnn.from_numpy(np.arange(3, dtype=">f4")).tolist() == [0, 1, 2]
     assert fastnn.from_numpy(np.arange(3, dtype=np.int16)).dtype is fastnn.int32
     with pytest.raises(TypeError):
-        fastnn.from_numpy(np.array([1j]))
+        fastnn.from_numpy(np.array(["text"]))
     with pytest.raises(TypeError):
         fastnn.from_numpy([1, 2])
 

@@ -191,7 +191,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layo
             dtype = dtypes.int64
         else:
             dtype = dtypes.get_default_dtype()
-    if not isinstance(fill_value, (numbers.Number, _cpu.Array, np.generic)):
+    if not isinstance(fill_value, (numbers.Real, _cpu.Array, np.generic)) or isinstance(fill_value, np.complexfloating):
         raise TypeError(f"full: fill_value must be a number, not {type(fill_value).__name__}")
     t = _cpu.empty(shape_from((size,)), as_dtype(dtype))
     _fill(t, fill_value)

@@ -1,4 +1,4 @@
-"""Element types: float32, float64, int64, int32, uint8, bool; and PyTorch's names for how memory is laid out."""
+"""Element types: float32, float64, int64, int32, uint8, bool, and complex64, complex128 of complex tensors; and PyTorch's names for how memory is laid out."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ class dtype:
     is_complex = property(lambda self: self.numpy.kind == "c")
     is_signed = property(lambda self: self.name not in ("uint8", "bool"))
 
+    def to_real(self):
+        """The dtype of the parts of complex numbers of this one; a real dtype itself."""
+        return {complex64: float32, complex128: float64}.get(self, self)
+
+    def to_complex(self):
+        """The complex dtype whose parts are of this one. RuntimeError where there is none."""
+        if self.is_complex:
+            return self
+        if self not in (float32, float64):
+            raise RuntimeError(f"{self} has no complex dtype")
+        return complex64 if self is float32 else complex128
+
     def __repr__(self):
         return f"fastnn.{self.name}"
 
@@ -31,7 +43,7 @@ class dtype:
 float32, float64, int64, int32, uint8 = map(dtype, ("float32", "float64", "int64", "int32", "uint8"))
 bool = dtype("bool")
 float, double, long, int = float32, float64, int64, int32
-# Names for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has them.
+# Names for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has them, but for the complex ones (complex_tensor/).
 half = float16 = dtype("float16")
 bfloat16 = dtype("bfloat16", "float16")  # NumPy has none
 int8, int16, complex64, complex128 = map(dtype, ("int8", "int16", "complex64", "complex128"))
@@ -67,7 +79,7 @@ def as_dtype(d) -> dtype:
     """A fastnn dtype from a dtype, a NumPy dtype, a Python type or a name."""
     if isinstance(d, dtype):
         if d in _UNSUPPORTED:
-            other = "use float32" if d.is_floating_point else "use int32" if d.numpy.kind == "i" else "there are no complex tensors"
+            other = "use float32" if d.is_floating_point else "use int32" if d.numpy.kind == "i" else "complex tensors are made by functions that take this dtype"
             raise TypeError(f"{d} is a name only: fastnn has no kernels for it, {other}")
         return d
     found = _by_key.get(d) if isinstance(d, (str, type, np.dtype)) else None
@@ -90,7 +102,7 @@ class finfo:
     """Limits of a floating dtype (the default one if none is given): eps, max, min, tiny (smallest_normal), bits, resolution."""
 
     def __init__(self, type=None):
-        d = _default if type is None else _named(type)
+        d = _default if type is None else _named(type).to_real()
         if not d.is_floating_point:
             raise TypeError(f"finfo requires a floating point dtype; use iinfo to handle '{d}'")
         info = np.finfo(d.numpy)

@@ -35,8 +35,19 @@ def named(f):
 copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
 
 
+_complex = None  # (whether arguments are complex, what f is of them): complex_tensor/forms.py
+
+
+def use_complex(concerns, answer):
+    global _complex
+    _complex = concerns, answer
+
+
 def _blame(f, error, args, kwargs):
-    """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong."""
+    """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong, or
+    where an argument is complex: no kernel takes those."""
+    if _complex is not None and isinstance(error, Exception) and _complex[0](f, args, kwargs):
+        return _complex[1](f, args, kwargs)
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
         return _with_out(f, args, kwargs)
     if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):

@@ -1,5 +1,6 @@
-"""PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py and ops/matrix.py."""
+"""PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py, ops/matrix.py and complex_tensor/linalg.py."""
 
+from .complex_tensor.linalg import eig, eigvals
 from .errors import ShapeError, named
 from .ops import householder as _householder
 from .ops import linalg as _linalg
@@ -24,4 +25,4 @@ def vander(x, *, N=None):
     return _cat([_ones_like(powers[..., :1]), powers], -1)
 
 
-__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "matmul", "vander"]
+__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "eig", "eigvals", "matmul", "vander"]

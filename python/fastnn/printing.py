@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import _cpu, dtypes
+from . import dtypes
 
 _DEFAULT = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 _PROFILES = {"default": {}, "short": {"precision": 2, "edgeitems": 2}, "full": {"threshold": math.inf}}
@@ -31,20 +31,22 @@ def text(t):
     """repr(t)."""
     prefix = "tensor("
     parts = []
-    plain = (dtypes.get_default_dtype(),) if not t._size else (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
-    if t._size:
-        a, shortened = _summary(_cpu.numpy(t.detach().cpu(), False))
+    default = (dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex())
+    plain = default if not t.numel() else (*default, dtypes.int64, dtypes.bool)
+    if t.numel():
+        a, shortened = _summary(t.detach().cpu().numpy())
         body = _rows(a, shortened, len(prefix), _formatter(a))
     else:
         body = "[]"
         if t.ndim != 1:
-            parts.append(f"size={t._shape}")
+            parts.append(f"size={tuple(t.shape)}")
     if t.dtype not in plain:
         parts.append(f"dtype={t.dtype}")
     if t.is_cuda:
         parts.append("device='cuda:0'")
-    if t._node is not None:
-        parts.append(f"grad_fn=<{grad_name(t._node[0])}>")
+    made = t if not t.is_complex() else t.real if t.real._node is not None else t.imag
+    if made._node is not None:
+        parts.append(f"grad_fn=<{grad_name(made._node[0])}>")
     elif t.requires_grad:
         parts.append("requires_grad=True")
     out = prefix + body
@@ -84,6 +86,8 @@ def _summary(a):
 
 def _formatter(a):
     """The function that prints one element, all to the same width."""
+    if a.dtype.kind == "c":
+        return _complex_formatter(a)
     values = a.ravel().tolist()
     if a.dtype.kind != "f":
         width = max(len(str(v)) for v in values)
@@ -104,6 +108,17 @@ def _formatter(a):
 
     width = max((len(plain(v)) for v in finite), default=1)
     return width, lambda v: plain(v).rjust(width)
+
+
+def _complex_formatter(a):
+    """Each part as all of its kind: the imaginary ones' spaces are left out."""
+    (real_width, real), (imag_width, imag) = _formatter(a.real), _formatter(a.imag)
+
+    def show(z):
+        text = imag(z.imag).lstrip() + "j"
+        return real(z.real) + (text if text[0] in "+-" else "+" + text)
+
+    return real_width + imag_width + 1, show
 
 
 def _rows(a, shortened, indent, formatter, axis=0):

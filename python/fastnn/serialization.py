@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .complex_tensor.tensor import ComplexTensor, of_array, of_whole, whole
 from .device import is_cuda
 from .files import write_whole
 from .tensor import Tensor, from_numpy
@@ -21,7 +22,7 @@ from .tensor import Tensor, from_numpy
 __all__ = ["load", "load_file", "save", "save_file"]
 
 NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1",
-         "U16": "<u2", "U32": "<u4", "BOOL": "?"}  # fmt: skip
+         "U16": "<u2", "U32": "<u4", "BOOL": "?", "C64": "<c8"}  # fmt: skip
 DEEPEST = 100  # levels of nesting
 
 
@@ -52,10 +53,10 @@ def load_file(path):
 
 
 def _array(t):
-    if isinstance(t, Tensor):
+    if isinstance(t, (Tensor, ComplexTensor)):
         return t.detach().numpy()
     array = np.asarray(t)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" and array.dtype != np.complex64:
         raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
     return array
 
@@ -100,7 +101,8 @@ def _decode(name, entry):
         raise ValueError(f"tensor {name!r} is of dtype bool, but has bytes other than 0 and 1")
     if len(shape) > 8:
         raise ValueError(f"tensor {name!r} has {len(shape)} axes; fastnn has at most 8")
-    return from_numpy(array.reshape(shape).copy())
+    array = array.reshape(shape).copy()
+    return of_array(array) if kind == "C64" else from_numpy(array)
 
 
 # ---- nested objects -----------------------------------------------------------------------------------------------------
@@ -138,9 +140,11 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
 
 
 def _take_apart(obj, path, tensors, depth):
-    """obj with every tensor replaced by {"tensor": name}, every ndarray by {"array": name}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
+    """obj with every tensor replaced by {"tensor": name}, every ndarray by {"array": name}, complex ones by {"complex": [pairs]}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
     if depth > DEEPEST:
         raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
+    if isinstance(obj, ComplexTensor):
+        return {"complex": [_take_apart(whole(obj.detach()), path, tensors, depth)]}
     if isinstance(obj, (Tensor, np.ndarray)):
         name, count = path or "tensor", 1
         while name in tensors:
@@ -179,6 +183,9 @@ def _put_together(node, tensors, used, depth):
         return tensors[value] if kind == "tensor" else tensors[value].numpy()
     if not isinstance(value, list):
         raise ValueError(f"{kind!r} must hold a list")
+    if kind == "complex":
+        (pairs,) = value
+        return of_whole(_put_together(pairs, tensors, used, depth + 1))
     if kind == "tuple":
         return tuple(_put_together(v, tensors, used, depth + 1) for v in value)
     if kind in ("dict", "ordered"):

@@ -153,7 +153,7 @@ class Tensor(_cpu.Array):
         return self._floating
 
     def is_complex(self) -> bool:
-        """False: there are no complex dtypes."""
+        """False: complex tensors are of another class, `ComplexTensor`."""
         return False
 
     def is_signed(self) -> bool:
@@ -498,8 +498,8 @@ def is_floating_point(x) -> bool:
 
 
 def is_complex(x) -> bool:
-    """False: there are no complex dtypes."""
-    return False
+    """Whether x is a complex tensor."""
+    return x.is_complex()
 
 
 def is_nonzero(x) -> bool:
@@ -521,7 +521,7 @@ def can_cast(source, to) -> bool:
     """Is a conversion of these dtypes allowed by the promotion rules: not from floats to integers, nor to bool?"""
 
     def rank(d):
-        return 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
+        return 3 if d.is_complex else 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
 
     return rank(source) <= rank(to) and not (source.is_signed and not to.is_signed and rank(to) == 1)
 

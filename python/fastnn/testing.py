@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import dtypes
+from .complex_tensor import ComplexTensor
 from .creation import shape_from
 from .dtypes import as_dtype, finfo, iinfo
+from .errors import named
 from .ops.random import rand, randint
 from .tensor import Tensor, as_tensor
 
@@ -67,10 +69,10 @@ def _is_sequence(x):
 
 
 def _tensor(x):
-    if isinstance(x, Tensor):
+    if isinstance(x, (Tensor, ComplexTensor)):
         return x.detach()
-    if isinstance(x, (bool, int, float, np.ndarray, np.generic)):
-        return as_tensor(np.asarray(x))
+    if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
+        return named(as_tensor)(np.asarray(x))
     raise TypeError(f"No comparison pair was able to handle an input of type {type(x).__name__}")
 
 
@@ -83,11 +85,11 @@ def _tensor_difference(a, b, options):
     if check_stride and a.stride() != b.stride():
         return f"The values for attribute 'stride()' do not match: {a.stride()} != {b.stride()}."
     if rtol is None:
-        rtol, atol = (max(TOLERANCE.get(t.dtype, (0.0, 0.0))[i] for t in (a, b)) for i in (0, 1))
+        rtol, atol = (max(TOLERANCE.get(t.dtype.to_real(), (0.0, 0.0))[i] for t in (a, b)) for i in (0, 1))
     if not (a.is_floating_point() or b.is_floating_point()) and not rtol and not atol:
         wrong, delta = a.numpy() != b.numpy(), None
     else:
-        x, y = (t.numpy().astype(np.float64) for t in (a, b))
+        x, y = (t.numpy().astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
         with np.errstate(invalid="ignore", over="ignore"):
             delta = np.abs(x - y)
             wrong = ~((x == y) | ((delta <= atol + rtol * np.abs(y)) & np.isfinite(y)) | (equal_nan & np.isnan(x) & np.isnan(y)))

@@ -6,9 +6,7 @@ import math
 
 from ..autodiff import (
     Array,
-    backward,
     enable_grad,
-    grad,
     inference_mode,
     is_grad_enabled,
     look_for_nan,
@@ -16,10 +14,15 @@ from ..autodiff import (
     record,
     set_grad_enabled,
 )
+from ..autodiff import backward as _backward
+from ..autodiff import grad as _grad
+from ..errors import named
 from ..inplace import before_change, check_change, made_by_value, take_over
 from ..tensor import ones_like, zeros
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import saved_tensors_hooks
+
+backward, grad = named(_backward), named(_grad)  # of complex tensors too
 
 
 def _end_to_end(tensors, dtype):

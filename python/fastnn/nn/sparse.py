@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ..autodiff import no_grad
-from ..tensor import empty
 from . import functional as F
 from . import init
 from .module import Module
-from .parameter import Parameter
+from .parameter import Parameter, empty
 
 __all__ = ["Embedding", "EmbeddingBag"]
 

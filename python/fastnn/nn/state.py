@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, namedtuple
 
 from ..autodiff import no_grad
-from ..tensor import as_tensor
+from ..errors import named
+from ..tensor import as_tensor as _as_tensor
 from .hooks import Handle
 
 IncompatibleKeys = namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])
@@ -16,6 +17,7 @@ IncompatibleKeys.__repr__ = lambda self: (
 )
 
 
+as_tensor = named(_as_tensor)  # complex tensors and arrays too
 EXTRA = "_extra_state"  # the name of what get_extra_state gives
 
 
@@ -180,7 +182,7 @@ def _take(key, mine, value, local_metadata):
             f'While copying the parameter named "{key}", expected fastnn.Tensor or Tensor-like object from checkpoint '
             f"but received {type(value)}"
         )
-    if theirs._shape != mine._shape:
+    if theirs.shape != mine.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {theirs.shape} from checkpoint, "
             f"the shape in current model is {mine.shape}."

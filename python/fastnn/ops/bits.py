@@ -45,18 +45,25 @@ def frexp(input):
     return frexp_result(_mantissa(input, exponent), exponent)
 
 
-def real(input):
-    """input: all numbers are real here."""
+def _of_reals(input):
+    """input. TypeError, at which `errors.named` looks for the complex form, if it is no Tensor."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"expected a Tensor, got {type(input).__name__}")
     return input
+
+
+def real(input):
+    """The real part: of real numbers themselves."""
+    return _of_reals(input)
 
 
 def conj(input):
-    """input: all numbers are real here."""
-    return input
+    """The complex conjugate: of real numbers themselves."""
+    return _of_reals(input)
 
 
 def isreal(input):
-    """True everywhere: all numbers are real here."""
+    """Where the imaginary part is 0: everywhere in a real tensor."""
     return ones_like(input.detach(), dtype="bool")
 
 
@@ -66,26 +73,31 @@ def is_conj(input):
 
 
 def imag(input):
-    """RuntimeError, as in PyTorch for real numbers."""
+    """The imaginary part. RuntimeError for real tensors, as in PyTorch."""
     raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
 
 
 def angle(input):
-    """pi where input is negative, else 0; NaN of NaN."""
+    """The argument of complex numbers: pi where a real input is negative, else 0; NaN of NaN."""
     x = input if input._floating else input.to("float32")
     return where(x != x, x, where(x < 0, math.pi, zeros_like(x)))
 
 
 def adjoint(input):
-    """The last two axes exchanged."""
-    return input.mT
+    """The last two axes exchanged, and conjugated."""
+    return _of_reals(input).mT
 
 
-conj_physical, resolve_conj, resolve_neg = conj, conj, conj
+def resolve_conj(input):
+    """input: nothing waits to be conjugated."""
+    return _of_reals(input)
+
+
+conj_physical, resolve_neg = conj, resolve_conj
 is_neg = is_conj
 _NAMES = "adjoint angle conj conj_physical frexp is_conj is_neg isreal nextafter resolve_conj resolve_neg".split()
 __all__ = [*_NAMES, "imag", "real"]
 METHODS = _NAMES
 FUNCTIONAL = ()
-Tensor.real, Tensor.imag = property(real, doc="The tensor itself."), property(imag, doc="RuntimeError: all numbers are real here.")
+Tensor.real, Tensor.imag = property(real, doc="The tensor itself."), property(imag, doc="RuntimeError: only complex tensors have one.")
 Tensor.H = Tensor.mH = property(adjoint, doc="The last two axes exchanged.")

@@ -198,7 +198,9 @@ def dot(input, tensor, *, out=None):
     return _into(out, _matmul(input, tensor))
 
 
-vdot = dot
+def vdot(input, tensor, *, out=None):
+    """`dot`, of complex vectors with the first conjugated."""
+    return dot(input, tensor, out=out)
 
 
 def outer(input, vec2, *, out=None):

@@ -7,15 +7,29 @@ import numpy as np
 from .. import _cpu
 from ..autodiff import record
 from ..creation import zero
+from ..errors import named
 from ..inplace import before_change, check_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
 from . import bits, calculus, diagonal, matmul, scan, shape, special, variance
 from . import elementwise as ew
 from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
 
+_of_complex = None  # f(a, b) where one of them is a complex number or ndarray: complex_tensor/arithmetic.py
+
+
+def use_complex(of_complex):
+    global _of_complex
+    _of_complex = of_complex
+
+
+def _is_complex(x):
+    return x.dtype.kind == "c" if isinstance(x, np.ndarray) else isinstance(x, (complex, np.complexfloating))
+
 
 def _operand(f, a, b):
     """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, anything else is not ours."""
+    if _is_complex(a) or _is_complex(b):
+        return _of_complex(f, a, b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return f(as_tensor(a), as_tensor(b))
     return NotImplemented
@@ -53,6 +67,15 @@ def _operator(f, op, kernel, swapped):
     return method
 
 
+def _power_operator(a, b, f=pow):
+    try:
+        return f(a, b)
+    except TypeError as e:
+        if type(e) is not TypeError:
+            raise
+        return _operand(pow, a, b)
+
+
 _SLOTS = ("add", "sub", "mul", "truediv")  # of two tensors in C: bind/operators.cpp
 
 
@@ -86,8 +109,7 @@ def _operators():
 
     where_method.__name__ = where_method.__qualname__ = "where"
     Tensor.where = where_method
-    Tensor.__pow__ = lambda a, b: pow(a, b)
-    Tensor.__rpow__ = lambda a, b: ew._pow(b, a)
+    Tensor.__pow__, Tensor.__rpow__ = _power_operator, lambda a, b: _power_operator(b, a, ew._pow)
     Tensor.__ipow__ = inplace(pow)
     Tensor.__round__ = lambda x, n=0: ew.round(x, decimals=n)
     Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), remainder(a, b))
@@ -104,12 +126,15 @@ _NUMPY = {  # NumPy's name of an operator: the method of a tensor on its left, a
 }  # fmt: skip
 
 
+_of_ndarray = named(as_tensor)  # complex ones too
+
+
 def _ufunc(self, ufunc, method, *inputs, out=None, **options):
     """NumPy's functions of tensors. `ndarray + Tensor` is Tensor's operator, gradients included; others, `np.sin(tensor)`,
     compute in NumPy and give a tensor, as PyTorch's do: RuntimeError for one that requires grad."""
     if method == "__call__" and out is None and not options and ufunc.__name__ in _NUMPY:
-        left, right = (as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs)
-        if isinstance(left, Tensor):
+        left, right = (_of_ndarray(x) if isinstance(x, np.ndarray) else x for x in inputs)
+        if isinstance(left, Tensor) or isinstance(inputs[0], np.ndarray):
             return getattr(left, _NUMPY[ufunc.__name__][0])(right)
         return getattr(right, _NUMPY[ufunc.__name__][1])(left)
     arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]

@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from itertools import chain
 
 from .. import dtypes
+from ..complex_tensor.tensor import ComplexTensor, flat
 from ..nn.hooks import Handle
 from ..ops import optimizer as rules
 from ..tensor import Tensor, tensor
@@ -54,6 +55,13 @@ class Group(dict):
         return type(self), (dict(self),)
 
 
+def _parts(p):
+    """What there is to optimize in p, a tensor or (name, tensor): of a complex one its real and its imaginary part."""
+    if isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], ComplexTensor):
+        return [(f"{p[0]}.{word}", part) for word, part in zip(("real", "imag"), flat(p[1]), strict=True)]
+    return flat(p) if isinstance(p, ComplexTensor) else [p]
+
+
 def _hooked(step):
     """A step between the hooks that are registered; one that a subclass's calls runs plainly."""
 
@@ -96,7 +104,7 @@ class Optimizer:
             cls.step = _hooked(cls.step)
 
     def __init__(self, params, defaults):
-        if isinstance(params, Tensor):
+        if isinstance(params, (Tensor, ComplexTensor)):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 + params.type()
@@ -133,7 +141,8 @@ class Optimizer:
                 "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
                 "will change between runs. Please use a list instead."
             )
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = [params] if isinstance(params, (Tensor, ComplexTensor)) else list(params)
+        params = [part for p in params for part in _parts(p)]
         named = [isinstance(p, tuple) for p in params]
         if any(named) and not all(named):
             raise ValueError("all optimizer params should be with/without names. Some param names are missing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...autodiff import no_grad
+from ...complex_tensor.tensor import ComplexTensor, flat
 from ...ops import optimizer
 from ...row_sparse import RowSparse
 from ...tensor import Tensor, tensor
@@ -13,7 +14,7 @@ __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_
 
 
 def _listed(parameters):
-    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [parameters] if isinstance(parameters, (Tensor, ComplexTensor)) else list(parameters)
 
 
 def _gradients(parameters):
@@ -30,7 +31,7 @@ def _values(p):
 
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """The norm of all tensors as if they were one vector; norm_type > 0, math.inf for the largest magnitude."""
-    tensors = _listed(tensors)
+    tensors = [t.detach().abs() if isinstance(t, ComplexTensor) else t for t in _listed(tensors)]
     if not tensors:
         return tensor(0.0)
     norm_type = float(norm_type)
@@ -60,7 +61,7 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     gradients = _gradients(parameters)
     if gradients:
         with no_grad():
-            optimizer.clip_to_norm(gradients, total_norm, float(max_norm))
+            optimizer.clip_to_norm(list(flat(gradients)), total_norm, float(max_norm))
 
 
 clip_grad_norm = clip_grad_norm_
@@ -71,4 +72,4 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
     gradients = _gradients(parameters)
     if gradients:
         with no_grad():
-            optimizer.clip_to_value(gradients, float(clip_value))
+            optimizer.clip_to_value(list(flat(gradients)), float(clip_value))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ... import ops
 from ...autodiff import no_grad
+from ...errors import named
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters):
     """One vector of all parameters, in order, each in row-major order."""
-    return ops.join.cat([p.reshape(-1) for p in parameters])
+    return named(ops.join.cat)([p.reshape(-1) for p in parameters])
 
 
 def vector_to_parameters(vec, parameters):

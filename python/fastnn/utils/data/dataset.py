@@ -10,6 +10,7 @@ from types import GenericAlias
 import numpy as np
 
 from ... import ops
+from ...errors import named
 from ...tensor import as_tensor, from_numpy
 
 __all__ = [
@@ -59,7 +60,7 @@ class TensorDataset(Dataset):
     """Samples are rows (first axis) of one or more tensors or ndarrays of equal length."""
 
     def __init__(self, *tensors):
-        self.tensors = tuple(as_tensor(t) for t in tensors)
+        self.tensors = tuple(named(as_tensor)(t) for t in tensors)
         if not self.tensors:
             raise ValueError("TensorDataset: at least one tensor is needed")
         if any(t.ndim == 0 or t.shape[0] != self.tensors[0].shape[0] for t in self.tensors):
@@ -73,7 +74,7 @@ class TensorDataset(Dataset):
 
     def batch(self, indices):
         index = from_numpy(np.asarray(indices, dtype=np.int64))
-        return [ops.rows.index_select(t, 0, index) for t in self.tensors]
+        return [t.index_select(0, index) for t in self.tensors]
 
 
 class StackDataset(Dataset):

@@ -14,6 +14,8 @@ from types import GenericAlias
 import numpy as np
 
 from ... import dtypes, ops
+from ...complex_tensor import ComplexTensor
+from ...errors import named
 from ...tensor import Tensor, from_numpy, tensor
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -24,10 +26,10 @@ __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"
 def default_collate(batch):
     """Samples to one batch: tensors and arrays are stacked, numbers become a tensor, containers are collated inside."""
     first = batch[0]
-    if isinstance(first, Tensor):
-        return ops.join.stack(list(batch))
+    if isinstance(first, (Tensor, ComplexTensor)):
+        return named(ops.join.stack)(list(batch))
     if isinstance(first, np.ndarray):
-        return from_numpy(np.stack(batch))
+        return named(from_numpy)(np.stack(batch))
     if isinstance(first, (bool, np.bool_)):
         return tensor(list(batch), dtype=dtypes.bool)
     if isinstance(first, np.generic):

@@ -1,0 +1,290 @@
+"""Making complex tensors: from parts, from numbers and arrays, filled, drawn; and `Tensor.to(complex64)`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import creation as real
+from .. import dtypes, ops
+from ..dtypes import as_dtype, complex64, complex128
+from ..ops.diagonal import eye as real_eye
+from ..ops.ranges import linspace as real_linspace
+from ..ops.shape import broadcast_tensors
+from ..tensor import Tensor, result_type, shape_from
+from .forms import form, is_complex, native
+from .tensor import COMPLEX, REAL, ComplexTensor, as_complex, known, need_complex, of_array, of_whole, parts, whole
+
+complex_number = complex  # `complex` is PyTorch's below
+
+# -- from parts, and back ---------------------------------------------------------------------------------------------------
+
+
+def _two_parts(name, first, second):
+    for position, (word, x) in enumerate((first, second), 1):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument '{word}' (position {position}) must be Tensor, not {type(x).__name__}")
+    a, b = first[1], second[1]
+    if not (a._floating and b._floating):
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {a.dtype.name} and {b.dtype.name}")
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"Expected object of scalar type {a.dtype.name} but got scalar type {b.dtype.name} for second argument")
+    return a, b
+
+
+@native
+def complex(real, imag, *, out=None):
+    """real + i imag of two tensors of one floating dtype, broadcast together. RuntimeError for other dtypes."""
+    re, im = broadcast_tensors(*_two_parts("complex", ("real", real), ("imag", imag)))
+    z = ComplexTensor(re.clone(), im.clone())
+    return z if out is None else out.copy_(z)
+
+
+@native
+def polar(abs, angle, *, out=None):
+    """abs · (cos(angle) + i sin(angle)) of two tensors of one floating dtype."""
+    size, angle = _two_parts("polar", ("abs", abs), ("angle", angle))
+    z = ComplexTensor(size * angle.cos(), size * angle.sin())
+    return z if out is None else out.copy_(z)
+
+
+@native
+def view_as_complex(input):
+    """The tensor (..., 2) of real and imaginary parts as a complex one (...), on the same memory. RuntimeError for other shapes and dtypes."""
+    if not isinstance(input, Tensor) or not input._floating:
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{getattr(input, 'dtype', type(input).__name__)}"
+        )
+    if input.ndim == 0:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if input._shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    return of_whole(input)
+
+
+@native
+def view_as_real(input):
+    """(..., 2): real and imaginary parts along a last axis. The argument of `view_as_complex` if input is its result, else a copy."""
+    return whole(need_complex(input, "view_as_real"))
+
+
+# -- from numbers -----------------------------------------------------------------------------------------------------------
+
+
+def _real_dtype(dtype):
+    """The dtype of the parts of tensors of a complex dtype, given in any way."""
+    return REAL[_complex_dtype(dtype)]
+
+
+def _complex_dtype(d):
+    if isinstance(d, dtypes.dtype):
+        return d
+    return {np.dtype(c.numpy): c for c in REAL}[np.dtype(d)]
+
+
+def _finished(z, requires_grad):
+    return z.requires_grad_() if requires_grad else z
+
+
+def _array(data):
+    """The complex ndarray of numbers, nested sequences and tensors; Python's count as the default dtype."""
+    if isinstance(data, (ComplexTensor, Tensor)):
+        return data.detach().numpy()
+    if isinstance(data, (list, tuple)):
+        arrays = [_array(d) for d in data]
+        return np.stack(arrays) if arrays else np.zeros(0, dtypes.get_default_dtype().numpy)
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    default = dtypes.get_default_dtype()
+    return np.asarray(data, (COMPLEX[default] if isinstance(data, complex_number) else default).numpy)
+
+
+@form("tensor", "scalar_tensor")
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    if dtype is not None and not is_complex(dtype):
+        raise RuntimeError(f"tensor: complex numbers cannot be converted to {as_dtype(dtype)}")
+    if isinstance(data, (ComplexTensor, Tensor)):
+        z = as_complex(data.detach(), copy=True)
+    else:
+        a = _array(data)
+        if a.dtype.kind in "biu":
+            a = a.astype(dtypes.get_default_dtype().numpy)
+        z = ComplexTensor(*(real.tensor(np.array(part, order="C")) for part in (a.real, a.imag)))
+    z = z if dtype is None else z.to(_complex_dtype(dtype))
+    return _finished(z if device is None else z.to(device=device), requires_grad)
+
+
+@form()
+def new_tensor(self, data, *, dtype=None, **options):
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, **options)
+
+
+@form("as_tensor")
+def as_tensor(data, dtype=None, device=None):
+    z = of_array(data) if isinstance(data, np.ndarray) and data.dtype.kind == "c" else data if isinstance(data, ComplexTensor) else tensor(data, dtype=dtype)
+    return z if dtype is None and device is None else z.to(**{k: v for k, v in (("dtype", dtype), ("device", device)) if v is not None})
+
+
+@form()
+def from_numpy(array):
+    return of_array(array)
+
+
+# -- filled and drawn -------------------------------------------------------------------------------------------------------
+
+
+def _made(name, imag):
+    """The complex form of a function that makes tensors of a shape: its real ones with dtype=, and imag of that."""
+    f = real_eye if name == "eye" else getattr(real, name)
+
+    def g(*args, dtype, requires_grad=False, **options):
+        re = f(*args, dtype=_real_dtype(dtype), **options)
+        return _finished(ComplexTensor(re, imag(re)), requires_grad)
+
+    form(name)(g)
+    return g
+
+
+zeros, ones, empty, eye = (_made(name, real.zeros_like) for name in "zeros ones empty eye".split())
+
+
+@form()
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **options):
+    value = known(fill_value)
+    if dtype is not None and not is_complex(dtype):
+        raise RuntimeError(f"value cannot be converted to type {as_dtype(dtype).name} without overflow")
+    dtype = COMPLEX[dtypes.get_default_dtype()] if dtype is None and not isinstance(value, ComplexTensor) else value.dtype if dtype is None else dtype
+    re, im = (real.full(size, part, dtype=_real_dtype(dtype), device=device) for part in parts(value))
+    return _finished(ComplexTensor(re, im), requires_grad)
+
+
+@form()
+def linspace(start, end, steps, *, dtype=None, requires_grad=False, **options):
+    a, b = (complex_of(x) for x in (start, end))
+    dtype = COMPLEX[dtypes.get_default_dtype()] if dtype is None else _complex_dtype(dtype)
+    re, im = (real_linspace(p, q, steps, dtype=REAL[dtype], **options) for p, q in zip(parts(a), parts(b), strict=True))
+    return _finished(ComplexTensor(re, im), requires_grad)
+
+
+def complex_of(x):
+    return complex_number(x.item() if hasattr(x, "item") else x)
+
+
+def _alike(name, make):
+    def f(input, *args, dtype=None, device=None, requires_grad=False, **options):
+        dtype = input.dtype if dtype is None else dtype
+        device = input.device if device is None and input.is_cuda else device
+        if not is_complex(dtype):
+            return ops.exported("__all__")[f"{name}_like"](input.real, *args, dtype=dtype, device=device, requires_grad=requires_grad) if name in ("rand", "randn") else getattr(real, f"{name}_like")(input.real, *args, dtype=dtype, device=device, requires_grad=requires_grad)
+        return make(input.shape, *args, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    form(f"{name}_like")(f)
+
+    def new(self, *args, dtype=None, **options):
+        dtype = self.dtype if dtype is None else dtype
+        return make(*args, dtype=dtype, **options) if is_complex(dtype) else getattr(real, name)(*args, dtype=dtype, **options)
+
+    form(f"new_{name}")(new)
+
+
+@form()
+def rand(*sizes, size=None, generator=None, dtype, device=None, requires_grad=False, **options):
+    """Real and imaginary parts uniform on [0, 1)."""
+    shape = shape_from(sizes, size)
+    draw = lambda: _draw("rand", shape, _real_dtype(dtype), generator, device)  # noqa: E731
+    return _finished(ComplexTensor(draw(), draw()), requires_grad)
+
+
+@form()
+def randn(*sizes, size=None, generator=None, dtype, device=None, requires_grad=False, **options):
+    """Normal with variance 1: 1/2 of each part."""
+    shape = shape_from(sizes, size)
+    draw = lambda: _draw("randn", shape, _real_dtype(dtype), generator, device) * math.sqrt(0.5)  # noqa: E731
+    return _finished(ComplexTensor(draw(), draw()), requires_grad)
+
+
+def _draw(name, shape, dtype, generator, device):
+    return ops.exported("__all__")[name](shape, generator=generator, dtype=dtype, device=device)
+
+
+for _name, _f in (("zeros", zeros), ("ones", ones), ("empty", empty), ("full", full), ("rand", rand), ("randn", randn)):
+    _alike(_name, _f)
+
+
+@form()
+def uniform_(tensor, a=0.0, b=1.0, generator=None):
+    for part in parts(tensor):
+        part.uniform_(a, b, generator=generator)
+    return tensor
+
+
+@form()
+def normal_(tensor, mean=0.0, std=1.0, generator=None):
+    """Of this mean (of the real part) and this standard deviation of the whole: std / √2 of each part."""
+    for part, m in zip(parts(tensor), parts(mean), strict=True):
+        part.normal_(m, std * math.sqrt(0.5), generator=generator)
+    return tensor
+
+
+# -- dtypes -------------------------------------------------------------------------------------------------------------------
+
+
+@form()
+def to(input, *args, **kwargs):
+    """A real tensor in a complex dtype."""
+    z = as_complex(input)
+    z = z.to(*args, **kwargs)
+    return ComplexTensor(z.real.clone(), z.imag) if z.real is input else z
+
+
+@native
+def cfloat(input):
+    """The tensor in complex64."""
+    return as_complex(input).to(complex64) if isinstance(input, ComplexTensor) else to(input, complex64)
+
+
+@native
+def cdouble(input):
+    """The tensor in complex128."""
+    return as_complex(input).to(complex128) if isinstance(input, ComplexTensor) else to(input, complex128)
+
+
+Tensor.cfloat, Tensor.cdouble = cfloat, cdouble
+
+
+@form("result_type")
+def _result_type(a, b):
+    a, b = (as_complex(x, like=y if hasattr(y, "dtype") else None).real if not isinstance(x, Tensor) else x for x, y in ((a, b), (b, a)))
+    d = result_type(a, b)
+    return COMPLEX[d if d.is_floating_point else dtypes.get_default_dtype()]
+
+
+@form("promote_types")
+def _promote_types(a, b):
+    double = any(d in (complex128, dtypes.float64) for d in (a, b))
+    return complex128 if double else complex64
+
+
+@form("numel")
+def _numel(x):
+    return x.numel()
+
+
+@form("is_floating_point")
+def _is_floating_point(x):
+    return False
+
+
+
+@native
+def is_tensor(x) -> bool:
+    """Whether x is a tensor, real or complex."""
+    return isinstance(x, (Tensor, ComplexTensor))
+
+
+@native
+def typename(x) -> str:
+    """The name of a tensor's class by dtype, or of any other object's class."""
+    return x.type() if is_tensor(x) else f"{type(x).__module__}.{type(x).__qualname__}"

@@ -1,0 +1,116 @@
+"""The table of complex forms: what a function of real tensors means for complex ones, found when its kernel has refused them."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+from .. import dtypes, errors
+from ..errors import named
+from ..tensor import Tensor
+from .tensor import ComplexTensor
+
+FORMS = {}  # by the function itself, or by its name
+
+
+NATIVE = set()  # functions that take complex tensors themselves
+
+
+class NoComplexForm(NotImplementedError, TypeError):
+    """A function that has no meaning, or no implementation, for complex tensors."""
+
+
+def form(*keys):
+    """Registers the complex form of functions: by name, or by the (real) function where another has the same name."""
+
+    def register(f):
+        for key in keys or (f.__name__,):
+            FORMS[getattr(key, "__wrapped__", key)] = f
+        return f
+
+    return register
+
+
+def native(f):
+    """`errors.named` for a function that takes complex tensors itself: its errors are its own."""
+    NATIVE.add(f)
+    return named(f)
+
+
+def find(f):
+    """The complex form of the function f, or None. A name that ends in _ is its function's in-place form."""
+    f = getattr(f, "__wrapped__", f)
+    name = f.__name__
+    found = FORMS.get(f) or FORMS.get(name)
+    if found is None and name.endswith("_") and not name.startswith("_") and name[:-1] in FORMS:
+        found = in_place(FORMS[name[:-1]], name)
+    return found
+
+
+def is_complex(x):
+    """Whether x, or something in a list or a dict of it, is a complex tensor, number, array or dtype."""
+    if isinstance(x, (list, tuple)):
+        return any(map(is_complex, x))
+    if isinstance(x, dict):
+        return any(map(is_complex, x.values()))
+    if isinstance(x, np.dtype):
+        return x.kind == "c"
+    return isinstance(x, (ComplexTensor, complex, np.complexfloating)) or (
+        isinstance(x, (dtypes.dtype, np.ndarray)) and (x.is_complex if isinstance(x, dtypes.dtype) else x.dtype.kind == "c")
+    )
+
+
+def concerns(f, args, kwargs):
+    """Whether a call of f that has failed has something complex among its arguments, which f does not take."""
+    return f not in NATIVE and (is_complex(args) or is_complex(kwargs))
+
+
+def answer(f, args, kwargs):
+    """The result of f's complex form. NoComplexForm where there is none."""
+    name = f.__name__.removeprefix("__").removesuffix("__")
+    found = find(f)
+    if found is None:
+        kind = next((x.dtype for x in args if isinstance(x, ComplexTensor)), dtypes.complex64)
+        raise NoComplexForm(f"\"{name}\" not implemented for '{'ComplexFloat' if kind is dtypes.complex64 else 'ComplexDouble'}'")
+    if name.endswith("_") and args and isinstance(args[0], Tensor):
+        raise RuntimeError(f"{name}: result type ComplexFloat can't be cast to the desired output type {args[0].dtype.name}")
+    if "out" not in kwargs:
+        return found(*args, **kwargs)
+    out = kwargs.pop("out")
+    result = found(*args, **kwargs)
+    if out is None:
+        return result
+    if isinstance(result, ComplexTensor) and not isinstance(out, ComplexTensor):
+        raise RuntimeError(f"{name}: result type {result.dtype.name} can't be cast to the desired output type {out.dtype.name}")
+    return out.copy_(result)
+
+
+def in_place(f, name):
+    """`z.f_(...)`: z with its parts changed to f's result. What the derivative of f reads is a copy of what z was."""
+
+    def method(self, *args, **kwargs):
+        old = self.clone() if self.requires_grad or any(isinstance(a, (Tensor, ComplexTensor)) and a.requires_grad for a in args) else self
+        result = f(old, *[old if a is self else a for a in args], **kwargs)
+        return self.copy_(result)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of :func:`{f.__name__}`."
+    return method
+
+
+def _missing(name):
+    def method(self, *args, **kwargs):
+        raise NoComplexForm(f"\"{name}\" not implemented for 'Complex{'Float' if self.dtype is dtypes.complex64 else 'Double'}'")
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def attach():
+    """Gives `ComplexTensor` the methods of `Tensor`: those with a complex form, and for others one that says that there is none."""
+    for name, f in list(vars(Tensor).items()):
+        if name.startswith("_") or name in vars(ComplexTensor) or not inspect.isroutine(f):
+            continue
+        setattr(ComplexTensor, name, find(f) or _missing(name))
+    errors.use_complex(concerns, answer)

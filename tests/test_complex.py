@@ -1,0 +1,428 @@
+"""Complex tensors: values against NumPy, derivatives against finite differences, and their way through modules, optimizers and files."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import nn
+
+UNARY = (
+    "exp exp2 log log2 log10 sqrt rsqrt reciprocal square sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh expm1 log1p sigmoid sinc neg "
+    "conj abs angle sgn"
+).split()
+NUMPYS = {
+    "rsqrt": lambda z: 1 / np.sqrt(z), "reciprocal": lambda z: 1 / z, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
+    "acosh": np.arccosh, "atanh": np.arctanh, "neg": np.negative, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "sgn": lambda z: z / np.abs(z),
+}  # fmt: skip
+
+
+def draw(rng, *shape, dtype=np.complex128):
+    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+
+
+def tensors(*arrays):
+    return [fastnn.tensor(a, requires_grad=True) for a in arrays]
+
+
+def check_gradients(f, *arrays, step=1e-6):
+    """dL/dRe + i dL/dIm of L = Σ |f|² + Re f against central differences, for every argument."""
+
+    def loss(*args):
+        y = f(*args)
+        return (y.abs() ** 2).sum() + y.real.sum()
+
+    args = tensors(*arrays)
+    loss(*args).backward()
+    for k, (t, a) in enumerate(zip(args, arrays, strict=True)):
+        expected = np.zeros_like(a)
+        for i in np.ndindex(*a.shape):
+            for unit in (1.0, 1j) if a.dtype.kind == "c" else (1.0,):
+                ends = []
+                for sign in (1, -1):
+                    moved = [b.copy() for b in arrays]
+                    moved[k][i] += sign * step * unit
+                    ends.append(loss(*map(fastnn.tensor, moved)).item())
+                expected[i] += unit * (ends[0] - ends[1]) / (2 * step)
+        np.testing.assert_allclose(t.grad.numpy(), expected, rtol=2e-5, atol=2e-6 * np.abs(expected).max(initial=1), err_msg=f"argument {k}")
+
+
+# -- making them ------------------------------------------------------------------------------------------------------------
+
+
+def test_made_from_numbers():
+    for data, dtype in [([1 + 2j, 3], "complex64"), (2j, "complex64"), (np.array([1j]), "complex128"), ([[1, 2j], [0.5, -1]], "complex64")]:
+        z = fastnn.tensor(data)
+        assert z.dtype.name == dtype and z.tolist() == np.array(data).tolist() and fastnn.is_complex(z) and fastnn.is_tensor(z)
+    fastnn.set_default_dtype(fastnn.float64)
+    assert fastnn.tensor(1j).dtype is fastnn.cdouble
+    fastnn.set_default_dtype(fastnn.float32)
+    x = fastnn.arange(3)
+    assert (x * 1j).tolist() == [0, 1j, 2j] and x.to(fastnn.cfloat).dtype is fastnn.complex64 and fastnn.tensor([1.0]).double().cfloat().dtype is fastnn.cfloat
+    for z in (fastnn.zeros(2, 3, dtype=fastnn.cfloat), fastnn.ones((2, 3), dtype=fastnn.cdouble), fastnn.randn(2, 3, dtype=fastnn.cfloat),
+              fastnn.empty(2, 3, dtype=fastnn.cfloat), fastnn.full((2, 3), 1j), fastnn.zeros_like(fastnn.ones(2, 3), dtype=fastnn.cfloat),
+              fastnn.rand_like(fastnn.full((2, 3), 1j)), fastnn.full((1,), 1j).new_zeros(2, 3)):  # fmt: skip
+        assert z.is_complex() and z.shape == (2, 3) and z.real.dtype is z.dtype.to_real() and z.numel() == 6
+    big = fastnn.randn(20000, dtype=fastnn.cfloat)
+    assert abs(big.var().item() - 1) < 0.05
+    with pytest.raises(RuntimeError, match="complex numbers cannot be converted"):
+        fastnn.tensor([1j], dtype=fastnn.float32)
+    with pytest.raises(TypeError, match="number"):
+        fastnn.full_like(fastnn.ones(1), 1j)
+
+
+def test_parts_share_memory():
+    a = np.zeros(3, np.complex64)
+    z = fastnn.from_numpy(a)
+    z.real.fill_(2)
+    z.imag[1] = 5
+    assert a.tolist() == [2, 2 + 5j, 2]
+    x = fastnn.zeros(3, 2)
+    w = fastnn.view_as_complex(x)
+    w[1] = 3 - 1j
+    w *= 2
+    assert x.tolist() == [[0, 0], [6, -2], [0, 0]] and fastnn.view_as_real(w) is x
+    re, im = fastnn.ones(2), fastnn.zeros(2)
+    c = fastnn.complex(re, im)
+    c[0] = 9j
+    assert re.tolist() == [1, 1] and fastnn.view_as_real(c).tolist() == [[0, 9], [1, 0]]
+    c.real = fastnn.tensor([4.0, 5.0])
+    assert c.tolist() == [4 + 9j, 5] and fastnn.polar(fastnn.ones(1), fastnn.zeros(1)).tolist() == [1]
+    for f, error in [
+        (lambda: fastnn.view_as_complex(fastnn.ones(3)), RuntimeError),
+        (lambda: fastnn.view_as_complex(fastnn.ones(3, 2, dtype=fastnn.int64)), RuntimeError),
+        (lambda: fastnn.view_as_real(re), RuntimeError),
+        (lambda: fastnn.complex(re, 1.0), TypeError),
+        (lambda: fastnn.complex(re, re.double()), RuntimeError),
+        (lambda: fastnn.imag(re), RuntimeError),
+    ]:
+        with pytest.raises(error):
+            f()
+
+
+def test_dtypes_of_results():
+    z, x, d, i = fastnn.ones(2, dtype=fastnn.cfloat), fastnn.ones(2), fastnn.ones(2).double(), fastnn.ones(2).long()
+    for y, dtype in [(z + x, "complex64"), (z * d, "complex128"), (z / i, "complex64"), (d * 1j, "complex128"), (x - z.cdouble()[0], "complex64"),
+                     (z.abs(), "float32"), (2.5 * z, "complex64"), (x**1j, "complex64"), (z.cdouble() ** 0.1, "complex128")]:  # fmt: skip
+        assert y.dtype.name == dtype
+    assert fastnn.result_type(x, 1j) is fastnn.complex64 and fastnn.promote_types(fastnn.cfloat, fastnn.float64) is fastnn.complex128
+    assert fastnn.can_cast(fastnn.float32, fastnn.cfloat) and not fastnn.can_cast(fastnn.cfloat, fastnn.float32)
+    assert (z.cdouble() ** 0.1).real.tolist() == [1, 1] and fastnn.complex64.to_real() is fastnn.float32
+
+
+def test_printing():
+    assert repr(fastnn.tensor([1 + 2j])) == "tensor([1.+2.j])"
+    assert repr(fastnn.tensor([1.5 - 2j, float("nan")])) == "tensor([1.5000-2.j,    nan+0.j])"
+    assert repr(fastnn.tensor(1e-5 + 1j, requires_grad=True)) == "tensor(1.0000e-05+1.j, requires_grad=True)"
+    assert repr(fastnn.zeros(0, dtype=fastnn.cdouble)) == "tensor([], dtype=fastnn.complex128)"
+    assert repr(fastnn.tensor([1j], requires_grad=True) * 2) == "tensor([0.+2.j], grad_fn=<MulBackward0>)"
+    assert f"{fastnn.tensor(1.25 - 1j):.1f}" == "1.2-1.0j"
+
+
+# -- arithmetic ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_functions(rng, name):
+    z = draw(rng, 3, 4)
+    f, expected = getattr(fastnn, name), NUMPYS.get(name) or getattr(np, name)
+    np.testing.assert_allclose(f(fastnn.tensor(z)).numpy(), expected(z), rtol=1e-12)
+    np.testing.assert_allclose(getattr(fastnn.tensor(z[0, 0]), name)().numpy(), expected(z[0, 0]), rtol=1e-12)
+    single = f(fastnn.tensor(z.astype(np.complex64)))
+    np.testing.assert_allclose(single.numpy(), expected(z), rtol=2e-5, atol=2e-5)
+    check_gradients(f, z[:2, :2])
+
+
+def test_second_derivatives(rng):
+    z = draw(rng, 3)
+    for name in UNARY:
+        t = fastnn.tensor(z, requires_grad=True)
+        (g,) = fastnn.autograd.grad((getattr(fastnn, name)(t).abs() ** 2).sum() + getattr(fastnn, name)(t).real.sum(), t, create_graph=True)
+        if g.requires_grad:
+            check_gradients(
+                lambda t, name=name: fastnn.autograd.grad(
+                    (getattr(fastnn, name)(w := t if t.requires_grad else t.requires_grad_()).abs() ** 2).sum() + getattr(fastnn, name)(w).real.sum(),
+                    w, create_graph=True,
+                )[0],
+                z,
+            )  # fmt: skip
+
+
+def test_operators(rng):
+    a, b, x = draw(rng, 3, 4), draw(rng, 4), rng.standard_normal((3, 1))
+    for f in (lambda p, q: p + q, lambda p, q: p - q, lambda p, q: p * q, lambda p, q: p / q, lambda p, q: abs(p) ** 0.3 * q**2):
+        for p, q in [(a, b), (a, x), (x, b), (a, 2 - 1j), (3j, a), (a, 1.5), (2, a), (x, 1j), (1j, x)]:
+            left, right = (fastnn.tensor(v) if isinstance(v, np.ndarray) else v for v in (p, q))
+            np.testing.assert_allclose(f(left, right).numpy(), f(p, q), rtol=1e-12)
+        check_gradients(f, a[:2, :2], b[:2])
+        check_gradients(f, a[:2, :2], x[:2])
+    t = fastnn.tensor(a)
+    for n in (0, 1, 2, 3, 5, -2, 0.5, 1 - 2j):
+        np.testing.assert_allclose((t**n).numpy(), a**n, rtol=1e-12)
+    np.testing.assert_allclose((b * t).numpy(), b * a)
+    np.testing.assert_allclose((np.ones(4) * 1j + fastnn.tensor(x)).numpy(), 1j + x + np.zeros(4))
+    np.testing.assert_allclose(fastnn.tensor([1e30 + 1e30j]).numpy() / 2, (fastnn.tensor([1e30 + 1e30j]) / 2).numpy())
+    np.testing.assert_allclose((fastnn.tensor([1.0 + 0j]) / fastnn.tensor([1e30 + 1e30j])).numpy(), [(1 - 1j) / 2e30], rtol=1e-6)
+    check_gradients(lambda p, q: p**q, a[:2, :2], b[:2])
+    zero = fastnn.zeros(1, dtype=fastnn.cdouble, requires_grad=True)
+    (zero.abs() + (zero**2).real + zero.sgn().real).sum().backward()
+    assert zero.grad.tolist() == [1]  # of sgn: z / (|z|, or 1 at 0)
+
+
+def test_comparisons():
+    z, w = fastnn.tensor([1 + 1j, 2, 3j]), fastnn.tensor([1 + 1j, 2 + 1j, 3j])
+    assert (z == w).tolist() == [True, False, True] and (z != 2).tolist() == [True, False, True] and (fastnn.ones(3) == z).tolist() == [False] * 3
+    assert fastnn.allclose(z, z + 1e-9) and not fastnn.allclose(z, w) and fastnn.equal(z, z.clone()) and not fastnn.equal(z, w)
+    assert fastnn.isreal(z).tolist() == [False, True, False] and fastnn.isfinite(z / 0).tolist() == [False] * 3
+    assert z.nonzero().tolist() == [[0], [1], [2]] and z.any() and bool(z[0]) and complex(z[1]) == 2 and float(z[1]) == 2
+    fastnn.testing.assert_close(z, z.clone())
+    with pytest.raises(AssertionError):
+        fastnn.testing.assert_close(z, w)
+    with pytest.raises(RuntimeError):
+        float(z[0])
+
+
+def test_products(rng):
+    a, b, v, x = draw(rng, 2, 3, 4), draw(rng, 2, 4, 2), draw(rng, 4), rng.standard_normal((4, 2))
+    for f, g, args in [
+        (fastnn.matmul, np.matmul, (a, b)), (lambda p, q: p @ q, np.matmul, (a, v)), (lambda p, q: p @ q, np.matmul, (a, x)), (fastnn.bmm, np.matmul, (a, b)),
+        (lambda p, q: p @ q, np.matmul, (x.T, v)),
+        (lambda p, q: fastnn.einsum("nij,njk->nik", p, q), lambda p, q: np.einsum("nij,njk->nik", p, q), (a, b)),
+        (lambda p, q: fastnn.einsum("nij,j", p, q), lambda p, q: np.einsum("nij,j", p, q), (a, v)),
+        (fastnn.outer, np.outer, (v, v)), (fastnn.dot, np.dot, (v, v)), (fastnn.vdot, np.vdot, (v, v)), (fastnn.kron, np.kron, (a[0, :2, :2], b[0, :2])),
+        (fastnn.mm, np.matmul, (a[0], b[0])),
+        (lambda p, q: nn.functional.linear(p, q.mT), np.matmul, (a[0], b[0])),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(f(*map(fastnn.tensor, args)).numpy(), g(*args), rtol=1e-12)
+        check_gradients(f, *(t[..., :2] if t is x else t for t in args))
+    np.testing.assert_allclose(fastnn.einsum("i,j,k->ijk", *map(fastnn.tensor, (v, v, v))).numpy(), np.einsum("i,j,k->ijk", v, v, v))
+    image, kernel = draw(rng, 1, 2, 6), draw(rng, 3, 2, 2)
+    check_gradients(lambda p, q: nn.functional.conv1d(p, q, stride=2), image, kernel)
+
+
+def test_shapes_and_reductions(rng):
+    a = draw(rng, 3, 4)
+    t = fastnn.tensor(a)
+    for f, g in [
+        (lambda z: z.reshape(2, 6), lambda z: z.reshape(2, 6)), (lambda z: z.T, lambda z: z.T), (lambda z: z.mH, lambda z: z.conj().T),
+        (lambda z: z.adjoint(), lambda z: z.conj().T), (lambda z: z.permute(1, 0).unsqueeze(1).squeeze(), lambda z: z.T),
+        (lambda z: z[1:, ::2], lambda z: z[1:, ::2]), (lambda z: z[fastnn.tensor([0, 2])], lambda z: z[[0, 2]]), (lambda z: z[z.real > 0], lambda z: z[z.real > 0]),
+        (lambda z: z.sum(0), lambda z: z.sum(0)), (lambda z: z.mean(), lambda z: z.mean()), (lambda z: z.prod(1), lambda z: z.prod(1)), (lambda z: z.cumsum(0), lambda z: z.cumsum(0)),
+        (lambda z: z.cumprod(1), lambda z: z.cumprod(1)), (lambda z: z.var(0), lambda z: z.var(0, ddof=1)), (lambda z: z.norm(), np.linalg.norm),
+        (lambda z: fastnn.cat([z, z.real], 1), lambda z: np.concatenate([z, z.real], 1)), (lambda z: fastnn.stack([z.real, z]), lambda z: np.stack([z.real, z])),
+        (lambda z: fastnn.where(z.real > 0, z, 1.5), lambda z: np.where(z.real > 0, z, 1.5)), (lambda z: z.roll(1, 0).flip(1), lambda z: np.roll(z, 1, 0)[:, ::-1]),
+        (lambda z: z.expand(2, 3, 4).sum((0, 1)), lambda z: 2 * z.sum(0)), (lambda z: nn.functional.pad(z, (1, 0), value=2.0), lambda z: np.pad(z, [(0, 0), (1, 0)], constant_values=2)),
+        (lambda z: z.real.masked_fill(z.real > 0, 1j), lambda z: np.where(z.real > 0, 1j, z.real)), (lambda z: z.diagonal() * z.tril()[:, :3].trace(), lambda z: z.diagonal() * z.trace()),
+        (lambda z: z.chunk(2, 1)[1], lambda z: z[:, 2:]), (lambda z: z.gather(1, fastnn.tensor([[0], [1], [3]])), lambda z: z[[0, 1, 2], [0, 1, 3]][:, None]),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(f(t).numpy(), g(a), rtol=1e-12)
+        check_gradients(lambda z, f=f: f(z) * 1.0, a)
+    assert t.real.view_as(t.T.contiguous()).is_complex() is False and t.view(fastnn.float64).shape == (3, 8)
+    assert t.view(12).tolist() == a.ravel().tolist() and len(t) == 3 and [row.tolist() for row in t] == a.tolist()
+
+
+def test_changes_in_place(rng):
+    w = draw(rng, 3, 4)
+
+    def f(t):
+        z = t * 1
+        z[0] *= 2j
+        z[1, 1:] += t[0, :3]
+        z[:, 0] = t[:, 1].conj()
+        z.mul_(t)
+        z[2].add_(1 - 1j)
+        z.real.mul_(3)
+        out = fastnn.zeros(3, 4, dtype=fastnn.cdouble)
+        out[:2] = z[1:]
+        out[2] = 5
+        out[fastnn.tensor([True, False, False])] *= 1j
+        return out
+
+    def g(t):
+        z = t * 1
+        z[0] *= 2j
+        z[1, 1:] += t[0, :3]
+        z[:, 0] = t[:, 1].conj()
+        z *= t
+        z[2] += 1 - 1j
+        z.real *= 3
+        return np.concatenate([z[1:2] * 1j, z[2:], np.full((1, 4), 5)])
+
+    np.testing.assert_allclose(f(fastnn.tensor(w)).numpy(), g(w.copy()))
+    check_gradients(f, w)
+    leaf = fastnn.tensor(w, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        leaf.mul_(2)
+    x = fastnn.ones(2)
+    for change in (lambda: x.mul_(1j), lambda: x.add_(fastnn.ones(2, dtype=fastnn.cfloat)), lambda: x.copy_(fastnn.ones(2) * 1j)):
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            change()
+    assert x.tolist() == [1, 1]
+
+
+def test_what_has_no_complex_form():
+    z = fastnn.ones(2, 2, dtype=fastnn.cfloat)
+    for name, f in [
+        ("relu", lambda: nn.functional.relu(z)), ("max", lambda: z.max()), ("sort", lambda: fastnn.sort(z)), ("lt", lambda: z < 1), ("floor", lambda: z.floor()),
+        ("softmax", lambda: z.softmax(0)), ("clamp", lambda: fastnn.ones(2).clamp(min=1j)), ("floor_divide", lambda: fastnn.ones(2) // 1j), ("sign", lambda: z.sign()),
+        ("layer_norm", lambda: nn.functional.layer_norm(z, (2,))), ("cross_entropy", lambda: nn.functional.cross_entropy(z, fastnn.zeros(2).long())),
+        ("dropout", lambda: nn.Dropout(0.5)(z)), ("register_hook", lambda: z.register_hook(print)), ("arange", lambda: fastnn.arange(3, dtype=fastnn.cfloat)),
+    ]:  # fmt: skip
+        for error in (NotImplementedError, TypeError, RuntimeError):
+            with pytest.raises(error, match=name):
+                f()
+    with pytest.raises(AttributeError):
+        z.no_such_name  # noqa: B018
+    with pytest.warns(UserWarning, match="discards the imaginary part"):
+        assert z.float().dtype is fastnn.float32
+
+
+# -- gradients ----------------------------------------------------------------------------------------------------------------
+
+
+def test_backward_and_grad():
+    z = fastnn.tensor([1 + 2j, 3 - 1j], requires_grad=True)
+    x = fastnn.tensor([2.0, 5.0], requires_grad=True)
+    assert z.is_leaf and z.requires_grad and z.grad is None
+    (z.abs() ** 2).sum().backward()
+    assert z.grad.tolist() == [2 + 4j, 6 - 2j]
+    z.grad = None
+    gz, gx = fastnn.autograd.grad((z * x * 1j).real.sum(), (z, x))
+    assert gz.tolist() == [-2j, -5j] and gx.tolist() == [-2, 1] and not gx.is_complex()
+    (y,) = fastnn.autograd.grad(z**2, z, grad_outputs=fastnn.tensor([1, 1j]))
+    np.testing.assert_allclose(y.numpy(), [2 * (1 - 2j), 1j * 2 * (3 + 1j)])
+    (z * 2).backward(gradient=fastnn.tensor([1j, 1]))
+    assert z.grad.tolist() == [2j, 2]
+    assert fastnn.autograd.grad(x.sum(), (x, z), allow_unused=True)[1] is None
+    real, imag = fastnn.autograd.grad(fastnn.complex(x, x * 3).abs().sum(), x)[0].tolist()
+    assert math.isclose(real, math.sqrt(10), rel_tol=1e-6) and math.isclose(imag, math.sqrt(10), rel_tol=1e-6)
+    for f, words in [
+        (lambda: z.sum().backward(), "only for real scalar outputs"),
+        (lambda: z.detach().sum().backward(), "does not require grad"),
+        (lambda: fastnn.autograd.grad(x.sum(), z), "not have been used"),
+        (lambda: z.numpy(), "requires grad"),
+    ]:
+        with pytest.raises(RuntimeError, match=words):
+            f()
+
+
+class Spectral(nn.Module):
+    """A layer of a Fourier neural operator (Li et al. 2021)."""
+
+    def __init__(self, channels, modes):
+        super().__init__()
+        self.modes = modes
+        self.weight = nn.Parameter(fastnn.randn(channels, channels, modes, modes, dtype=fastnn.cfloat) / channels)
+        self.register_buffer("phase", fastnn.ones(1, dtype=fastnn.cfloat))
+        self.out = nn.Linear(channels, channels, dtype=fastnn.cfloat)
+
+    def forward(self, x):
+        z = fastnn.fft.rfft2(x)
+        out = fastnn.zeros(*z.shape, dtype=fastnn.cfloat)
+        m = self.modes
+        out[:, :, :m, :m] = fastnn.einsum("bixy,ioxy->boxy", z[:, :, :m, :m], self.weight * self.phase)
+        out = self.out(out.movedim(1, -1)).movedim(-1, 1)
+        return fastnn.fft.irfft2(out, s=x.shape[-2:])
+
+
+def test_a_network_with_complex_parameters(tmp_path):
+    model = Spectral(3, 2)
+    assert isinstance(model.weight, nn.Parameter) and [n for n, _ in model.named_parameters()] == ["weight", "out.weight", "out.bias"]
+    assert list(model.state_dict()) == ["weight", "phase", "out.weight", "out.bias"] and sum(p.numel() for p in model.parameters()) == 36 + 9 + 3
+    x, y = fastnn.randn(2, 3, 6, 5), fastnn.randn(2, 3, 6, 5)
+    twin = copy.deepcopy(model)
+    optimizers = [fastnn.optim.Adam(model.parameters(), lr=0.05), fastnn.optim.SGD(twin.parameters(), lr=0.01, momentum=0.9)]
+    for m, optimizer in zip((model, twin), optimizers, strict=True):
+        losses = []
+        for _ in range(8):
+            optimizer.zero_grad()
+            loss = ((m(x) - y) ** 2).mean()
+            loss.backward()
+            assert m.weight.grad.shape == m.weight.shape and m.weight.grad.is_complex()
+            nn.utils.clip_grad_norm_(m.parameters(), 10.0)
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0]
+    twin.load_state_dict(model.state_dict())
+    fastnn.save({"model": model.state_dict(), "optimizer": optimizers[0].state_dict()}, tmp_path / "f")
+    loaded = fastnn.load(tmp_path / "f")
+    other = Spectral(3, 2)
+    other.load_state_dict(loaded["model"])
+    optimizers[0].load_state_dict(loaded["optimizer"])
+    for m in (twin, other):
+        np.testing.assert_array_equal(m(x).detach().numpy(), model(x).detach().numpy())
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Spectral(3, 1).load_state_dict(model.state_dict())
+    model.zero_grad()
+    assert model.double().weight.dtype is fastnn.complex64 and model.weight.grad is None
+
+
+def test_an_optimizer_steps_as_the_pairs_would(rng):
+    start, target = draw(rng, 3, dtype=np.complex64), draw(rng, 3, dtype=np.complex64)
+    for make in (fastnn.optim.SGD, fastnn.optim.Adam, fastnn.optim.AdamW, fastnn.optim.RMSprop):
+        z = nn.Parameter(fastnn.tensor(start))
+        pairs = nn.Parameter(fastnn.view_as_real(fastnn.tensor(start)))
+        for p, complete in ((z, lambda p: p), (pairs, fastnn.view_as_complex)):
+            optimizer = make([p], lr=0.1, weight_decay=0.01)
+            for _ in range(3):
+                optimizer.zero_grad()
+                ((complete(p) - fastnn.tensor(target)).abs() ** 2).sum().backward()
+                optimizer.step()
+        np.testing.assert_array_equal(fastnn.view_as_real(z.detach()).numpy(), pairs.detach().numpy())
+    z = nn.Parameter(fastnn.tensor([3 + 4j]))
+    (z.abs() * 2).sum().backward()
+    assert abs(float(nn.utils.clip_grad_norm_([z], 1.0, norm_type=math.inf)) - 2) < 1e-6 and abs(complex(z.grad[0]) - (0.6 + 0.8j)) < 1e-6
+
+
+def test_copies_and_files(tmp_path):
+    z = fastnn.tensor([1 + 2j, 3], requires_grad=True)
+    for other in (copy.deepcopy(z), pickle.loads(pickle.dumps(z))):
+        assert other.tolist() == z.tolist() and other.requires_grad and other is not z
+    fastnn.save([z.detach(), {"a": fastnn.zeros((), dtype=fastnn.cdouble)}], tmp_path / "f")
+    first, second = fastnn.load(tmp_path / "f")
+    assert first.tolist() == z.tolist() and second["a"].dtype is fastnn.cdouble and second["a"].shape == ()
+    batch = next(iter(fastnn.utils.data.DataLoader(fastnn.utils.data.TensorDataset(z.detach()), batch_size=2)))
+    assert batch[0].tolist() == z.tolist()
+    vector = nn.utils.parameters_to_vector([nn.Parameter(z.detach())])
+    assert vector.tolist() == z.tolist()
+
+
+# -- linear algebra -----------------------------------------------------------------------------------------------------------
+
+
+def test_linear_algebra(rng):
+    a, b = draw(rng, 2, 3, 3), draw(rng, 2, 3, 2)
+    la, t = fastnn.linalg, fastnn.tensor(a)
+    np.testing.assert_allclose(la.inv(t).numpy(), np.linalg.inv(a), rtol=1e-10)
+    np.testing.assert_allclose(la.solve(t, fastnn.tensor(b)).numpy(), np.linalg.solve(a, b), rtol=1e-10)
+    np.testing.assert_allclose(la.det(t).numpy(), np.linalg.det(a), rtol=1e-12)
+    np.testing.assert_allclose(la.pinv(fastnn.tensor(b)).numpy(), np.linalg.pinv(b), rtol=1e-10)
+    np.testing.assert_allclose(la.matrix_power(t, 5).numpy(), np.linalg.matrix_power(a, 5), rtol=1e-10)
+    values, vectors = np.linalg.eig(a)
+    np.testing.assert_allclose(la.matrix_exp(t).numpy(), vectors @ (np.exp(values)[..., None] * np.linalg.inv(vectors)), rtol=1e-9)
+    for f in (la.inv, la.det, la.matrix_exp, la.pinv, lambda z: la.matrix_power(z, -2)):
+        check_gradients(f, a[0])
+    check_gradients(la.solve, a[0], b[0])
+    hermitian = a + a.conj().swapaxes(-1, -2)
+    found = la.eigh(fastnn.tensor(hermitian))
+    np.testing.assert_allclose(found.eigenvalues.numpy(), np.linalg.eigvalsh(hermitian), rtol=1e-10)
+    np.testing.assert_allclose((found.eigenvectors * found.eigenvalues.unsqueeze(-2) @ found.eigenvectors.mH).numpy(), hermitian, atol=1e-12)
+    check_gradients(lambda z: la.eigvalsh(z + z.mH) ** 2 * (1 + 0j), a[0])
+    check_gradients(lambda z: la.eigh(z + z.mH)[1].abs() ** 2 * fastnn.tensor(hermitian[0]), a[0])
+
+
+def test_eigenvalues_of_any_matrix(rng):
+    x = rng.standard_normal((2, 4, 4))
+    values, vectors = fastnn.linalg.eig(fastnn.tensor(x))
+    np.testing.assert_allclose((vectors @ fastnn.diag_embed(values) @ fastnn.linalg.inv(vectors)).real.numpy(), x, atol=1e-12)
+    np.testing.assert_allclose(np.sort_complex(fastnn.linalg.eigvals(fastnn.tensor(x)).numpy()), np.sort_complex(np.linalg.eigvals(x)))
+    weights = fastnn.tensor(rng.standard_normal((4, 4)))
+    for a in (x[0], draw(rng, 4, 4)):
+        check_gradients(lambda z: fastnn.linalg.eigvals(z).abs() ** 2, a)
+        check_gradients(lambda z: fastnn.linalg.eig(z)[1].abs() ** 2 * weights, a)
+    for bad, error in [(fastnn.ones(2, 3), RuntimeError), (fastnn.ones(2, 2).long(), RuntimeError), (fastnn.full((2, 2), math.nan), RuntimeError)]:
+        with pytest.raises(error):
+            fastnn.linalg.eig(bad)
