@@ -6,7 +6,6 @@ from statistics import NormalDist
 import numpy as np
 
 import fastnn
-from fastnn.ops import special as ops
 from fastnn.ops.draws import gamma_quantile
 
 from . import Sample
@@ -40,9 +39,9 @@ def samples(rng):
     yield Sample(fastnn.special.i0e, (wide,), ref=lambda v: np.i0(v) * np.exp(-np.abs(v)))
     yield Sample(fastnn.special.i1, (x,))
     yield Sample(fastnn.special.i1e, (x,))
-    yield Sample(lambda x: ops.igamma(fastnn.full_like(x.detach(), 2.5), x), (x,), ref=each(lambda v: p_series(2.5, v)), name="igamma")
-    yield Sample(lambda x: ops.igammac(fastnn.full_like(x.detach(), 2.5), x), (x,), ref=each(lambda v: 1 - p_series(2.5, v)), name="igammac")
-    yield Sample(lambda q: ops.zeta(3.0, q), (x,), ref=each(lambda q: float(np.sum((q + np.arange(10**5)) ** -3.0) + 0.5 * (q + 1e5) ** -2.0)), name="zeta")
+    yield Sample(lambda x: fastnn.igamma(fastnn.full_like(x.detach(), 2.5), x), (x,), ref=each(lambda v: p_series(2.5, v)), name="igamma")
+    yield Sample(lambda x: fastnn.igammac(fastnn.full_like(x.detach(), 2.5), x), (x,), ref=each(lambda v: 1 - p_series(2.5, v)), name="igammac")
+    yield Sample(lambda q: fastnn.special.zeta(3.0, q), (x,), ref=each(lambda q: float(np.sum((q + np.arange(10**5)) ** -3.0) + 0.5 * (q + 1e5) ** -2.0)), name="zeta")
     shape = rng.uniform(0.5, 9, (2, 3))
     yield Sample(lambda a: gamma_quantile(a, 0.3), (shape,), name="gamma quantile", rtol=1e-4)
     yield Sample(lambda t: fastnn.frexp(t).mantissa, (rng.standard_normal((3, 4)) * 20,), ref=lambda v: np.frexp(v)[0], name="frexp")

@@ -7,10 +7,10 @@ from ..nn import functional as F
 from ..ops.activation import sigmoid
 from ..ops.draws import binomial, poisson, standard_gamma
 from ..ops.elementwise import where, xlogy
+from ..ops.gamma import lgamma
 from ..ops.ranges import arange
 from ..ops.reduce import sum as total
 from ..ops.shape import expand
-from ..ops.special import lgamma
 from . import constraints
 from .discrete import Binary, Categorical, one_of
 from .distribution import Distribution, ExponentialFamily, broadcast_all

@@ -6,11 +6,11 @@ import math
 
 from ..ops.draws import dirichlet, standard_gamma
 from ..ops.elementwise import log, log1p, where, xlogy
+from ..ops.gamma import digamma, igamma, igammac, lgamma
 from ..ops.join import stack
 from ..ops.random import randn
 from ..ops.reduce import sum as total
 from ..ops.shape import expand
-from ..ops.special import digamma, igamma, igammac, lgamma
 from ..tensor import finfo
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, broadcast_all

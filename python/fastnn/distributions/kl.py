@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..nn import functional as F
 from ..ops import linalg
 from ..ops.elementwise import erf, exp, log, where, xlogy
+from ..ops.gamma import digamma, lgamma
 from ..ops.reduce import sum as total
-from ..ops.special import digamma, lgamma
 from .continuous import Cauchy, Exponential, Gumbel, HalfCauchy, HalfNormal, Laplace, LogNormal, Normal, Pareto, Uniform
 from .counts import Binomial, Poisson
 from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical

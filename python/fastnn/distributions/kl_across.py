@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from ..ops.elementwise import exp, log, log1p, where, xlogy
+from ..ops.gamma import digamma, lgamma
 from ..ops.shape import broadcast_shapes
-from ..ops.special import digamma, lgamma
 from ..tensor import Tensor
 from .continuous import Exponential, Gumbel, Laplace, Normal, Pareto, Uniform
 from .counts import Binomial, Poisson

@@ -8,12 +8,12 @@ from ..ops import linalg
 from ..ops.diagonal import diag_embed, diagonal, tril
 from ..ops.draws import standard_gamma
 from ..ops.elementwise import log, sqrt, where
+from ..ops.gamma import digamma, lgamma, mvlgamma
 from ..ops.join import cat, stack
 from ..ops.random import randn
 from ..ops.ranges import arange
 from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand
-from ..ops.special import digamma, lgamma, mvlgamma
 from ..tensor import finfo, zeros
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, broadcast_all

@@ -19,8 +19,9 @@ from ..autodiff import op
 from ..tensor import from_numpy
 from .calculus import sinc
 from .elementwise import where
+from .formulas import as_floating
 from .linalg import _of_examples
-from .special import _float, i0, i1
+from .special import i0, i1
 
 _EULER, _TERMS, _FAR = 0.57721566490153286, 40, 25.0
 
@@ -115,7 +116,7 @@ def _function(name, doc, formula, derivative):
     node = op(forward, saves="x").partials(lambda g, y, x: g * derivative(x)).pointwise()
 
     def f(input):
-        return node(_float(input, name))
+        return node(as_floating(input, name))
 
     f.__name__ = f.__qualname__ = name
     f.__doc__ = f"{doc} Differentiable to any order."
@@ -188,7 +189,7 @@ _airy_ai_dx = _function("airy_ai_dx", "The derivative of Ai.", lambda x: _airy(1
 
 def spherical_bessel_j0(input):
     """sin(x) / x, 1 at 0."""
-    return sinc(_float(input, "spherical_bessel_j0") / math.pi)
+    return sinc(as_floating(input, "spherical_bessel_j0") / math.pi)
 
 
 NAMESPACE = (  # of fastnn.special

@@ -16,10 +16,10 @@ from ..autodiff import is_grad_enabled, op
 from ..errors import ShapeError
 from ..tensor import empty, finfo, from_numpy
 from .elementwise import exp, log1p, where
+from .gamma import digamma, gamma_tail, lgamma
 from .random import _draw_normal, _floating, _method, rand, randint
 from .ranges import arange
 from .reduce import sum as total
-from .special import digamma, gamma_tail, lgamma
 
 
 def _uniform(y, generator):

@@ -10,7 +10,7 @@ from ..creation import zero
 from ..errors import named
 from ..inplace import before_change, check_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
-from . import bits, calculus, diagonal, matmul, scan, shape, special, variance
+from . import bits, calculus, diagonal, gamma, matmul, scan, shape, special, variance
 from . import elementwise as ew
 from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
 
@@ -199,7 +199,8 @@ def _inplace_forms():
         (matmul, "addmm addmv baddbmm"),
         (scan, "cumprod cumsum"),
         (diagonal, "tril triu"),
-        (special, "digamma erfinv i0 igamma igammac lgamma mvlgamma"),
+        (gamma, "digamma igamma igammac lgamma mvlgamma"),
+        (special, "erfinv i0"),
         (bits, "nextafter"),
         (ew, "float_power bitwise_left_shift bitwise_right_shift"),
     ):

@@ -10,7 +10,7 @@ import numbers
 
 from ..tensor import Tensor, ones_like, tensor, zeros_like
 from .elementwise import trunc, where
-from .special import _float
+from .formulas import as_floating
 
 HIGHEST = 10_000
 
@@ -21,7 +21,7 @@ def _polynomial(name, first, step, of=lambda x: x):
     def polynomial(input, n):
         if isinstance(input, numbers.Real) and isinstance(n, Tensor):
             input = tensor(float(input), dtype=n.dtype if n._floating else None)
-        x = of(_float(input, name))
+        x = of(as_floating(input, name))
         degrees = trunc(n) if isinstance(n, Tensor) and n._floating else n if isinstance(n, Tensor) else None
         highest = n if degrees is None else degrees.max().item() if degrees.numel() else -1
         if isinstance(highest, bool) or not isinstance(highest, numbers.Real) or not highest <= HIGHEST or highest % 1:
