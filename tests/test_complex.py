@@ -426,3 +426,60 @@ def test_eigenvalues_of_any_matrix(rng):
     for bad, error in [(fastnn.ones(2, 3), RuntimeError), (fastnn.ones(2, 2).long(), RuntimeError), (fastnn.full((2, 2), math.nan), RuntimeError)]:
         with pytest.raises(error):
             fastnn.linalg.eig(bad)
+
+
+# -- transforms and helpers ----------------------------------------------------------------------------------------------------
+
+
+def test_functions_of_functions(rng):
+    z, x = fastnn.tensor(draw(rng, 3, 4)), fastnn.tensor(rng.standard_normal((3, 4)))
+    np.testing.assert_allclose(fastnn.vmap(fastnn.fft.fft)(x).numpy(), np.fft.fft(x.numpy()), atol=1e-13)
+    np.testing.assert_allclose(fastnn.vmap(lambda a, b: (a * b).exp(), in_dims=(1, 1))(z, x).numpy(), np.exp(z.numpy() * x.numpy()).T)
+    np.testing.assert_allclose(fastnn.vmap(fastnn.tanh)(z).numpy(), np.tanh(z.numpy()))
+    np.testing.assert_allclose(fastnn.func.grad(lambda a: (a.abs() ** 2).sum())(z).numpy(), 2 * z.numpy())
+    _, t = fastnn.func.jvp(lambda a: a**2, (z,), (z * 1j,))
+    np.testing.assert_allclose(t.numpy(), 2j * z.numpy() ** 2)
+    _, pull = fastnn.func.vjp(lambda a: a**2, z)
+    np.testing.assert_allclose(pull(z)[0].numpy(), z.numpy() * 2 * z.numpy().conj())
+    pairs = fastnn.utils._pytree.tree_leaves([z, x])
+    assert len(pairs) == 2 and pairs[0] is z
+    assert fastnn.autograd.gradcheck(lambda a, b: (a * b).sin(), (z[0, :2].clone().requires_grad_(), x[0, :2].clone().requires_grad_()))
+    with pytest.raises(fastnn.autograd.GradcheckError):
+        fastnn.autograd.gradcheck(lambda a: a * a.detach(), (z[0, :2].clone().requires_grad_(),))
+
+
+def test_helpers_of_training(rng):
+    w = nn.Parameter(fastnn.tensor(draw(rng, 4)))
+    x = fastnn.tensor(rng.standard_normal(4), requires_grad=True)
+
+    def f(a, b):
+        return {"y": fastnn.fft.fft(a) * b}
+
+    for run in (lambda a, b: f(a, b), lambda a, b: fastnn.utils.checkpoint.checkpoint(f, a, b)):
+        w.grad = x.grad = None
+        (run(x, w)["y"].abs() ** 2).sum().backward()
+        np.testing.assert_allclose(w.grad.numpy(), 2 * np.abs(np.fft.fft(x.detach().numpy())) ** 2 * w.detach().numpy())
+    module = nn.Module()
+    module.w = w
+    average = fastnn.optim.swa_utils.AveragedModel(module)
+    average.update_parameters(module)
+    before = w.detach().clone()
+    w.data.mul_(3)
+    average.update_parameters(module)
+    np.testing.assert_allclose(average.module.w.detach().numpy(), before.numpy() * 2)
+
+    class Double(fastnn.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a * 2
+
+    with pytest.raises(NotImplementedError, match="Double"):
+        Double.apply(w)
+
+
+def test_numpys_complex_numbers():
+    x = fastnn.ones(2)
+    for number in (np.complex128(1j), 1j):
+        assert (x * number).tolist() == [1j, 1j] and (number * x).is_complex() and (x + number).is_complex() and fastnn.mul(x, number).is_complex()
+    y = np.ones(2, np.complex64) + x
+    assert y.tolist() == [2, 2] and y.is_complex()

@@ -53,9 +53,9 @@ def load_file(path):
 
 
 def _array(t):
-    if isinstance(t, (Tensor, ComplexTensor)):
+    if isinstance(t, Tensor):
         return t.detach().numpy()
-    array = np.asarray(t)
+    array = np.asarray(t.detach() if isinstance(t, ComplexTensor) else t)
     if array.dtype.kind not in "fiub" and array.dtype != np.complex64:
         raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
     return array

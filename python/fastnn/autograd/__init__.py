@@ -16,6 +16,7 @@ from ..autodiff import (
 )
 from ..autodiff import backward as _backward
 from ..autodiff import grad as _grad
+from ..complex_tensor import ComplexTensor
 from ..errors import named
 from ..inplace import before_change, check_change, made_by_value, take_over
 from ..tensor import ones_like, zeros
@@ -70,6 +71,8 @@ class Function:
             else:
                 y = cls.forward(*args)
                 cls.setup_context(ctx, args, y)
+        if isinstance(y, ComplexTensor) or any(isinstance(a, ComplexTensor) for a in args):
+            raise NotImplementedError(f"{cls.__name__}: arguments and results of a Function must be real; view_as_real(z) is the real tensor of a complex one")
         if ctx.dirty and is_grad_enabled() and any(isinstance(a, Array) and a.requires_grad for a in args):
             args = ctx.before_change(args)
         if isinstance(y, tuple):
@@ -83,6 +86,8 @@ class Function:
     @classmethod
     def _apply_to_several(cls, ctx, ys, args):
         """A node has one output: the differentiable ones are laid end to end in one tensor, and taken out of it again."""
+        if any(isinstance(y, ComplexTensor) for y in ys):
+            raise NotImplementedError(f"{cls.__name__}: results of a Function must be real; view_as_real(z) is the real tensor of a complex one")
         places = [i for i, y in enumerate(ys) if isinstance(y, Array) and y.dtype.is_floating_point and id(y) not in ctx.no_derivative]
         if not places or not is_grad_enabled() or not any(isinstance(a, Array) and a.requires_grad for a in args):
             return ys

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array, enable_grad, grad
+from ..complex_tensor.tensor import ComplexTensor, flat
 from ..tensor import from_numpy, tensor
 
 
@@ -14,9 +15,20 @@ class GradcheckError(RuntimeError):
 
 
 def _outputs(func, inputs):
-    y = func(*inputs)
-    y = (y,) if isinstance(y, Array) else tuple(y)
-    return tuple(t for t in y if isinstance(t, Array) and t.dtype.is_floating_point)
+    return tuple(t for t in flat(func(*inputs)) if isinstance(t, Array) and t.dtype.is_floating_point)
+
+
+def _by_parts(func, inputs):
+    """(func, inputs) with the two parts of each complex input in its place."""
+    inputs = (inputs,) if isinstance(inputs, (Array, ComplexTensor)) else tuple(inputs)
+    if not any(isinstance(x, ComplexTensor) for x in inputs):
+        return func, inputs
+
+    def of_parts(*given):
+        given = iter(given)
+        return func(*(ComplexTensor(next(given), next(given)) if isinstance(x, ComplexTensor) else next(given) for x in inputs))
+
+    return of_parts, flat(inputs)
 
 
 def _values(ts):
@@ -71,9 +83,10 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
     check_forward_ad: the same of forward mode, `func.jvp`. check_backward_ad=False: not of `grad`. The other checks are accepted: that
     gradients have their inputs' dtypes, and may be batched or missing, holds for all functions made of ops.
 
-    inputs: float64 tensors; those with requires_grad=True are checked. Returns True, or raises GradcheckError naming the
+    inputs: float64 and complex128 tensors; those with requires_grad=True are checked. Returns True, or raises GradcheckError naming the
     entry (returns False with raise_exception=False). Passes when |difference| <= atol + rtol * |numerical|.
     """
+    func, inputs = _by_parts(func, inputs)
     inputs, chosen = _checked(inputs)
     try:
         outputs = _outputs(func, inputs)
@@ -128,13 +141,14 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
 
     check_fwd_over_rev: by forward mode too; the other checks are accepted, as in gradcheck.
     """
+    func, inputs = _by_parts(func, inputs)
     inputs, chosen = _checked(inputs)
     outputs = _outputs(func, inputs)
     if grad_outputs is None:
         rng = np.random.default_rng(1)
         grad_outputs = [from_numpy(np.array(rng.standard_normal(y._shape))).requires_grad_() for y in outputs]
     else:
-        grad_outputs = [grad_outputs] if isinstance(grad_outputs, Array) else list(grad_outputs)
+        grad_outputs = list(flat(grad_outputs))
     n = len(inputs)
 
     def first(*args):

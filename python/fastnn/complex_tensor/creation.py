@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from .. import creation as real
-from .. import dtypes, ops
+from .. import dtypes
 from ..dtypes import as_dtype, complex64, complex128
+from ..ops import random
 from ..ops.diagonal import eye as real_eye
 from ..ops.ranges import linspace as real_linspace
 from ..ops.shape import broadcast_tensors
@@ -97,6 +98,8 @@ def _array(data):
         return np.stack(arrays) if arrays else np.zeros(0, dtypes.get_default_dtype().numpy)
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
+    if hasattr(data, "__dlpack__"):
+        return np.from_dlpack(data.detach() if hasattr(data, "detach") else data)
     default = dtypes.get_default_dtype()
     return np.asarray(data, (COMPLEX[default] if isinstance(data, complex_number) else default).numpy)
 
@@ -132,84 +135,84 @@ def from_numpy(array):
     return of_array(array)
 
 
+@form()
+def from_dlpack(x):
+    return of_array(np.from_dlpack(x))
+
+
 # -- filled and drawn -------------------------------------------------------------------------------------------------------
 
 
-def _made(name, imag):
-    """The complex form of a function that makes tensors of a shape: its real ones with dtype=, and imag of that."""
-    f = real_eye if name == "eye" else getattr(real, name)
+def _real(name):
+    return getattr(real, name, None) or getattr(random, name)
+
+
+def _made(name):
+    """The complex form of a function that makes tensors of a shape: a real part of its, and an imaginary part of 0."""
+    f = real_eye if name == "eye" else _real(name)
 
     def g(*args, dtype, requires_grad=False, **options):
         re = f(*args, dtype=_real_dtype(dtype), **options)
-        return _finished(ComplexTensor(re, imag(re)), requires_grad)
+        return _finished(ComplexTensor(re, real.zeros_like(re)), requires_grad)
 
-    form(name)(g)
-    return g
+    return form(name)(g)
 
 
-zeros, ones, empty, eye = (_made(name, real.zeros_like) for name in "zeros ones empty eye".split())
+zeros, ones, empty, eye = map(_made, ("zeros", "ones", "empty", "eye"))
 
 
 @form()
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **options):
     value = known(fill_value)
-    if dtype is not None and not is_complex(dtype):
+    if dtype is None:
+        dtype = value.dtype if isinstance(value, ComplexTensor) else COMPLEX[dtypes.get_default_dtype()]
+    if not is_complex(dtype):
         raise RuntimeError(f"value cannot be converted to type {as_dtype(dtype).name} without overflow")
-    dtype = COMPLEX[dtypes.get_default_dtype()] if dtype is None and not isinstance(value, ComplexTensor) else value.dtype if dtype is None else dtype
     re, im = (real.full(size, part, dtype=_real_dtype(dtype), device=device) for part in parts(value))
     return _finished(ComplexTensor(re, im), requires_grad)
 
 
 @form()
 def linspace(start, end, steps, *, dtype=None, requires_grad=False, **options):
-    a, b = (complex_of(x) for x in (start, end))
-    dtype = COMPLEX[dtypes.get_default_dtype()] if dtype is None else _complex_dtype(dtype)
-    re, im = (real_linspace(p, q, steps, dtype=REAL[dtype], **options) for p, q in zip(parts(a), parts(b), strict=True))
+    a, b = (complex_number(x.item() if hasattr(x, "item") else x) for x in (start, end))
+    dtype = COMPLEX[dtypes.get_default_dtype()] if dtype is None else dtype
+    re, im = (real_linspace(p, q, steps, dtype=_real_dtype(dtype), **options) for p, q in zip(parts(a), parts(b), strict=True))
     return _finished(ComplexTensor(re, im), requires_grad)
 
 
-def complex_of(x):
-    return complex_number(x.item() if hasattr(x, "item") else x)
+def _drawn(name, scale=1.0):
+    """Of random numbers: each part drawn as real ones are, times scale."""
+    f = _real(name)
+
+    def g(*sizes, size=None, generator=None, dtype, device=None, requires_grad=False, **options):
+        shape = shape_from(sizes, size)
+        re, im = (f(shape, generator=generator, dtype=_real_dtype(dtype), device=device) for _ in range(2))
+        return _finished(ComplexTensor(re, im) if scale == 1.0 else ComplexTensor(re * scale, im * scale), requires_grad)
+
+    return form(name)(g)
+
+
+rand, randn = _drawn("rand"), _drawn("randn", math.sqrt(0.5))  # of variance 1 in all
 
 
 def _alike(name, make):
-    def f(input, *args, dtype=None, device=None, requires_grad=False, **options):
+    """`name_like` and `new_name`."""
+
+    @form(f"{name}_like")
+    def like(input, *args, dtype=None, device=None, **options):
         dtype = input.dtype if dtype is None else dtype
         device = input.device if device is None and input.is_cuda else device
-        if not is_complex(dtype):
-            return ops.exported("__all__")[f"{name}_like"](input.real, *args, dtype=dtype, device=device, requires_grad=requires_grad) if name in ("rand", "randn") else getattr(real, f"{name}_like")(input.real, *args, dtype=dtype, device=device, requires_grad=requires_grad)
-        return make(input.shape, *args, dtype=dtype, device=device, requires_grad=requires_grad)
+        if is_complex(dtype):
+            return make(input.shape, *args, dtype=dtype, device=device, **options)
+        return _real(f"{name}_like")(input.real, *args, dtype=dtype, device=device, **options)
 
-    form(f"{name}_like")(f)
-
+    @form(f"new_{name}")
     def new(self, *args, dtype=None, **options):
         dtype = self.dtype if dtype is None else dtype
-        return make(*args, dtype=dtype, **options) if is_complex(dtype) else getattr(real, name)(*args, dtype=dtype, **options)
-
-    form(f"new_{name}")(new)
+        return (make if is_complex(dtype) else _real(name))(*args, dtype=dtype, **options)
 
 
-@form()
-def rand(*sizes, size=None, generator=None, dtype, device=None, requires_grad=False, **options):
-    """Real and imaginary parts uniform on [0, 1)."""
-    shape = shape_from(sizes, size)
-    draw = lambda: _draw("rand", shape, _real_dtype(dtype), generator, device)  # noqa: E731
-    return _finished(ComplexTensor(draw(), draw()), requires_grad)
-
-
-@form()
-def randn(*sizes, size=None, generator=None, dtype, device=None, requires_grad=False, **options):
-    """Normal with variance 1: 1/2 of each part."""
-    shape = shape_from(sizes, size)
-    draw = lambda: _draw("randn", shape, _real_dtype(dtype), generator, device) * math.sqrt(0.5)  # noqa: E731
-    return _finished(ComplexTensor(draw(), draw()), requires_grad)
-
-
-def _draw(name, shape, dtype, generator, device):
-    return ops.exported("__all__")[name](shape, generator=generator, dtype=dtype, device=device)
-
-
-for _name, _f in (("zeros", zeros), ("ones", ones), ("empty", empty), ("full", full), ("rand", rand), ("randn", randn)):
+for _name, _f in {"zeros": zeros, "ones": ones, "empty": empty, "full": full, "rand": rand, "randn": randn}.items():
     _alike(_name, _f)
 
 

@@ -56,6 +56,8 @@ def is_complex(x):
         return any(map(is_complex, x.values()))
     if isinstance(x, np.dtype):
         return x.kind == "c"
+    if hasattr(x, "__dlpack__") and not isinstance(x, (Tensor, np.ndarray)):  # PyTorch's, JAX's
+        return "complex" in str(getattr(x, "dtype", ""))
     return isinstance(x, (ComplexTensor, complex, np.complexfloating)) or (
         isinstance(x, (dtypes.dtype, np.ndarray)) and (x.is_complex if isinstance(x, dtypes.dtype) else x.dtype.kind == "c")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..autodiff import Array
+from ..complex_tensor.tensor import ComplexTensor
 
 
 class Spec:
@@ -31,8 +32,11 @@ class Spec:
 LEAF = Spec()
 
 
-def _parts(tree):
-    """(kind, context, children) of one level, or None for a leaf."""
+def _parts(tree, apart=True):
+    """(kind, context, children) of one level, or None for a leaf. apart: a complex tensor is a nest of its two parts, which are what
+    derivatives and vmap work on."""
+    if isinstance(tree, ComplexTensor):
+        return (ComplexTensor, _complex, [tree.real, tree.imag]) if apart else None
     if type(tree) in (tuple, list):
         return type(tree), None, list(tree)
     if isinstance(tree, dict):
@@ -42,14 +46,20 @@ def _parts(tree):
     return None
 
 
-def flatten(tree):
+def _complex(real, imag):
+    if not (isinstance(real, Array) and isinstance(imag, Array)):
+        raise TypeError("expected tensors with real elements: Jacobians of complex tensors are not supported")
+    return ComplexTensor(real, imag)
+
+
+def flatten(tree, apart=True):
     """(leaves, spec)."""
-    parts = _parts(tree)
+    parts = _parts(tree, apart)
     if parts is None:
         return [tree], LEAF
     leaves, specs = [], []
     for child in parts[2]:
-        inside, spec = flatten(child)
+        inside, spec = flatten(child, apart)
         leaves += inside
         specs.append(spec)
     return leaves, Spec(parts[0], parts[1], tuple(specs))

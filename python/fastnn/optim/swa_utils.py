@@ -46,7 +46,7 @@ def _over_lists(mean):
     @no_grad()
     def update(averaged, current, num_averaged):
         for a, c in zip(averaged, current, strict=True):
-            a.copy_(mean(a, c, num_averaged) if a.dtype.is_floating_point else c)
+            a.copy_(mean(a, c, num_averaged) if a.is_floating_point() or a.is_complex() else c)
 
     return update
 

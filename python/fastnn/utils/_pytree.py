@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from ..func.tree import Spec as TreeSpec
-from ..func.tree import flatten as tree_flatten
+from ..func.tree import flatten
 from ..func.tree import unflatten as tree_unflatten
 
 __all__ = ["TreeSpec", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map", "tree_map_", "tree_map_only", "tree_structure", "tree_unflatten"]
+
+
+def tree_flatten(tree):
+    """(leaves, spec)."""
+    return flatten(tree, apart=False)
 
 
 def tree_leaves(tree):
