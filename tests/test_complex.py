@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from complex_checks import check_gradients, draw
 from fastnn import nn
 
 UNARY = (
@@ -18,36 +19,6 @@ NUMPYS = {
     "rsqrt": lambda z: 1 / np.sqrt(z), "reciprocal": lambda z: 1 / z, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh, "neg": np.negative, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "sgn": lambda z: z / np.abs(z),
 }  # fmt: skip
-
-
-def draw(rng, *shape, dtype=np.complex128):
-    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
-
-
-def tensors(*arrays):
-    return [fastnn.tensor(a, requires_grad=True) for a in arrays]
-
-
-def check_gradients(f, *arrays, step=1e-6):
-    """dL/dRe + i dL/dIm of L = Σ |f|² + Re f against central differences, for every argument."""
-
-    def loss(*args):
-        y = f(*args)
-        return (y.abs() ** 2).sum() + y.real.sum()
-
-    args = tensors(*arrays)
-    loss(*args).backward()
-    for k, (t, a) in enumerate(zip(args, arrays, strict=True)):
-        expected = np.zeros_like(a)
-        for i in np.ndindex(*a.shape):
-            for unit in (1.0, 1j) if a.dtype.kind == "c" else (1.0,):
-                ends = []
-                for sign in (1, -1):
-                    moved = [b.copy() for b in arrays]
-                    moved[k][i] += sign * step * unit
-                    ends.append(loss(*map(fastnn.tensor, moved)).item())
-                expected[i] += unit * (ends[0] - ends[1]) / (2 * step)
-        np.testing.assert_allclose(t.grad.numpy(), expected, rtol=2e-5, atol=2e-6 * np.abs(expected).max(initial=1), err_msg=f"argument {k}")
 
 
 # -- making them ------------------------------------------------------------------------------------------------------------
@@ -388,44 +359,6 @@ def test_copies_and_files(tmp_path):
     assert batch[0].tolist() == z.tolist()
     vector = nn.utils.parameters_to_vector([nn.Parameter(z.detach())])
     assert vector.tolist() == z.tolist()
-
-
-# -- linear algebra -----------------------------------------------------------------------------------------------------------
-
-
-def test_linear_algebra(rng):
-    a, b = draw(rng, 2, 3, 3), draw(rng, 2, 3, 2)
-    la, t = fastnn.linalg, fastnn.tensor(a)
-    np.testing.assert_allclose(la.inv(t).numpy(), np.linalg.inv(a), rtol=1e-10)
-    np.testing.assert_allclose(la.solve(t, fastnn.tensor(b)).numpy(), np.linalg.solve(a, b), rtol=1e-10)
-    np.testing.assert_allclose(la.det(t).numpy(), np.linalg.det(a), rtol=1e-12)
-    np.testing.assert_allclose(la.pinv(fastnn.tensor(b)).numpy(), np.linalg.pinv(b), rtol=1e-10)
-    np.testing.assert_allclose(la.matrix_power(t, 5).numpy(), np.linalg.matrix_power(a, 5), rtol=1e-10)
-    values, vectors = np.linalg.eig(a)
-    np.testing.assert_allclose(la.matrix_exp(t).numpy(), vectors @ (np.exp(values)[..., None] * np.linalg.inv(vectors)), rtol=1e-9)
-    for f in (la.inv, la.det, la.matrix_exp, la.pinv, lambda z: la.matrix_power(z, -2)):
-        check_gradients(f, a[0])
-    check_gradients(la.solve, a[0], b[0])
-    hermitian = a + a.conj().swapaxes(-1, -2)
-    found = la.eigh(fastnn.tensor(hermitian))
-    np.testing.assert_allclose(found.eigenvalues.numpy(), np.linalg.eigvalsh(hermitian), rtol=1e-10)
-    np.testing.assert_allclose((found.eigenvectors * found.eigenvalues.unsqueeze(-2) @ found.eigenvectors.mH).numpy(), hermitian, atol=1e-12)
-    check_gradients(lambda z: la.eigvalsh(z + z.mH) ** 2 * (1 + 0j), a[0])
-    check_gradients(lambda z: la.eigh(z + z.mH)[1].abs() ** 2 * fastnn.tensor(hermitian[0]), a[0])
-
-
-def test_eigenvalues_of_any_matrix(rng):
-    x = rng.standard_normal((2, 4, 4))
-    values, vectors = fastnn.linalg.eig(fastnn.tensor(x))
-    np.testing.assert_allclose((vectors @ fastnn.diag_embed(values) @ fastnn.linalg.inv(vectors)).real.numpy(), x, atol=1e-12)
-    np.testing.assert_allclose(np.sort_complex(fastnn.linalg.eigvals(fastnn.tensor(x)).numpy()), np.sort_complex(np.linalg.eigvals(x)))
-    weights = fastnn.tensor(rng.standard_normal((4, 4)))
-    for a in (x[0], draw(rng, 4, 4)):
-        check_gradients(lambda z: fastnn.linalg.eigvals(z).abs() ** 2, a)
-        check_gradients(lambda z: fastnn.linalg.eig(z)[1].abs() ** 2 * weights, a)
-    for bad, error in [(fastnn.ones(2, 3), RuntimeError), (fastnn.ones(2, 2).long(), RuntimeError), (fastnn.full((2, 2), math.nan), RuntimeError)]:
-        with pytest.raises(error):
-            fastnn.linalg.eig(bad)
 
 
 # -- transforms and helpers ----------------------------------------------------------------------------------------------------

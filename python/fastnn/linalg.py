@@ -1,6 +1,6 @@
 """PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py, ops/matrix.py and complex_tensor/linalg.py."""
 
-from .complex_tensor.linalg import eig, eigvals
+from .complex_tensor.factorizations import eig, eigvals
 from .errors import ShapeError, named
 from .ops import householder as _householder
 from .ops import linalg as _linalg

@@ -7,7 +7,18 @@ A function that has none raises `NoComplexForm`, which names it.
 
 from __future__ import annotations
 
-from . import arithmetic, creation, derivatives, functions, linalg, operators, partwise, products, reductions  # noqa: F401
+from . import (  # noqa: F401
+    arithmetic,
+    creation,
+    derivatives,
+    factorizations,
+    functions,
+    linalg,
+    operators,
+    partwise,
+    products,
+    reductions,
+)
 from .creation import complex, is_tensor, polar, typename, view_as_complex, view_as_real
 from .forms import NoComplexForm, attach
 from .tensor import ComplexTensor

@@ -6,6 +6,7 @@ from ..ops import matrix, reduce, variance
 from ..tensor import normalize_dim, ones_like, zeros_like
 from . import partwise  # noqa: F401
 from .arithmetic import abs, is_zero, mul, sub
+from .factorizations import svdvals
 from .forms import FORMS, NoComplexForm, form
 from .tensor import ComplexTensor
 
@@ -40,9 +41,9 @@ def cumprod(input, dim, *, dtype=None):
         return z.clone()
     each = z.unbind(dim)
     result = list(each[:1])
-    for factor in each[1:]:
-        result.append(mul(result[-1], factor))
-    return stack(result, dim) if result else z.clone()
+    for z in each[1:]:
+        result.append(mul(result[-1], z))
+    return stack(result, dim) if result else input.clone()
 
 
 def _spread(f):
@@ -78,7 +79,7 @@ _and_mean("std_mean", std)
 @form()
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     if p == "nuc":
-        raise NoComplexForm("norm: p='nuc' is not implemented for complex tensors")
+        return _by_singular_values(input, p, (-2, -1) if dim is None else dim, keepdim)
     return variance.norm(abs(input), p, dim, keepdim, None if dtype is None else dtype.to_real())
 
 
@@ -87,11 +88,20 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     return matrix.vector_norm(abs(x), ord, dim, keepdim, dtype=None if dtype is None else dtype.to_real())
 
 
+def _by_singular_values(A, ord, dim, keepdim):
+    rows, columns = (normalize_dim(d, A.ndim) for d in dim)
+    s = svdvals(A.movedim((rows, columns), (-2, -1)))
+    y = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+    for d in sorted((rows, columns)) if keepdim else ():
+        y = y.unsqueeze(d)
+    return y
+
+
 @form(matrix.norm)
 def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     of_matrices = (dim is None and A.ndim == 2) or (isinstance(dim, (tuple, list)) and len(dim) == 2)
     if ord == "nuc" or (of_matrices and ord in (2, -2)):
-        raise NoComplexForm(f"linalg.norm: ord={ord} is not implemented for complex matrices")
+        return _by_singular_values(A, ord, (-2, -1) if dim is None else dim, keepdim)
     return matrix.norm(abs(A), ord, dim, keepdim, dtype=None if dtype is None else dtype.to_real())
 
 

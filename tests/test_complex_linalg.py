@@ -1,0 +1,74 @@
+"""Linear algebra of complex matrices, and eigenvalues of any, against NumPy's and finite differences."""
+
+import math
+
+import numpy as np
+import pytest
+
+import fastnn
+from complex_checks import check_gradients, draw
+
+
+def test_linear_algebra(rng):
+    a, b = draw(rng, 2, 3, 3), draw(rng, 2, 3, 2)
+    la, t = fastnn.linalg, fastnn.tensor(a)
+    np.testing.assert_allclose(la.inv(t).numpy(), np.linalg.inv(a), rtol=1e-10)
+    np.testing.assert_allclose(la.solve(t, fastnn.tensor(b)).numpy(), np.linalg.solve(a, b), rtol=1e-10)
+    np.testing.assert_allclose(la.det(t).numpy(), np.linalg.det(a), rtol=1e-12)
+    np.testing.assert_allclose(la.pinv(fastnn.tensor(b)).numpy(), np.linalg.pinv(b), rtol=1e-10)
+    np.testing.assert_allclose(la.matrix_power(t, 5).numpy(), np.linalg.matrix_power(a, 5), rtol=1e-10)
+    values, vectors = np.linalg.eig(a)
+    np.testing.assert_allclose(la.matrix_exp(t).numpy(), vectors @ (np.exp(values)[..., None] * np.linalg.inv(vectors)), rtol=1e-9)
+    for f in (la.inv, la.det, la.matrix_exp, la.pinv, lambda z: la.matrix_power(z, -2)):
+        check_gradients(f, a[0])
+    check_gradients(la.solve, a[0], b[0])
+    hermitian = a + a.conj().swapaxes(-1, -2)
+    found = la.eigh(fastnn.tensor(hermitian))
+    np.testing.assert_allclose(found.eigenvalues.numpy(), np.linalg.eigvalsh(hermitian), rtol=1e-10)
+    np.testing.assert_allclose((found.eigenvectors * found.eigenvalues.unsqueeze(-2) @ found.eigenvectors.mH).numpy(), hermitian, atol=1e-12)
+    check_gradients(lambda z: la.eigvalsh(z + z.mH) ** 2 * (1 + 0j), a[0])
+    check_gradients(lambda z: la.eigh(z + z.mH)[1].abs() ** 2 * fastnn.tensor(hermitian[0]), a[0])
+    sign, size = la.slogdet(t)
+    np.testing.assert_allclose((sign * size.exp()).numpy(), np.linalg.det(a))
+    check_gradients(lambda z: fastnn.logdet(z).real + la.slogdet(z)[0], a[0])
+
+
+def test_factorizations(rng):
+    la, eye = fastnn.linalg, fastnn.eye(3, dtype=fastnn.float64)
+    for a in (draw(rng, 3, 3), draw(rng, 4, 3), draw(rng, 3, 4)):
+        t = fastnn.tensor(a)
+        q, r = la.qr(t)
+        np.testing.assert_allclose((q @ r).numpy(), a, atol=1e-14)
+        np.testing.assert_allclose((q.mH @ q).numpy(), np.eye(3), atol=1e-14)
+        u, s, vh = la.svd(t, full_matrices=False)
+        np.testing.assert_allclose((u * s @ vh).numpy(), a, atol=1e-14)
+        np.testing.assert_allclose(la.svdvals(t).numpy(), np.linalg.svd(a, compute_uv=False))
+        for order in ("nuc", 2, -2, "fro", 1, math.inf):
+            np.testing.assert_allclose(la.matrix_norm(t, order).numpy(), np.linalg.norm(a, order))
+        check_gradients(lambda z: la.svdvals(z) * (1 + 1j), a)
+        weights = fastnn.tensor(draw(rng, *a.shape))
+        check_gradients(lambda z: (lambda u, s, vh: (u * s**2 @ vh) * weights)(*la.svd(z, full_matrices=False)), a)  # noqa: B023
+        if a.shape[0] >= a.shape[1]:
+            check_gradients(lambda z: la.qr(z)[0] * weights, a)  # noqa: B023
+            check_gradients(lambda z: la.qr(z)[1] * weights[:3], a)  # noqa: B023
+    a = draw(rng, 3, 3)
+    lower = la.cholesky(fastnn.tensor(a) @ fastnn.tensor(a).mH + eye)
+    np.testing.assert_allclose((lower @ lower.mH).numpy(), a @ a.conj().T + np.eye(3))
+    check_gradients(lambda z: la.cholesky(z @ z.mH + eye) * weights[:3, :3], a)
+    check_gradients(lambda z: la.cholesky(z @ z.mH + eye, upper=True), a)
+    with pytest.raises(la.LinAlgError):
+        la.cholesky(fastnn.tensor([[1, 2j], [-2j, 1]]))
+
+
+def test_eigenvalues_of_any_matrix(rng):
+    x = rng.standard_normal((2, 4, 4))
+    values, vectors = fastnn.linalg.eig(fastnn.tensor(x))
+    np.testing.assert_allclose((vectors @ fastnn.diag_embed(values) @ fastnn.linalg.inv(vectors)).real.numpy(), x, atol=1e-12)
+    np.testing.assert_allclose(np.sort_complex(fastnn.linalg.eigvals(fastnn.tensor(x)).numpy()), np.sort_complex(np.linalg.eigvals(x)))
+    weights = fastnn.tensor(rng.standard_normal((4, 4)))
+    for a in (x[0], draw(rng, 4, 4)):
+        check_gradients(lambda z: fastnn.linalg.eigvals(z).abs() ** 2, a)
+        check_gradients(lambda z: fastnn.linalg.eig(z)[1].abs() ** 2 * weights, a)
+    for bad, error in [(fastnn.ones(2, 3), RuntimeError), (fastnn.ones(2, 2).long(), RuntimeError), (fastnn.full((2, 2), math.nan), RuntimeError)]:
+        with pytest.raises(error):
+            fastnn.linalg.eig(bad)
