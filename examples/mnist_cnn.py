@@ -35,7 +35,7 @@ class Net(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--quick", action="store_true", help="one epoch on a thirtieth of the data")
     args = parser.parse_args()
     fastnn.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Training does not grow: live buffers exactly, resident memory within 1 MiB."""
+"""Training does not grow: live buffers exactly, resident memory within 1 MiB. Changes from outside are seen."""
 
 import gc
 import sys
@@ -38,3 +38,40 @@ def test_ten_thousand_steps():
     finally:
         gc.enable()
     assert np.isfinite(loss.item())
+
+
+# -- memory that others can write to ----------------------------------------------------------------------------------------
+
+
+def fingerprint(x):
+    h = fastnn.empty((), dtype=fastnn.int64)
+    _cpu.fingerprint(h, x)
+    return h.item()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_fingerprint_sees_every_change(dtype, rng):
+    a = rng.integers(0, 100, (7, 11, 33)).astype(dtype)
+    views = [a, a.T, a.transpose(1, 0, 2), a[:, ::2], a[::-1], a[1:, 3:, 2], a[:0], np.broadcast_to(a[:1], (3, 11, 33))]
+    for v in views:
+        t = fastnn.from_numpy(v) if v.flags.writeable else fastnn.from_numpy(a)[:1].expand(v.shape)
+        before = [fingerprint(t)]
+        for _ in range(20 if v.size else 0):
+            i = tuple(rng.integers(0, n) for n in v.shape)
+            j = i if v.flags.writeable else (0, *i[1:])
+            (v if v.flags.writeable else a)[j] += 1
+            before.append(fingerprint(t))
+        assert len(set(before)) == len(before)
+    long = fastnn.from_numpy(rng.standard_normal(300_001).astype(dtype))
+    same = set()
+    for threads in (1, 2, 3, 7):
+        with fastnn.threads(threads):
+            same.add(fingerprint(long))
+    assert len(same) == 1
+    for name, _, supported in _cpu.isas():
+        if supported:
+            with fastnn.isa(name):
+                same.add(fingerprint(long))
+    assert len(same) == 1
+    fastnn.from_numpy(long.numpy()).neg_()
+    assert fingerprint(long) not in same

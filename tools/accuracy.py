@@ -92,7 +92,7 @@ def main():
 Largest errors in units in the last place of the result, on {fastnn._cpu.isa()}: float32 over every {step}th of all 2^32 floats
 (subnormals, huge angles and all) against float64, float64 at random arguments against mpmath. NaN, infinities, signs of
 zero and overflow agree everywhere. The JAX columns are XLA's on CPUs, where its documentation lists them. Written by
-`tools/accuracy.py`; `tests/test_elementwise.py` holds every instruction set to these numbers.
+`tools/accuracy.py`; `tests/test_accuracy.py` holds every instruction set to these numbers.
 
 | function | float32 | at | JAX | float64 | at | JAX |
 |---|---|---|---|---|---|---|

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _cpu
 from ..autodiff import op
+from ..ops import comparison
 from ..ops import elementwise as ew
 from ..tensor import ones_like
 from .forms import NoComplexForm, form
@@ -187,7 +188,7 @@ def isclose(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
     if equal_nan:
         same = same | (isnan(a) & isnan(b))
     distance, size = abs(sub(a, b)), abs(b)
-    return same | ((distance <= atol + rtol * size) & ew.isfinite(distance) & ew.isfinite(size))
+    return same | ((distance <= atol + rtol * size) & comparison.isfinite(distance) & comparison.isfinite(size))
 
 
 @form()
@@ -198,19 +199,19 @@ def allclose(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
 @form()
 def isnan(input):
     re, im = parts(input)
-    return ew.isnan(re) | ew.isnan(im)
+    return comparison.isnan(re) | comparison.isnan(im)
 
 
 @form()
 def isinf(input):
     re, im = parts(input)
-    return ew.isinf(re) | ew.isinf(im)
+    return comparison.isinf(re) | comparison.isinf(im)
 
 
 @form()
 def isfinite(input):
     re, im = parts(input)
-    return ew.isfinite(re) & ew.isfinite(im)
+    return comparison.isfinite(re) & comparison.isfinite(im)
 
 
 @form()
@@ -224,7 +225,7 @@ def logical_not(input):
 
 
 def _logical(name):
-    real = getattr(ew, name)
+    real = getattr(comparison, name)
     form(name)(lambda input, other: real(*(~is_zero(x) if isinstance(x, ComplexTensor) else x for x in (input, other))))
 
 

@@ -13,6 +13,7 @@ from . import (
     gamma,
     kl,
     multivariate,
+    powers,
     transformed,
     transforms,
     utils,
@@ -22,7 +23,7 @@ from .constraint_registry import biject_to, transform_to
 from .distribution import Distribution, ExponentialFamily, Independent
 from .kl import kl_divergence, register_kl
 
-_FAMILIES = continuous, gamma, multivariate, discrete, counts, transformed
+_FAMILIES = continuous, powers, gamma, multivariate, discrete, counts, transformed
 for _family in (*_FAMILIES, transforms):
     globals().update({_name: getattr(_family, _name) for _name in _family.__all__})
 del globals()["LogitRelaxedBernoulli"]

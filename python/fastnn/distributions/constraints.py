@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .. import _cpu, dtypes
 from ..ops import linalg
+from ..ops.comparison import logical_and
 from ..ops.diagonal import diagonal, tril
-from ..ops.elementwise import logical_and
 from ..ops.reduce import all as every
 from ..ops.reduce import sum as total
 from ..ops.shape import reshape

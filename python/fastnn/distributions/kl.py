@@ -7,12 +7,13 @@ from ..ops import linalg
 from ..ops.elementwise import erf, exp, log, where, xlogy
 from ..ops.gamma import digamma, lgamma
 from ..ops.reduce import sum as total
-from .continuous import Cauchy, Exponential, Gumbel, HalfCauchy, HalfNormal, Laplace, LogNormal, Normal, Pareto, Uniform
+from .continuous import Cauchy, Exponential, Gumbel, HalfCauchy, HalfNormal, Laplace, LogNormal, Normal, Uniform
 from .counts import Binomial, Poisson
 from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical
 from .distribution import Independent
 from .gamma import Beta, Dirichlet, Gamma, InverseGamma
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal
+from .powers import Pareto
 from .transformed import TransformedDistribution
 
 _TABLE = {}

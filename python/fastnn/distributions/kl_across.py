@@ -8,11 +8,12 @@ from ..ops.elementwise import exp, log, log1p, where, xlogy
 from ..ops.gamma import digamma, lgamma
 from ..ops.shape import broadcast_shapes
 from ..tensor import Tensor
-from .continuous import Exponential, Gumbel, Laplace, Normal, Pareto, Uniform
+from .continuous import Exponential, Gumbel, Laplace, Normal, Uniform
 from .counts import Binomial, Poisson
 from .discrete import Bernoulli
 from .gamma import Beta, Gamma
 from .kl import register_kl
+from .powers import Pareto
 from .transformed import ContinuousBernoulli
 
 __all__ = []

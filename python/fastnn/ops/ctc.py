@@ -9,7 +9,8 @@ from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..fused import fused
 from ..tensor import empty, empty_like, from_numpy, full, full_like, zeros_like
-from .elementwise import isinf, where
+from .comparison import isinf
+from .elementwise import where
 from .gather import gather
 from .join import cat, stack
 from .reduce import logsumexp

@@ -18,7 +18,8 @@ from ..device import beside
 from ..errors import ShapeError
 from ..inplace import inplace
 from ..tensor import Tensor, from_numpy, zeros_like
-from .elementwise import cos, erfc, exp, floor, isinf, log, sign, sin, square, tan, where
+from .comparison import isinf
+from .elementwise import cos, erfc, exp, floor, log, sign, sin, square, tan, where
 from .formulas import as_floating, rounded, series
 from .linalg import _of_examples
 from .reduce import sum as total

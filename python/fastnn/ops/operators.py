@@ -1,4 +1,4 @@
-"""Tensor's operators (`a + b`) and in-place forms (`a.add_(b)`), from the functions of elementwise.py and activation.py."""
+"""Tensor's operators (`a + b`) and in-place forms (`a.add_(b)`), from the functions of elementwise.py, comparison.py and activation.py."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..creation import zero
 from ..errors import named
 from ..inplace import before_change, check_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
-from . import bits, calculus, diagonal, gamma, matmul, scan, shape, special, variance
+from . import bits, calculus, comparison, diagonal, gamma, matmul, scan, shape, special, variance
 from . import elementwise as ew
-from .elementwise import add, bitwise_not, floor_divide, positive, pow, remainder, where
+from .elementwise import add, floor_divide, positive, pow, remainder, where
 
 _of_complex = None  # f(a, b) where one of them is a complex number or ndarray: complex_tensor/arithmetic.py
 
@@ -82,9 +82,9 @@ _SLOTS = ("add", "sub", "mul", "truediv")  # of two tensors in C: bind/operators
 def _operators():
     for symbol, f, op in (
         ("add", add, ew._add), ("sub", ew.sub, ew._sub), ("mul", ew.mul, ew._mul), ("truediv", ew.div, ew._div),
-        ("floordiv", floor_divide, floor_divide.op), ("mod", remainder, remainder.op), ("and", ew.bitwise_and, None),
-        ("or", ew.bitwise_or, None), ("xor", ew.bitwise_xor, None), ("lshift", ew.bitwise_left_shift, None),
-        ("rshift", ew.bitwise_right_shift, None),
+        ("floordiv", floor_divide, floor_divide.op), ("mod", remainder, remainder.op), ("and", comparison.bitwise_and, None),
+        ("or", comparison.bitwise_or, None), ("xor", comparison.bitwise_xor, None), ("lshift", comparison.bitwise_left_shift, None),
+        ("rshift", comparison.bitwise_right_shift, None),
     ):  # fmt: skip
         kernel = getattr(_cpu, f.__name__)
         methods = [_operator(f, op, kernel, swapped) for swapped in (False, True)]
@@ -97,11 +97,11 @@ def _operators():
         update = inplace(f, kernel)
         update.__name__ = f"__i{symbol}__"
         setattr(Tensor, update.__name__, update)
-    for f in (ew.eq, ew.ne, ew.lt, ew.le, ew.gt, ew.ge):
+    for f in (comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge):
         method = _operator(f, None, getattr(_cpu, f.__name__), False)
         method.__name__ = method.__qualname__ = f"__{f.__name__}__"
         setattr(Tensor, method.__name__, method)
-    Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = ew.neg, positive, ew.abs, bitwise_not
+    Tensor.__neg__, Tensor.__pos__, Tensor.__abs__, Tensor.__invert__ = ew.neg, positive, ew.abs, comparison.bitwise_not
 
     def where_method(input, condition, other):
         """input where condition holds, other elsewhere."""
@@ -181,14 +181,16 @@ def _inplace_forms():
     Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero, _write_zeros), inplace(_copy)
     direct = (
         "add sub mul div floor_divide remainder fmod neg abs sqrt rsqrt reciprocal exp log sin cos floor ceil trunc square erf expm1 "
-        "log1p bitwise_and bitwise_or bitwise_xor bitwise_not"
+        "log1p"
     )
     through_a_result = (
         "pow round frac sign clamp clamp_min clamp_max nan_to_num lerp addcmul addcdiv tan asin acos atan sinh cosh asinh acosh atanh "
-        "exp2 log2 log10 erfc atan2 hypot copysign xlogy eq ne lt le gt ge logical_and logical_or logical_xor logical_not"
+        "exp2 log2 log10 erfc atan2 hypot copysign xlogy"
     )
     for name in direct.split():
         setattr(Tensor, name + "_", inplace(getattr(ew, name), getattr(_cpu, name)))
+    for name in "bitwise_and bitwise_or bitwise_xor bitwise_not".split():
+        setattr(Tensor, name + "_", inplace(getattr(comparison, name), getattr(_cpu, name)))
     for name in through_a_result.split():
         setattr(Tensor, name + "_", inplace(getattr(ew, name)))
     Tensor.subtract_, Tensor.multiply_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.div_
@@ -202,7 +204,8 @@ def _inplace_forms():
         (gamma, "digamma igamma igammac lgamma mvlgamma"),
         (special, "erfinv i0"),
         (bits, "nextafter"),
-        (ew, "float_power bitwise_left_shift bitwise_right_shift"),
+        (ew, "float_power"),
+        (comparison, "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_left_shift bitwise_right_shift"),
     ):
         for name in names.split():
             setattr(Tensor, name + "_", inplace(getattr(module, name)))

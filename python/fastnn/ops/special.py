@@ -13,7 +13,8 @@ import math
 
 from ..autodiff import op
 from ..tensor import Tensor, tensor
-from .elementwise import erf, erfc, exp, isinf, log, log1p, sign, sqrt, square, where, xlogy
+from .comparison import isinf
+from .elementwise import erf, erfc, exp, log, log1p, sign, sqrt, square, where, xlogy
 from .formulas import as_floating, rounded, series
 
 _NAN, _INF = float("nan"), float("inf")

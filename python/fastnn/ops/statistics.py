@@ -15,7 +15,8 @@ from ..autodiff import Array, op
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, zeros
-from .elementwise import ceil, clamp, floor, isnan, where
+from .comparison import isnan
+from .elementwise import ceil, clamp, floor, where
 from .gather import gather, scatter_add
 from .linalg import _of_examples
 from .shape import expand, movedim, reshape, squeeze, to, unsqueeze
