@@ -29,33 +29,9 @@ from .device import CPU, CUDA, device
 from .dtypes import as_dtype, finfo, iinfo
 from .errors import BoundsError, DTypeError, ShapeError
 from .printing import set_printoptions
+from .promotion import can_cast, promote_types, result_type
 from .row_sparse import RowSparse
-
-
-class Size(tuple):
-    """A tensor's shape: a tuple of ints."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """The number of elements."""
-        n = 1
-        for s in self:
-            n *= s
-        return n
-
-    def __getitem__(self, index):
-        part = tuple.__getitem__(self, index)
-        return Size(part) if type(part) is tuple else part
-
-    def __add__(self, other):
-        return Size(tuple(self) + tuple(other))
-
-    def __radd__(self, other):
-        return Size(tuple(other) + tuple(self))
-
-    def __repr__(self):
-        return f"fastnn.Size({list(self)})"
+from .size import Size
 
 
 class Tensor(_cpu.Array):
@@ -510,25 +486,6 @@ def is_nonzero(x) -> bool:
 def typename(x) -> str:
     """The name of a tensor's class by dtype, or of any other object's class."""
     return x.type() if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__qualname__}"
-
-
-def promote_types(a, b):
-    """The dtype that holds both."""
-    return _cpu.promote(empty((1,), dtype=a), empty((1,), dtype=b))
-
-
-def can_cast(source, to) -> bool:
-    """Is a conversion of these dtypes allowed by the promotion rules: not from floats to integers, nor to bool?"""
-
-    def rank(d):
-        return 3 if d.is_complex else 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
-
-    return rank(source) <= rank(to) and not (source.is_signed and not to.is_signed and rank(to) == 1)
-
-
-def result_type(a, b):
-    """The dtype of an arithmetic result of a and b (tensors or numbers)."""
-    return _cpu.promote(a, b)
 
 
 _cpu.register(

@@ -1,0 +1,25 @@
+"""Which dtype the result of two operands has."""
+
+from __future__ import annotations
+
+from . import _cpu, dtypes
+from .creation import empty
+
+
+def promote_types(a, b):
+    """The dtype that holds both."""
+    return _cpu.promote(empty((1,), dtype=a), empty((1,), dtype=b))
+
+
+def can_cast(source, to) -> bool:
+    """Is a conversion of these dtypes allowed by the promotion rules: not from floats to integers, nor to bool?"""
+
+    def rank(d):
+        return 3 if d.is_complex else 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
+
+    return rank(source) <= rank(to) and not (source.is_signed and not to.is_signed and rank(to) == 1)
+
+
+def result_type(a, b):
+    """The dtype of an arithmetic result of a and b (tensors or numbers)."""
+    return _cpu.promote(a, b)
