@@ -58,6 +58,9 @@ struct Operand {
   Array temporary;
 };
 
+// Python's complex numbers and NumPy's, which would give their real part as a float, with a warning.
+bool is_complex_number(PyObject* o) { return PyComplex_Check(o) || strncmp(Py_TYPE(o)->tp_name, "numpy.c", 7) == 0; }
+
 void read_operand(Operand& x, PyObject* o, const char* name, int i) {
   if (is_array(o)) {
     x.view = array_of(o).view;
@@ -74,7 +77,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
     x.number_type = DType::i64;
     x.value.i = PyLong_AsLongLong(o);
     if (x.value.i == -1 && PyErr_Occurred()) throw py::error_already_set();
-  } else if (PyFloat_Check(o) || (PyNumber_Check(o) && !PySequence_Check(o) && !PyComplex_Check(o))) {
+  } else if (PyFloat_Check(o) || (PyNumber_Check(o) && !PySequence_Check(o) && !is_complex_number(o))) {
     PyObject* index = PyFloat_Check(o) ? nullptr : PyNumber_Index(o);  // NumPy integers
     PyErr_Clear();
     if (index) {
