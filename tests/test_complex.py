@@ -412,7 +412,7 @@ def test_helpers_of_training(rng):
 
 def test_numpys_complex_numbers():
     x = fastnn.ones(2)
-    for number in (np.complex64(1j), np.complex128(1j), 1j):
+    for number in (np.complex64(1j), np.complex128(1j), np.clongdouble(1j), 1j):
         assert (x * number).tolist() == [1j, 1j] and (number * x).is_complex() and (x + number).is_complex() and fastnn.mul(x, number).is_complex()
     y = np.ones(2, np.complex64) + x
     assert y.tolist() == [2, 2] and y.is_complex()

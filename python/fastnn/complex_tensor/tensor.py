@@ -326,6 +326,8 @@ def known(x):
         return x
     if isinstance(x, np.ndarray):
         return of_array(x) if x.dtype.kind == "c" else as_tensor(x)
+    if isinstance(x, np.complexfloating):
+        return complex(x)
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, (int, float, complex)):
