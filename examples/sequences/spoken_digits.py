@@ -21,13 +21,15 @@ BAR, STRING_BAR, RATE, WINDOW, HOP, MELS, FRAMES = 97.0, 5.0, 8000, 256, 128, 40
 
 def load(root):
     """[(digit, index, samples)], in the order of the names; of several channels the mean."""
-    clips = []
-    for file in sorted(datasets.unpack(datasets.find("speech/fsdd.tar.gz", root=root), ".wav"), key=lambda f: f.name):
+    path, clips = datasets.find("speech/fsdd.tar.gz", root=root), []
+    for file in sorted(datasets.unpack(path, ".wav"), key=lambda f: f.name):
         said = re.search(r"(\d)_[^_/]*_(\d+)\.wav$", file.name)
         samples, rate = datasets.read_wav(file)
         if not said or rate != RATE:
             raise ValueError(f"{file.name}: expected DIGIT_SPEAKER_INDEX.wav of {RATE} samples a second, and found {rate}")
         clips.append((int(said[1]), int(said[2]), samples.mean(0)))
+    if {c[1] <= 4 for c in clips} != {True, False}:
+        raise ValueError(f"{path}: expected recordings of indices 0-4, to test, and of others, to learn from")
     return clips
 
 
