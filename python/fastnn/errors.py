@@ -47,7 +47,10 @@ def _blame(f, error, args, kwargs):
     """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong, or
     where an argument is complex: no kernel takes those."""
     if _complex is not None and isinstance(error, Exception) and _complex[0](f, args, kwargs):
-        return _complex[1](f, args, kwargs)
+        try:
+            return _complex[1](f, args, kwargs)
+        except Exception as its:
+            error = its
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
         return _with_out(f, args, kwargs)
     if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 
+import numpy as np
+
 from .. import dtypes, ops
 from ..tensor import Tensor
 from .forms import form, is_complex
@@ -13,8 +15,8 @@ from .tensor import REAL, ComplexTensor, as_complex, known, parts, whole
 
 def _part(x, i):
     """Part i of what is complex in x, which may be a list."""
-    if isinstance(x, (ComplexTensor, complex)):
-        return parts(x)[i]
+    if isinstance(x, (ComplexTensor, complex, np.complexfloating)) or (isinstance(x, np.ndarray) and x.dtype.kind == "c"):
+        return parts(known(x))[i]
     if type(x) in (list, tuple):
         return type(x)(_part(v, i) for v in x)
     return REAL.get(x, x) if isinstance(x, dtypes.dtype) else x
@@ -44,7 +46,10 @@ def of_each_part(f, values=()):
     @functools.wraps(f)
     def g(*args, **kwargs):
         if values:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as e:
+                raise TypeError(f"{f.__name__}(): {e}") from None
             for name in values:
                 if bound.arguments.get(name) is not None:
                     bound.arguments[name] = _valued(bound.arguments[name])
