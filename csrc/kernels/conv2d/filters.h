@@ -16,13 +16,13 @@
 // dx of stride s has s² phases, each a convolution of g of stride 1 with the taps of its own; two phases of columns are
 // computed side by side and interleaved where they are stored.
 #pragma once
+#include "../../core/cache.h"
 #include "depthwise.h"
 #include "gather.h"
 
 namespace fastnn::FN_ISA {
 
-constexpr int64_t FILTER_SLAB = 512 << 10, FILTER_CHUNK = 768 << 10;  // bytes
-constexpr int FILTER_AHEAD = 8;                                       // steps of k by which lines of A are asked for
+constexpr int FILTER_AHEAD = 8;  // steps of k by which lines of A are asked for
 
 template <class T> struct Filters {
   Gather<T> p;            // its out_row, out_col are not read
@@ -185,10 +185,11 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
   Window s = f.s;  // of the slab: phases of rows, but every column
   s.stride[1] = 1, s.cols = (s.cols - 1) * S + 1;
   const int64_t panels = ceil_div(p.m, NR<T>), count = f.phases[0] * f.phases[1], all = s.images * s.rows * f.s.cols;
+  const int64_t slab_bytes = l2_bytes / 4, chunk_bytes = 3 * l2_bytes / 8;  // they stay in L2 together
   // Several tasks for each thread, of 100 positions or more: as often are the weights read from L2.
   const int64_t tasks = most(1, least(4 * num_threads(), all * p.groups * p.m * p.channels * s.taps / count >> 19));
-  Blocks b = cut(s, p.channels, FILTER_SLAB / size, S * most(100, all * p.groups / tasks));
-  if (b.channels * b.channel * size > 2 * FILTER_SLAB || b.cols < s.cols) return false;
+  Blocks b = cut(s, p.channels, slab_bytes / size, S * most(100, all * p.groups / tasks));
+  if (b.channels * b.channel * size > 2 * slab_bytes || b.cols < s.cols) return false;
   const int64_t blocks = b.count();
 
   const int64_t w_size = panels * p.channels * s.taps * NR<T>;
@@ -209,7 +210,7 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
   // Tiles of two rows where they are higher: 7 columns 2×7 instead of 7, 16 2×6, 2×5, 2×5 instead of 8, 8.
   const int64_t single = ceil_div(f.s.cols, MR), twice = ceil_div(f.s.cols, MR / 2), high = s.rows > 1 && 40 * single > 23 * twice ? 2 : 1;
   const Even across = {f.s.cols, high == 2 ? twice : single};
-  const Even chunks = evenly(panels, most(1, FILTER_CHUNK / (p.channels * s.taps * NR<T> * size)));
+  const Even chunks = evenly(panels, most(1, chunk_bytes / (p.channels * s.taps * NR<T> * size)));
   const Even mc = {chunks.parts, most(1, least(tasks / (p.groups * blocks), chunks.parts))};
   parallel_for(p.groups * blocks * mc.parts, 1, [&](int64_t begin, int64_t end) {
     Scratch<T> slab(slab_size<T>(b)), sums(2 * NV * SPOTS<T> * L);
