@@ -41,7 +41,7 @@ SKIP = set(
     "capture explain source rung rungs device dtype Tensor set_printoptions empty_cache share_memory_ memory_stats derivatives "
     "numpy_function default_generator Generator".split()
 )
-DTYPES = ["float32", "float64", "int64", "int32", "uint8", "bool"]
+DTYPES = ["float32", "float64", "int64", "int32", "uint8", "bool", "complex64"]
 SIZES = [0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 17]
 
 
@@ -81,6 +81,8 @@ def laid_out(rng, text, rank):
 def array(dtype, shape, kind):
     """Values by kind: 0 normal, 1 small whole numbers, 2 zeros, 3 NaN and infinities, 4 the largest, 5 negative, 6 ones."""
     rng = np.random.default_rng(kind)
+    if dtype == "complex64":
+        return fastnn.complex(array("float32", shape, kind), array("float32", shape, (kind + 1) % 7))
     if dtype == "bool":
         a = rng.integers(0, 2, shape).astype(bool)
     elif dtype.startswith("float"):
@@ -100,7 +102,7 @@ def reversed_(t, axis):
 
 
 def differentiable(t):
-    return t.detach().clone().requires_grad_() if t.is_floating_point() else t
+    return t.detach().clone().requires_grad_() if t.is_floating_point() or t.is_complex() else t
 
 
 NAMES = {
@@ -214,9 +216,11 @@ def spoil(rng, value, spoiled, key):
 
 def touch(result):
     """Reads all of a result, and differentiates it."""
-    if isinstance(result, fastnn.Tensor):
+    if fastnn.is_tensor(result):
         result.detach().numpy().copy()
-        if result.requires_grad and result.is_floating_point():
+        if result.requires_grad and result.is_complex():
+            (result.real.sum() + result.imag.sum()).backward()
+        elif result.requires_grad and result.is_floating_point():
             result.sum().backward()
     elif isinstance(result, (list, tuple)):
         for r in result:

@@ -80,9 +80,10 @@ def _real_dtype(dtype):
 
 
 def _complex_dtype(d):
-    if isinstance(d, dtypes.dtype):
-        return d
-    return {np.dtype(c.numpy): c for c in REAL}[np.dtype(d)]
+    found = d if isinstance(d, dtypes.dtype) else {c.numpy: c for c in REAL}.get(np.dtype(d))
+    if found not in REAL:
+        raise TypeError(f"expected a complex dtype, got {d}")
+    return found
 
 
 def _finished(z, requires_grad):

@@ -6,6 +6,8 @@ those of it, with their derivatives. Factorizations are in factorizations.py.
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from ..autodiff import op
@@ -76,6 +78,7 @@ def solve(A, B, *, left=True):
 
 @form(matrix.matrix_power)
 def matrix_power(A, n):
+    n = operator.index(n)
     if n < 0:
         return matrix_power(inv(A), -n)
     if n == 0:

@@ -107,7 +107,7 @@ def view(input, *shape, size=None, dtype=None):
     if dtype is None or dtype is input.dtype:
         shape = shape if size is None else (size,)
         return input if dtype is input.dtype else _together(*(part.view(*shape) for part in parts(input)))
-    if REAL[input.dtype] is not dtype:
+    if REAL.get(input.dtype) is not dtype:
         raise RuntimeError(f"view: a tensor of dtype {input.dtype} has no view of dtype {dtype}")
     return whole(input).flatten(-2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import dtypes
 from ..ops import matrix, reduce, variance
 from ..tensor import normalize_dim, ones_like, zeros_like
 from . import partwise  # noqa: F401
@@ -76,16 +77,23 @@ _and_mean("var_mean", var)
 _and_mean("std_mean", std)
 
 
+def _real(dtype):
+    """The dtype of magnitudes of numbers of this one, or None."""
+    if dtype is not None and not isinstance(dtype, dtypes.dtype):
+        raise TypeError(f"dtype must be a fastnn dtype, not {type(dtype).__name__}")
+    return dtype and dtype.to_real()
+
+
 @form()
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     if p == "nuc":
         return _by_singular_values(input, p, (-2, -1) if dim is None else dim, keepdim)
-    return variance.norm(abs(input), p, dim, keepdim, None if dtype is None else dtype.to_real())
+    return variance.norm(abs(input), p, dim, keepdim, _real(dtype))
 
 
 @form(matrix.vector_norm)
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
-    return matrix.vector_norm(abs(x), ord, dim, keepdim, dtype=None if dtype is None else dtype.to_real())
+    return matrix.vector_norm(abs(x), ord, dim, keepdim, dtype=_real(dtype))
 
 
 def _by_singular_values(A, ord, dim, keepdim):
@@ -102,7 +110,7 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     of_matrices = (dim is None and A.ndim == 2) or (isinstance(dim, (tuple, list)) and len(dim) == 2)
     if ord == "nuc" or (of_matrices and ord in (2, -2)):
         return _by_singular_values(A, ord, (-2, -1) if dim is None else dim, keepdim)
-    return matrix.norm(abs(A), ord, dim, keepdim, dtype=None if dtype is None else dtype.to_real())
+    return matrix.norm(abs(A), ord, dim, keepdim, dtype=_real(dtype))
 
 
 @form(matrix.matrix_norm)

@@ -127,8 +127,8 @@ def combinations(input, r=2, with_replacement=False):
 def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
     """start, start + step, ... up to and including end. Deprecated in PyTorch in favour of `arange`, which stops before end."""
     start, end = (0, start) if end is None else (start, end)
-    count = int((end - start) / step) + 1
-    if step == 0 or count < 0:
+    count = int((end - start) / step) + 1 if step else -1
+    if count < 0:
         raise ShapeError(f"range: no step of {step} leads from {start} to {end}")
     y = from_numpy(start + step * np.arange(count, dtype=np.float64)).to(get_default_dtype() if dtype is None else dtype)
     return y.requires_grad_() if requires_grad else y
