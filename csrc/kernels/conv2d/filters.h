@@ -6,7 +6,7 @@
 //    B   weights [k][NR filters], packed once per call; they stream from L2
 //
 //    for each block of positions (a task)
-//      copy its part of the images          window.h: whole rows with their borders; not where there are none (1×1)
+//      copy its part of the images          window.h: whole rows with their borders
 //      for each chunk of weights            what stays in L2
 //        for each few positions of a row    for each NR filters: tile, then turned back into planes
 //
@@ -36,10 +36,9 @@ template <class T> struct Filters {
 // Emerald Rapids (AVX2 there), two cores, how much faster than gather.h: 64x56x56 to 128, 3×3 stride 2, 1.09 (1.04), dx 1.26 (1.11);
 // 256x14x14 to 512 1.40, dx 1.44; 64x16x16 to 128, 4×4 stride 2, 1.09 (1.2), dx 1.4; 32x28x28, 7×7, 1.3 (1.2). Lost: k = 48 0.6,
 // 144 0.9; 1×1 0.8 to 1; 24 filters (8 lanes idle) 0.8, 50 0.95; dx towards 6 to 8 channels 0.4 to 0.6.
-template <class T> FN bool filters_pay(const Filters<T>& f) {
-  const int64_t phases = f.phases[0] * f.phases[1], m = f.p.m, whole = ceil_div(m, lanes<T>) * lanes<T>;
-  if (f.s.images * f.s.rows * f.s.cols * f.p.groups * m == 0) return false;
-  return f.filter > 1 && f.s.taps && f.p.channels * f.s.taps >= phases * (phases > 1 ? 64 : 192) && 5 * m >= 4 * whole;
+template <class T> FN bool filters_pay(int64_t m, int64_t channels, int64_t taps, int64_t phases) {
+  const int64_t whole = ceil_div(m, lanes<T>) * lanes<T>;
+  return m && taps > 1 && channels * taps >= phases * (phases > 1 ? 64 : 192) && 5 * m >= 4 * whole;
 }
 
 // M positions, S apart, Row of them in one row of the slab and the others in the next.
@@ -180,7 +179,7 @@ template <class T> static void put_rows(const Patch<T>& p, const T* sums, int64_
 
 template <int S, class T> static bool filters(const Filters<T>& f) {
   constexpr int64_t L = lanes<T>, size = sizeof(T);
-  if (!filters_pay(f)) return false;
+  if (f.s.taps == 0 || f.s.images * f.s.rows * f.s.cols * f.p.groups == 0) return false;
   const Gather<T>& p = f.p;
   Window s = f.s;  // of the slab: phases of rows, but every column
   s.stride[1] = 1, s.cols = (s.cols - 1) * S + 1;
@@ -252,37 +251,28 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
 
 // y = x ∗ w, if it pays.
 template <class T> static bool filter_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
-  const int64_t Q = w.shape[3], taps = w.shape[2] * Q, area = x.shape[2] * x.shape[3], y_area = y.shape[2] * y.shape[3];
+  const int64_t taps = w.shape[2] * w.shape[3];
+  if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1], taps, 1)) return false;
   Scratch<int64_t> row(taps), col(taps), index(taps);
   Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
-  for (int64_t i = 0; i < taps; ++i) add_tap(window, i / Q * s.dilation[0] - s.padding[0], i % Q * s.dilation[1] - s.padding[1], i);
+  add_taps(window, w, s);
   const int64_t first[2] = {0, window.taps};
-  const Filters<T> f = {{x.ptr<T>(), x.ptr<T>() + x.numel(), y.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
-                         w.shape[0] / s.groups, w.shape[1], x.shape[1] * area, area, y.shape[1] * y_area, y_area, y.shape[3], 1,
-                         w.numel() / s.groups, w.shape[1] * taps, taps},
-                        window, {1, 1}, first, y.shape[2], y.shape[3], taps};
-  return s.stride[1] == 1 ? filters<1, T>(f) : s.stride[1] == 2 && filters<2, T>(f);
+  const Filters<T> f = {gather_images<T>(y, x, w, bias, s), window, {1, 1}, first, y.shape[2], y.shape[3], taps};
+  return s.stride[1] == 1 ? filters<1, T>(f) : filters<2, T>(f);
 }
 
-// dx, if it pays. Its rows h with (h + padding) % stride = phase see only the taps with p·dilation % stride = phase; columns alike.
+// dx, if it pays.
 template <class T> static bool filter_gradients(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
-  const int64_t Q = w.shape[3], taps = w.shape[2] * Q, H = dx.shape[2], W = dx.shape[3], area = g.shape[2] * g.shape[3];
-  const int64_t down = s.stride[0], across = s.stride[1], phases = down * across;
-  if (across > 2 || H < down || W < across) return false;
+  const int64_t taps = w.shape[2] * w.shape[3], H = dx.shape[2], W = dx.shape[3], down = s.stride[0], across = s.stride[1], phases = down * across;
+  if (across > 2 || H < down || W < across || !filters_pay<T>(w.shape[1], w.shape[0] / s.groups, taps, phases)) return false;
   Scratch<int64_t> row(taps), col(taps), index(taps), first(phases + 1);
   Window window{g.shape[0], ceil_div(H, down), ceil_div(W, across), g.shape[2], g.shape[3], {1, 1}, 0, row, col, index};
   for (int64_t phase = 0; phase < phases; ++phase) {
     first[phase] = window.taps;
-    for (int64_t i = 0; i < taps; ++i) {
-      const int64_t above = phase / across + s.padding[0] - i / Q * s.dilation[0], left = phase % across + s.padding[1] - i % Q * s.dilation[1];
-      if (above % down == 0 && left % across == 0) add_tap(window, above / down, left / across, i);
-    }
+    add_phase_taps(window, w, s, phase / across, phase % across);
   }
   first[phases] = window.taps;
-  return filters<1, T>({{g.ptr<T>(), g.ptr<T>() + g.numel(), dx.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
-                         w.shape[1], w.shape[0] / s.groups, g.shape[1] * area, area, dx.shape[1] * H * W, H * W, down * W, across,
-                         w.numel() / s.groups, taps, w.shape[1] * taps},
-                        window, {down, across}, first, H, W, taps});
+  return filters<1, T>({gather_gradients<T>(dx, g, w, bias, s), window, {down, across}, first, H, W, taps});
 }
 
 }  // namespace fastnn::FN_ISA

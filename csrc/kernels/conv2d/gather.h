@@ -29,6 +29,20 @@ template <class T> struct Gather {
   int64_t w_group, w_m, w_channel;                     // strides; the tap's index is added
 };
 
+template <class T> static Gather<T> gather_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
+  const int64_t taps = w.shape[2] * w.shape[3], area = x.shape[2] * x.shape[3], y_area = y.shape[2] * y.shape[3];
+  return {x.ptr<T>(), x.ptr<T>() + x.numel(), y.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
+          w.shape[0] / s.groups, w.shape[1], x.shape[1] * area, area, y.shape[1] * y_area, y_area, y.shape[3], 1,
+          w.numel() / s.groups, w.shape[1] * taps, taps};
+}
+// Of the first phase of the stride; `out` moves to the others.
+template <class T> static Gather<T> gather_gradients(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
+  const int64_t taps = w.shape[2] * w.shape[3], area = g.shape[2] * g.shape[3], H = dx.shape[2], W = dx.shape[3];
+  return {g.ptr<T>(), g.ptr<T>() + g.numel(), dx.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
+          w.shape[1], w.shape[0] / s.groups, g.shape[1] * area, area, dx.shape[1] * H * W, H * W, s.stride[0] * W, s.stride[1],
+          w.numel() / s.groups, taps, w.shape[1] * taps};
+}
+
 constexpr int64_t KC = 384, KC_DIRECT = 256, SLAB_BYTES = 256 << 10;  // direct: 1×1 filters (1024 to 256 channels by 384: 6 % slower)
 
 // A as [group][K block][M block][k][MR], blocks `size` apart (with slack: the last vector of a block hangs over).

@@ -46,6 +46,19 @@ FN void add_tap(Window& s, int64_t row, int64_t col, int64_t index) {
   s.row[s.taps] = row, s.col[s.taps] = col, s.index[s.taps++] = index;
 }
 
+// The taps of a forward window, and of the input gradient's results at `phase` of the stride: rows h with (h + padding) % stride = phase
+// see only the taps with p·dilation % stride = phase, each at a fixed offset of g; columns alike.
+FN void add_taps(Window& s, const View& w, const Conv2d& c) {
+  for (int64_t i = 0; i < w.shape[2] * w.shape[3]; ++i)
+    add_tap(s, i / w.shape[3] * c.dilation[0] - c.padding[0], i % w.shape[3] * c.dilation[1] - c.padding[1], i);
+}
+FN void add_phase_taps(Window& s, const View& w, const Conv2d& c, int64_t row_phase, int64_t col_phase) {
+  for (int64_t i = 0; i < w.shape[2] * w.shape[3]; ++i) {
+    const int64_t above = row_phase + c.padding[0] - i / w.shape[3] * c.dilation[0], left = col_phase + c.padding[1] - i % w.shape[3] * c.dilation[1];
+    if (above % c.stride[0] == 0 && left % c.stride[1] == 0) add_tap(s, above / c.stride[0], left / c.stride[1], i);
+  }
+}
+
 struct Blocks {
   int64_t images, rows, cols;         // positions in a full block
   int64_t along_n, along_r, along_c;  // number of blocks

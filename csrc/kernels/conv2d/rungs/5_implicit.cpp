@@ -16,44 +16,32 @@ namespace {
 
 // The positions of y, each seeing the taps of its window in x.
 template <class F> void over_positions(const View& y, const View& x, const View& w, const Conv2d& s, const F& run) {
-  const int64_t Q = w.shape[3], taps = w.shape[2] * Q;
+  const int64_t taps = w.shape[2] * w.shape[3];
   Scratch<int64_t> row(taps), col(taps), index(taps);
   Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
-  for (int64_t i = 0; i < taps; ++i)
-    add_tap(window, i / Q * s.dilation[0] - s.padding[0], i % Q * s.dilation[1] - s.padding[1], i);
+  add_taps(window, w, s);
   run(window, taps);
 }
 
-// Outputs h with (h + padding) % stride = phase see only the taps with p·dilation % stride = phase, each at a fixed
-// offset: stride² small convolutions of g, all of stride 1.
+// stride² small convolutions of g, all of stride 1.
 template <class T> void input_gradient(View dx, View g, View w, View bias, const Conv2d& s) {
-  const int64_t Q = w.shape[3], taps = w.shape[2] * Q, H = dx.shape[2], W = dx.shape[3], area = g.shape[2] * g.shape[3];
+  const int64_t taps = w.shape[2] * w.shape[3], H = dx.shape[2], W = dx.shape[3];
   Scratch<int64_t> row(taps), col(taps), index(taps);
-  Gather<T> p = {g.ptr<T>(), g.ptr<T>() + g.numel(), nullptr, w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
-                 w.shape[1], w.shape[0] / s.groups, g.shape[1] * area, area, dx.shape[1] * H * W, H * W, s.stride[0] * W,
-                 s.stride[1], w.numel() / s.groups, taps, w.shape[1] * taps};
+  Gather<T> p = gather_gradients<T>(dx, g, w, bias, s);
   const bool few = p.m <= SPREAD_M && p.channels && dx.numel() && g.numel();
   if (few && s.stride[0] == 2 && s.stride[1] == 2 && s.dilation[0] == 1 && s.dilation[1] == 1 && all_phases(p, dx, g, w, s)) return;
   for (int64_t h0 = 0; h0 < least(s.stride[0], H); ++h0)
     for (int64_t w0 = 0; w0 < least(s.stride[1], W); ++w0) {
       Window phase{g.shape[0], ceil_div(H - h0, s.stride[0]), ceil_div(W - w0, s.stride[1]), g.shape[2], g.shape[3], {1, 1}, 0,
                    row,        col,                           index};
-      for (int64_t i = 0; i < taps; ++i) {
-        int64_t above = h0 + s.padding[0] - i / Q * s.dilation[0], left = w0 + s.padding[1] - i % Q * s.dilation[1];
-        if (above % s.stride[0] == 0 && left % s.stride[1] == 0) add_tap(phase, above / s.stride[0], left / s.stride[1], i);
-      }
+      add_phase_taps(phase, w, s, h0, w0);
       p.out = dx.ptr<T>() + h0 * W + w0;
       gather(p, phase);
     }
 }
 
 template <class T> void forward(View y, View x, View w, View bias, const Conv2d& s) {
-  const int64_t area = x.shape[2] * x.shape[3], y_area = y.shape[2] * y.shape[3];
-  over_positions(y, x, w, s, [&](const Window& window, int64_t taps) {
-    gather<T>({x.ptr<T>(), x.ptr<T>() + x.numel(), y.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), s.groups,
-               w.shape[0] / s.groups, w.shape[1], x.shape[1] * area, area, y.shape[1] * y_area, y_area, y.shape[3], 1,
-               w.numel() / s.groups, w.shape[1] * taps, taps}, window);
-  });
+  over_positions(y, x, w, s, [&](const Window& window, int64_t) { gather<T>(gather_images<T>(y, x, w, bias, s), window); });
 }
 
 template <class T> void weight_gradient(View dw, View g, View x, const Conv2d& s) {
