@@ -217,32 +217,32 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
       const int64_t part = i % mc.parts, group = i / mc.parts / blocks;
       const Block block = block_at(s, b, i / mc.parts % blocks);
       fill_slab<T>(slab, {p.in + group * p.channels * p.in_channel, p.in, p.in_end, p.in_image, p.in_channel}, p.channels, s, b, block);
+      // Rows of one phase at `to`, from positions at `base`: every filter of a chunk.
+      const auto tiles = [&](int64_t chunk, int64_t h, const T* base, int64_t rows, int64_t positions, T* to, int64_t rows_left, int64_t cols_left) {
+        for (int64_t panel = chunks.begin(chunk); panel < chunks.begin(chunk) + chunks.size(chunk); ++panel) {
+          const int64_t m0 = panel * NR<T>, m = least(NR<T>, p.m - m0);
+          const Patch<T> patch = {to + m0 * p.out_channel, p.out_channel, f.phases[0] * f.width, m, least(rows, rows_left), least(positions * f.phases[1], cols_left)};
+          patch.fetch();
+          const FilterTile<T> run_tile = filter_tile_of<S, T>(int(rows), int(positions), int(ceil_div(m, L)));
+          for (int64_t w = 0; w < f.phases[1]; ++w) {
+            const int64_t phase = h * f.phases[1] + w, first = f.first[phase], taps = f.first[phase + 1] - first;
+            run_tile(p.channels * taps, base, b.width, offset + p.channels * first,
+                     packed + group * w_size + (first * panels + panel * taps) * p.channels * NR<T>,
+                     p.bias ? bias + group * panels * NR<T> + m0 : nullptr, sums + w * NV * SPOTS<T> * L);
+          }
+          if (rows == 1 && f.phases[1] == 1) put_row<T>(patch, sums);
+          else put_rows<T>(patch, sums, f.phases[1], rows, positions);
+        }
+      };
       for (int64_t chunk = mc.begin(part); chunk < mc.begin(part) + mc.size(part); ++chunk)
         for (int64_t image = 0; image < block.images; ++image)
           for (int64_t t = 0; t < block.rows; t += high)
             for (int64_t x = 0; x < across.parts; ++x) {
-              const int64_t u = across.begin(x), positions = across.size(x), rows = least(high, block.rows - t);
-              const T* base = slab + image * b.image + t * b.width + u * S;
-              for (int64_t h = 0; h < f.phases[0]; ++h) {
-                const int64_t row = (block.t + t) * f.phases[0] + h, rows_left = ceil_div(f.height - row, f.phases[0]);
-                if (rows_left <= 0) continue;
-                for (int64_t panel = chunks.begin(chunk); panel < chunks.begin(chunk) + chunks.size(chunk); ++panel) {
-                  const int64_t m0 = panel * NR<T>, m = least(NR<T>, p.m - m0);
-                  const Patch<T> patch = {p.out + (block.n + image) * p.out_image + (group * p.m + m0) * p.out_channel + row * f.width + u * f.phases[1],
-                                          p.out_channel, f.phases[0] * f.width, m, least(rows, rows_left),
-                                          least(positions * f.phases[1], f.width - u * f.phases[1])};
-                  patch.fetch();
-                  const FilterTile<T> run_tile = filter_tile_of<S, T>(int(rows), int(positions), int(ceil_div(m, L)));
-                  for (int64_t w = 0; w < f.phases[1]; ++w) {
-                    const int64_t phase = h * f.phases[1] + w, first = f.first[phase], taps = f.first[phase + 1] - first;
-                    run_tile(p.channels * taps, base, b.width, offset + p.channels * first,
-                             packed + group * w_size + (first * panels + panel * taps) * p.channels * NR<T>,
-                             p.bias ? bias + group * panels * NR<T> + m0 : nullptr, sums + w * NV * SPOTS<T> * L);
-                  }
-                  if (rows == 1 && f.phases[1] == 1) put_row<T>(patch, sums);
-                  else put_rows<T>(patch, sums, f.phases[1], rows, positions);
-                }
-              }
+              const int64_t u = across.begin(x), col = u * f.phases[1];
+              T* out = p.out + (block.n + image) * p.out_image + group * p.m * p.out_channel + col;
+              for (int64_t h = 0, row = (block.t + t) * f.phases[0]; h < f.phases[0] && row < f.height; ++h, ++row)
+                tiles(chunk, h, slab + image * b.image + t * b.width + u * S, least(high, block.rows - t), across.size(x), out + row * f.width,
+                      ceil_div(f.height - row, f.phases[0]), f.width - col);
             }
     }
   });

@@ -91,33 +91,26 @@ template <class T> FN void transpose(vec<T> (&v)[lanes<T>]) {
 template <int Groups, class T>
 FN void pack_columns(T* to, int64_t width, const T* from, int64_t row, int64_t rows, int64_t depth) {
   constexpr int W = lanes<T>;
-  int64_t p = 0;
-  for (; p + W <= depth; p += W) {
+  const auto block = [&](int64_t p, int64_t n, auto whole) __attribute__((always_inline)) {
     vec<T> v[Groups][W];
 #pragma GCC unroll 4
     for (int g = 0; g < Groups; ++g) {
 #pragma GCC unroll 16
-      for (int r = 0; r < W; ++r) v[g][r] = load(from + (g * W + r < rows ? g * W + r : rows - 1) * row + p);
+      for (int r = 0; r < W; ++r) {
+        const T* x = from + (g * W + r < rows ? g * W + r : rows - 1) * row + p;
+        v[g][r] = decltype(whole)::value ? load(x) : load_n(x, n);
+      }
       transpose<T>(v[g]);
     }
 #pragma GCC unroll 16
     for (int q = 0; q < W; ++q)
+      if (decltype(whole)::value || q < n)
 #pragma GCC unroll 4
-      for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
-  }
-  if (p == depth) return;
-  vec<T> v[Groups][W];
-#pragma GCC unroll 4
-  for (int g = 0; g < Groups; ++g) {
-#pragma GCC unroll 16
-    for (int r = 0; r < W; ++r) v[g][r] = load_n(from + (g * W + r < rows ? g * W + r : rows - 1) * row + p, depth - p);
-    transpose<T>(v[g]);
-  }
-#pragma GCC unroll 16
-  for (int q = 0; q < W; ++q)
-    if (q < depth - p)
-#pragma GCC unroll 4
-      for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
+        for (int g = 0; g < Groups; ++g) store(to + (p + q) * width + g * W, v[g][q]);
+  };
+  int64_t p = 0;
+  for (; p + W <= depth; p += W) block(p, W, Constant<1>{});
+  if (p < depth) block(p, depth - p, Constant<0>{});
 }
 
 // A matrix of any strides as the two packing functors that gemm.h asks for.
