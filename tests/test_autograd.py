@@ -368,6 +368,14 @@ def test_anomalies_are_found():
         autograd.set_detect_anomaly(False)
 
 
+def test_hooks_whose_handles_are_thrown_away():
+    x, called = fastnn.ones(2, requires_grad=True), []
+    for i in range(5):
+        x.register_hook(lambda g, i=i: called.append(i))
+    x.sum().backward()
+    assert called == [0, 1, 2, 3, 4]
+
+
 def test_multi_grad_hooks():
     a, b, c = (fastnn.tensor(v, requires_grad=True) for v in (1.0, 2.0, 3.0))
     calls = []

@@ -3,6 +3,8 @@
 import copy
 import math
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -240,7 +242,7 @@ def test_what_has_no_complex_form():
         ("relu", lambda: nn.functional.relu(z)), ("max", lambda: z.max()), ("sort", lambda: fastnn.sort(z)), ("lt", lambda: z < 1), ("floor", lambda: z.floor()),
         ("softmax", lambda: z.softmax(0)), ("clamp", lambda: fastnn.ones(2).clamp(min=1j)), ("floor_divide", lambda: fastnn.ones(2) // 1j), ("sign", lambda: z.sign()),
         ("layer_norm", lambda: nn.functional.layer_norm(z, (2,))), ("cross_entropy", lambda: nn.functional.cross_entropy(z, fastnn.zeros(2).long())),
-        ("dropout", lambda: nn.Dropout(0.5)(z)), ("register_hook", lambda: z.register_hook(print)), ("arange", lambda: fastnn.arange(3, dtype=fastnn.cfloat)),
+        ("dropout", lambda: nn.Dropout(0.5)(z)), ("arange", lambda: fastnn.arange(3, dtype=fastnn.cfloat)),
     ]:  # fmt: skip
         for error in (NotImplementedError, TypeError, RuntimeError):
             with pytest.raises(error, match=name):
@@ -401,13 +403,89 @@ def test_helpers_of_training(rng):
     average.update_parameters(module)
     np.testing.assert_allclose(average.module.w.detach().numpy(), before.numpy() * 2)
 
-    class Double(fastnn.autograd.Function):
-        @staticmethod
-        def forward(ctx, a):
-            return a * 2
 
-    with pytest.raises(NotImplementedError, match="Double"):
-        Double.apply(w)
+def test_functions_of_your_own(rng):
+    """autograd.Function with complex arguments and results: as in PyTorch, where that is there."""
+
+    def run(lib, save_output):
+        class Product(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, z, x, k):
+                y = z * x + k * z
+                ctx.save_for_backward(z, x, y)
+                ctx.k = k
+                return y, z.abs() ** 2, 3
+
+            @staticmethod
+            def backward(ctx, gy, ga, _):
+                assert ctx.needs_input_grad == (True, True, False)
+                z, x, y = ctx.saved_tensors
+                extra = 0 * y if save_output else 0
+                return gy * (x + ctx.k) + 2 * ga * z + extra, (gy * z.conj() + extra).real, None
+
+        z, x = (lib.from_numpy(a.copy()).requires_grad_() for a in arrays)
+        y, size, three = Product.apply(z * 1, x * 1, 2.0)
+        assert three == 3 and y.is_complex() and not size.is_complex()
+        ((y * y).real + size + y.abs()).sum().backward()
+        return [t.detach().numpy() for t in (y, size, z.grad, x.grad)]
+
+    arrays = draw(rng, 3, 2), rng.standard_normal((3, 2))
+    ours = run(fastnn, True)
+    check_gradients(lambda z, x: z * x + 2.0 * z, *arrays)
+    torch = pytest.importorskip("torch")
+    for a, b in zip(ours, run(torch, False), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+def test_hooks_of_results(rng):
+    seen = []
+    z = fastnn.tensor(draw(rng, 4), requires_grad=True)
+    w = z * 2
+    before = w.abs().sum()  # computed before there is a hook
+    w.register_hook(lambda g: seen.append(g.clone()))
+    handle = w.register_hook(lambda g: g * 1j)
+    (before + (w * w.conj()).real.sum()).backward()
+    expected = w.detach().numpy() / np.abs(w.detach().numpy()) + 2 * w.detach().numpy()
+    np.testing.assert_allclose(seen[0].numpy(), expected)
+    np.testing.assert_allclose(z.grad.numpy(), 2j * expected)
+    handle.remove()
+    w = z * 2
+    w.register_hook(lambda g: g).remove()
+    w.imag.sum().backward()
+    np.testing.assert_allclose(z.grad.numpy(), 2j * expected + 2j)
+    with pytest.raises(NotImplementedError, match=r"leaves; z\.real"):
+        z.register_hook(print)
+    with pytest.raises(RuntimeError, match="doesn't require gradient"):
+        z.detach().register_hook(print)
+    with pytest.raises(TypeError, match="hook returned 'int'"):
+        (w := z * 1).register_hook(lambda g: 3)
+        w.real.sum().backward()
+
+
+def test_complex_tensors_are_tensors():
+    z = fastnn.ones(2, dtype=fastnn.cfloat)
+    weight = nn.Parameter(z)
+    assert isinstance(z, fastnn.Tensor) and fastnn.is_tensor(z) and isinstance(weight, (fastnn.Tensor, nn.Parameter)) and fastnn.is_tensor(weight)
+    assert isinstance(weight, nn.Parameter) and not isinstance(z, (nn.Parameter, nn.Buffer, fastnn.FloatTensor)) and not isinstance(1j, fastnn.Tensor)
+    assert not isinstance(fastnn.ones(2), fastnn.ComplexTensor) and isinstance(nn.Parameter(fastnn.ones(2)), fastnn.Tensor)
+
+
+def test_loaded_when_asked_for():
+    program = """
+import sys, fastnn
+def loaded():
+    return {"fastnn.complex_tensor", "fastnn.fft", "fastnn.short_time"} & set(sys.modules)
+assert not loaded() and {"fft", "stft", "complex", "ComplexTensor"} <= set(dir(fastnn)) and "eig" in dir(fastnn.linalg)
+x = fastnn.ones(4, requires_grad=True)
+(x + 1).sum().backward()
+assert not loaded() and not hasattr(fastnn, "no_such_name")
+%s
+assert loaded()
+"""
+    for use in ("assert (x * 1j).is_complex()", "assert fastnn.fft.fft(x).shape == (4,)", "from fastnn import fft; fft.fft(x)", "import fastnn.fft as fft; fft.rfft(x)",
+                "fastnn.zeros(2, dtype=fastnn.cfloat)", "fastnn.tensor([1j])", "x.cdouble()", "x.stft(4, return_complex=True, center=False)", "fastnn.complex(x, x)",
+                "fastnn.linalg.eigvals(fastnn.eye(2))", "from fastnn import *; stft"):  # fmt: skip
+        subprocess.run([sys.executable, "-c", program % use], check=True)
 
 
 def test_numpys_complex_numbers():

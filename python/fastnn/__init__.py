@@ -42,11 +42,9 @@ from .dtypes import (
     uint8,
 )
 from .errors import DTypeError, ShapeError, named as _named
-from . import complex_tensor as _complex_tensor
 
 globals().update({name: _named(getattr(_tensor, name)) for name in _tensor.__all__})
 globals().update(ops.exported("__all__"))
-globals().update({name: getattr(_complex_tensor, name) for name in _complex_tensor.__all__})
 newaxis = None
 pi, e, inf, nan = 3.141592653589793, 2.718281828459045, _tensor.np.inf, _tensor.np.nan
 
@@ -61,14 +59,20 @@ def memory_stats() -> dict:
     return _cpu.pool_stats()
 
 
-from . import accelerator, amp, backends, compiler, cuda, datasets, distributed, distributions, fft, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, types, utils, version  # noqa: E402
+from . import accelerator, amp, backends, compiler, cuda, distributed, func, jit, linalg, nn, optim, quasirandom, random, sampling, signal, sparse, special, testing, types, utils, version  # noqa: E402
 from .autograd import functional as _functional  # noqa: E402, F401
 from .coverage import derivatives  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .capture import capture  # noqa: E402
 from .namespace import *  # noqa: E402, F403
-from .short_time import istft, stft  # noqa: E402
 from .sparse import sparse_coo_tensor, sparse_csr_tensor, spmm  # noqa: E402
 from . import addresses as _addresses  # noqa: E402, F401
 from .explain import explain  # noqa: E402
 from .study import rung, rungs, source  # noqa: E402
+from .later import later as _later  # noqa: E402
+
+_LATER = {"complex_tensor": "ComplexTensor NoComplexForm complex polar view_as_complex view_as_real", "short_time": "istft stft"}
+_LATER |= {"datasets": "datasets", "distributions": "distributions", "fft": "fft"}
+_LATER = {name: module for module, names in _LATER.items() for name in names.split()}
+__getattr__, __dir__ = _later(globals(), _LATER)
+__all__ = [name for name in __dir__() if not name.startswith("_")]

@@ -93,6 +93,18 @@ def as_dtype(d) -> dtype:
     return found
 
 
+def is_complex(x):
+    """Whether x, or something in a tuple, list or dict of it, is a complex tensor, number, array or dtype."""
+    if isinstance(x, (tuple, list)):
+        return any(map(is_complex, x))
+    if isinstance(x, dict):
+        return any(map(is_complex, x.values()))
+    if isinstance(x, complex):
+        return True
+    d = x if isinstance(x, (dtype, np.dtype)) else getattr(x, "dtype", None)  # of a tensor of PyTorch's or JAX's, too
+    return d.kind == "c" if isinstance(d, np.dtype) else getattr(d, "is_complex", False) is True
+
+
 def _named(d):
     """`as_dtype`, but for those too that are names only and NumPy knows."""
     return d if isinstance(d, dtype) and d is not bfloat16 else as_dtype(d)

@@ -8,6 +8,7 @@ import inspect
 import re
 
 from . import _cpu
+from .dtypes import is_complex
 
 
 class ShapeError(RuntimeError, ValueError):
@@ -35,22 +36,17 @@ def named(f):
 copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
 
 
-_complex = None  # (whether arguments are complex, what f is of them): complex_tensor/forms.py
-
-
-def use_complex(concerns, answer):
-    global _complex
-    _complex = concerns, answer
-
-
 def _blame(f, error, args, kwargs):
     """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong, or
-    where an argument is complex: no kernel takes those."""
-    if _complex is not None and isinstance(error, Exception) and _complex[0](f, args, kwargs):
-        try:
-            return _complex[1](f, args, kwargs)
-        except Exception as its:
-            error = its
+    where an argument is complex: no kernel takes those, so that this is where real functions hand over to their complex forms."""
+    if isinstance(error, Exception) and is_complex((args, kwargs)):
+        from .complex_tensor.forms import NATIVE, answer
+
+        if f not in NATIVE:
+            try:
+                return answer(f, args, kwargs)
+            except Exception as its:
+                error = its
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
         return _with_out(f, args, kwargs)
     if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):

@@ -335,7 +335,7 @@ def _frequencies(k, n, d, dtype, device, requires_grad, out):
 
 
 def _shifted(x, dim, sign):
-    if not isinstance(x, (Tensor, ComplexTensor)):
+    if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
     dims = [normalize_dim(d, x.ndim) for d in dims]

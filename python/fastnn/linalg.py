@@ -1,7 +1,7 @@
 """PyTorch's `torch.linalg`: see ops/linalg.py, ops/lu.py, ops/matrix.py and complex_tensor/linalg.py."""
 
-from .complex_tensor.factorizations import eig, eigvals
 from .errors import ShapeError, named
+from .later import later as _later
 from .ops import householder as _householder
 from .ops import linalg as _linalg
 from .ops import lu as _lu
@@ -12,6 +12,8 @@ from .tensor import ones_like as _ones_like
 
 globals().update({name: named(getattr(module, name)) for module in (_householder, _linalg, _lu, _matrix) for name in module.NAMESPACE})
 matmul = named(_matmul)
+_LATER = dict.fromkeys(("eig", "eigvals"), "complex_tensor.factorizations")
+__getattr__, __dir__ = _later(globals(), _LATER)
 
 
 @named
@@ -25,4 +27,4 @@ def vander(x, *, N=None):
     return _cat([_ones_like(powers[..., :1]), powers], -1)
 
 
-__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, "eig", "eigvals", "matmul", "vander"]
+__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, *_LATER, "matmul", "vander"]

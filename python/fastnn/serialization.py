@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .complex_tensor.tensor import ComplexTensor, of_array, of_whole, whole
 from .device import is_cuda
+from .errors import named
 from .files import write_whole
+from .parts import is_complex
 from .tensor import Tensor, from_numpy
 
 __all__ = ["load", "load_file", "save", "save_file"]
@@ -53,9 +54,7 @@ def load_file(path):
 
 
 def _array(t):
-    if isinstance(t, Tensor):
-        return t.detach().numpy()
-    array = np.asarray(t.detach() if isinstance(t, ComplexTensor) else t)
+    array = t.detach().numpy() if isinstance(t, Tensor) else np.asarray(t)
     if array.dtype.kind not in "fiub" and array.dtype != np.complex64:
         raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
     return array
@@ -102,7 +101,7 @@ def _decode(name, entry):
     if len(shape) > 8:
         raise ValueError(f"tensor {name!r} has {len(shape)} axes; fastnn has at most 8")
     array = array.reshape(shape).copy()
-    return of_array(array) if kind == "C64" else from_numpy(array)
+    return named(from_numpy)(array)
 
 
 # ---- nested objects -----------------------------------------------------------------------------------------------------
@@ -143,8 +142,10 @@ def _take_apart(obj, path, tensors, depth):
     """obj with every tensor replaced by {"tensor": name}, every ndarray by {"array": name}, complex ones by {"complex": [pairs]}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
     if depth > DEEPEST:
         raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
-    if isinstance(obj, ComplexTensor):
-        return {"complex": [_take_apart(whole(obj.detach()), path, tensors, depth)]}
+    if is_complex(obj):
+        from .complex_tensor import view_as_real
+
+        return {"complex": [_take_apart(view_as_real(obj.detach()), path, tensors, depth)]}
     if isinstance(obj, (Tensor, np.ndarray)):
         name, count = path or "tensor", 1
         while name in tensors:
@@ -184,8 +185,10 @@ def _put_together(node, tensors, used, depth):
     if not isinstance(value, list):
         raise ValueError(f"{kind!r} must hold a list")
     if kind == "complex":
+        from .complex_tensor import view_as_complex
+
         (pairs,) = value
-        return of_whole(_put_together(pairs, tensors, used, depth + 1))
+        return view_as_complex(_put_together(pairs, tensors, used, depth + 1))
     if kind == "tuple":
         return tuple(_put_together(v, tensors, used, depth + 1) for v in value)
     if kind in ("dict", "ordered"):

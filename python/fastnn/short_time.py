@@ -23,7 +23,7 @@ def _settings(name, n_fft, hop_length, win_length, window):
     if not 0 < win_length <= n_fft:
         raise ShapeError(f"{name}: expected 0 < win_length <= n_fft, but got win_length={win_length}")
     if window is not None:
-        if not isinstance(window, (Tensor, ComplexTensor)):
+        if not isinstance(window, Tensor):
             raise TypeError(f"{name}(): argument 'window' must be Tensor, not {type(window).__name__}")
         if tuple(window.shape) != (win_length,):
             raise ShapeError(
@@ -53,7 +53,7 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
     frequencies, the default of real signals. normalized: divided by √n_fft. hop_length: n_fft // 4 if not given. return_complex must be
     given for real signals; False gives (..., 2). RuntimeError for lengths that do not fit.
     """
-    if not isinstance(input, (Tensor, ComplexTensor)):
+    if not isinstance(input, Tensor):
         raise TypeError(f"stft(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     is_complex = isinstance(input, ComplexTensor) or isinstance(window, ComplexTensor)
     if return_complex is None:
@@ -140,8 +140,3 @@ def _overlapped(frames, length, hop):
     if isinstance(frames, ComplexTensor):
         return ComplexTensor(*(_overlapped(part, length, hop) for part in (frames.real, frames.imag)))
     return _taps_dx(frames, shape=(frames.shape[0], length), dim=1, size=frames.shape[-1], step=hop, dilation=1)
-
-
-for _f in (stft, istft):
-    for _class in (Tensor, ComplexTensor):
-        setattr(_class, _f.__name__, _f)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from . import _cpu, dtypes, printing
@@ -34,7 +36,18 @@ from .row_sparse import RowSparse
 from .size import Size
 
 
-class Tensor(_cpu.Array):
+class TensorType(type(_cpu.Array)):
+    """What `isinstance(x, Tensor)` asks. A complex tensor is one to a program, though it is no `Array`, whose memory kernels read: code
+    that needs that asks for `Array`."""
+
+    stands_for = {}  # {class of complex tensors: the class that it is to isinstance}
+
+    def __instancecheck__(cls, x):
+        kind = type(x)
+        return issubclass(TensorType.stands_for.get(kind, kind), cls)
+
+
+class Tensor(_cpu.Array, metaclass=TensorType):
     """An n-dimensional array of one dtype that remembers how it was computed, so that `backward` can differentiate it.
 
     Make one with `fastnn.tensor`, `from_numpy`, `zeros`, `randn`, ... ``Tensor(data)`` gives float32, ``Tensor(2, 3)`` an
@@ -129,7 +142,7 @@ class Tensor(_cpu.Array):
         return self._floating
 
     def is_complex(self) -> bool:
-        """False: complex tensors are of another class, `ComplexTensor`."""
+        """Whether the dtype is complex64 or complex128."""
         return False
 
     def is_signed(self) -> bool:
@@ -225,10 +238,7 @@ class Tensor(_cpu.Array):
 
     def _hook(self, kind, hook):
         use_hooks()
-        hooks = self.__dict__.setdefault(kind, {})
-        handle = _Handle(hooks)
-        hooks[id(handle)] = hook
-        return handle
+        return Handle(self.__dict__.setdefault(kind, {}), hook)
 
     # -- values out -------------------------------------------------------------------------------------------------------
 
@@ -368,6 +378,24 @@ class Tensor(_cpu.Array):
     def byte(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.uint8)
 
+    def cfloat(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.complex64)
+
+    def cdouble(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.complex128)
+
+    def stft(self, *args, **kwargs):
+        """`fastnn.stft`."""
+        from .short_time import stft
+
+        return stft(self, *args, **kwargs)
+
+    def istft(self, *args, **kwargs):
+        """`fastnn.istft`."""
+        from .short_time import istft
+
+        return istft(self, *args, **kwargs)
+
     def type(self, dtype=None):
         """With dtype: the tensor in that dtype (a dtype, or one of the classes FloatTensor, LongTensor, ...). Else its class."""
         if dtype is None:
@@ -404,12 +432,23 @@ class Tensor(_cpu.Array):
         return full(size, fill_value, dtype=dtype or self.dtype, device=self.device if device is None else device, requires_grad=requires_grad)
 
 
-class _Handle:
-    def __init__(self, hooks):
-        self.hooks = hooks
+class Handle:
+    """What a register_*_hook returns: remove() takes the hook away, leaving a `with` block does so too."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks, hook):
+        self.hooks, self.id = hooks, next(Handle._ids)
+        hooks[self.id] = hook
 
     def remove(self):
-        self.hooks.pop(id(self), None)
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
 
 
 def _rebuild(array, requires_grad, cls):
@@ -459,7 +498,7 @@ def normalize_dim(dim, ndim):
 
 
 def is_tensor(x) -> bool:
-    """Whether x is a Tensor."""
+    """Whether x is a Tensor, real or complex."""
     return isinstance(x, Tensor)
 
 

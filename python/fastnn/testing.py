@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import dtypes
-from .complex_tensor import ComplexTensor
 from .creation import shape_from
 from .dtypes import as_dtype, finfo, iinfo
 from .errors import named
@@ -69,7 +68,7 @@ def _is_sequence(x):
 
 
 def _tensor(x):
-    if isinstance(x, (Tensor, ComplexTensor)):
+    if isinstance(x, Tensor):
         return x.detach()
     if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
         return named(as_tensor)(np.asarray(x))

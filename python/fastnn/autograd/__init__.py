@@ -16,10 +16,10 @@ from ..autodiff import (
 )
 from ..autodiff import backward as _backward
 from ..autodiff import grad as _grad
-from ..complex_tensor import ComplexTensor
 from ..errors import named
 from ..inplace import before_change, check_change, made_by_value, take_over
-from ..tensor import ones_like, zeros
+from ..parts import flat, flat_as, is_complex, joined
+from ..tensor import Tensor, ones_like, zeros
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import saved_tensors_hooks
 
@@ -71,8 +71,8 @@ class Function:
             else:
                 y = cls.forward(*args)
                 cls.setup_context(ctx, args, y)
-        if isinstance(y, ComplexTensor) or any(isinstance(a, ComplexTensor) for a in args):
-            raise NotImplementedError(f"{cls.__name__}: arguments and results of a Function must be real; view_as_real(z) is the real tensor of a complex one")
+        if any(map(is_complex, args)) or any(map(is_complex, y if isinstance(y, tuple) else (y,))):
+            return cls._apply_to_complex(ctx, y, args)
         if ctx.dirty and is_grad_enabled() and any(isinstance(a, Array) and a.requires_grad for a in args):
             args = ctx.before_change(args)
         if isinstance(y, tuple):
@@ -84,10 +84,18 @@ class Function:
         return y if id(y) in ctx.no_derivative else record(y, _Applied(cls, ctx), args)
 
     @classmethod
+    def _apply_to_complex(cls, ctx, y, args):
+        """Its node is one of the parts of complex arguments and results."""
+        if ctx.dirty:
+            raise NotImplementedError(f"{cls.__name__}: mark_dirty is not implemented where arguments or results are complex")
+        ys = y if isinstance(y, tuple) else (y,)
+        ctx.complex = [is_complex(a) for a in args], [is_complex(v) for v in ys]
+        out = joined(cls._apply_to_several(ctx, flat(ys), flat(args)), ctx.complex[1])
+        return out if isinstance(y, tuple) else out[0]
+
+    @classmethod
     def _apply_to_several(cls, ctx, ys, args):
         """A node has one output: the differentiable ones are laid end to end in one tensor, and taken out of it again."""
-        if any(isinstance(y, ComplexTensor) for y in ys):
-            raise NotImplementedError(f"{cls.__name__}: results of a Function must be real; view_as_real(z) is the real tensor of a complex one")
         places = [i for i, y in enumerate(ys) if isinstance(y, Array) and y.dtype.is_floating_point and id(y) not in ctx.no_derivative]
         if not places or not is_grad_enabled() or not any(isinstance(a, Array) and a.requires_grad for a in args):
             return ys
@@ -110,16 +118,19 @@ class Context:
     """What forward leaves for backward."""
 
     materialize = True
+    complex = None  # (of the arguments, of the results): which are complex, where any is
 
     def __init__(self, args, name):
         self._name = name
-        self._saved = self._versions = ()
+        self._saved = self._versions = self._pairs = ()
         self._hooks = None
-        self.needs_input_grad = tuple(isinstance(a, Array) and a.requires_grad for a in args)
+        self.needs_input_grad = tuple(isinstance(a, (Array, Tensor)) and a.requires_grad for a in args)
         self.no_derivative = set()
         self.dirty, self.old = {}, {}  # by id: the arguments changed in place, and what they were before
 
     def save_for_backward(self, *tensors):
+        if any(map(is_complex, tensors)):
+            self._pairs, tensors = [is_complex(t) for t in tensors], flat(tensors)
         self._hooks = saved_tensors_hooks.active()
         if self._hooks is not None:
             self._packed = [self._hooks.packed(t) if isinstance(t, Array) else None for t in tensors]
@@ -132,6 +143,10 @@ class Context:
     @property
     def saved_tensors(self):
         """What was saved. RuntimeError where one of them has been changed in place since."""
+        saved = self._checked()
+        return joined(saved, self._pairs) if self._pairs else saved
+
+    def _checked(self):
         if self._hooks is not None:
             return tuple(t if p is None else self._hooks.unpacked(p, t) for t, p in zip(self._saved, self._packed, strict=True))
         if any(isinstance(t, Array) and t._version != v for t, v in zip(self._saved, self._versions, strict=True)):
@@ -140,7 +155,7 @@ class Context:
 
     def mark_non_differentiable(self, *tensors):
         """No gradient flows through these outputs."""
-        self.no_derivative.update(id(t) for t in tensors)
+        self.no_derivative.update(id(t) for t in flat(tensors))
         self._kept = tensors
 
     def mark_dirty(self, *tensors):
@@ -208,7 +223,15 @@ class _Applied:
         self.outputs = ys and [(y._shape, y.dtype) if isinstance(y, Array) else None for y in ys]
         self.reached = set()  # of those, the ones that a gradient has come to; looked at where None tells the others apart
         if cls.jvp is not Function.jvp:  # without it forward mode transposes backward
-            self.tangent = lambda y, args, params, ts: self.of_each(cls.jvp(ctx, *ts))
+            self.tangent = self.jvp
+
+    def jvp(self, y, args, params, ts):
+        """The tangent of the output by the Function's own rule."""
+        if self.ctx.complex is None:
+            return self.of_each(self.cls.jvp(self.ctx, *ts))
+        given, returned = self.ctx.complex
+        changes = self.cls.jvp(self.ctx, *joined(ts, given))
+        return self.of_each(flat_as(changes if isinstance(changes, tuple) else (changes,), returned))
 
     def each(self, g):
         """The gradient of every output of forward, from that of the one tensor that holds them; None for what is no tensor."""
@@ -234,12 +257,17 @@ class _Applied:
 
     def gradients(self, g, y, args, params, needs):
         backward = self.cls.vjp if self.cls.backward is Function.backward else self.cls.backward
-        result = backward(self.ctx, *self.each(g))
+        given, returned = self.ctx.complex or ((False,) * len(args), ())
+        result = backward(self.ctx, *(joined(self.each(g), returned) if returned else self.each(g)))
         result = result if isinstance(result, tuple) else (result,)
-        while len(result) > len(args) and result[-1] is None:  # optional arguments that were not given
+        while len(result) > len(given) and result[-1] is None:  # optional arguments that were not given
             result = result[:-1]
-        if len(result) != len(args):
-            raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(args)}, got {len(result)})")
+        if len(result) != len(given):
+            raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {len(given)}, got {len(result)})")
+        for i, d in enumerate(result):
+            if is_complex(d) and not given[i]:
+                raise RuntimeError(f"Function {self.name} returned an invalid gradient at index {i} - got a complex one of a real argument")
+        result = flat_as(result, given) if returned else result
         for i, (d, a) in enumerate(zip(result, args, strict=True)):
             if needs[i] and d is not None and not _reduces_to(d, a):
                 raise RuntimeError(

@@ -6,8 +6,8 @@ import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array, enable_grad, grad
-from ..complex_tensor.tensor import ComplexTensor, flat
-from ..tensor import from_numpy, tensor
+from ..parts import flat, is_complex, joined
+from ..tensor import Tensor, from_numpy, tensor
 
 
 class GradcheckError(RuntimeError):
@@ -20,15 +20,9 @@ def _outputs(func, inputs):
 
 def _by_parts(func, inputs):
     """(func, inputs) with the two parts of each complex input in its place."""
-    inputs = (inputs,) if isinstance(inputs, (Array, ComplexTensor)) else tuple(inputs)
-    if not any(isinstance(x, ComplexTensor) for x in inputs):
-        return func, inputs
-
-    def of_parts(*given):
-        given = iter(given)
-        return func(*(ComplexTensor(next(given), next(given)) if isinstance(x, ComplexTensor) else next(given) for x in inputs))
-
-    return of_parts, flat(inputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    where = [is_complex(x) for x in inputs]
+    return (lambda *parts: func(*joined(parts, where)), flat(inputs)) if any(where) else (func, inputs)
 
 
 def _values(ts):

@@ -2,7 +2,7 @@
 
 So every kernel, every derivative and both modes are those of real tensors, and real tensors pay nothing: a function finds out that an
 argument is complex when its kernel refuses it (`errors.named`), and is then looked up in the table of complex forms (forms.py).
-A function that has none raises `NoComplexForm`, which names it.
+A function that has none raises `NoComplexForm`, which names it. This package loads when that first happens, or is first asked for.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from . import (  # noqa: F401
     products,
     reductions,
 )
-from .creation import complex, is_tensor, polar, typename, view_as_complex, view_as_real
+from .creation import complex, polar, view_as_complex, view_as_real
 from .forms import NoComplexForm, attach
 from .tensor import ComplexTensor
 
 attach()
-__all__ = ["ComplexTensor", "NoComplexForm", "complex", "is_tensor", "polar", "typename", "view_as_complex", "view_as_real"]
+__all__ = ["ComplexTensor", "NoComplexForm", "complex", "polar", "view_as_complex", "view_as_real"]

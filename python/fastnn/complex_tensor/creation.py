@@ -8,13 +8,15 @@ import numpy as np
 
 from .. import creation as real
 from .. import dtypes
-from ..dtypes import as_dtype, complex64, complex128
+from ..autodiff import Array
+from ..dtypes import as_dtype, complex64, complex128, is_complex
+from ..nn.parameter import Parameter
 from ..ops import random
 from ..ops.diagonal import eye as real_eye
 from ..ops.ranges import linspace as real_linspace
 from ..ops.shape import broadcast_tensors
 from ..tensor import Tensor, result_type, shape_from
-from .forms import form, is_complex, native
+from .forms import form, native
 from .tensor import COMPLEX, REAL, ComplexTensor, as_complex, known, need_complex, of_array, of_whole, parts, whole
 
 complex_number = complex  # `complex` is PyTorch's below
@@ -24,7 +26,7 @@ complex_number = complex  # `complex` is PyTorch's below
 
 def _two_parts(name, first, second):
     for position, (word, x) in enumerate((first, second), 1):
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Array):
             raise TypeError(f"{name}(): argument '{word}' (position {position}) must be Tensor, not {type(x).__name__}")
     a, b = first[1], second[1]
     if not (a._floating and b._floating):
@@ -53,7 +55,7 @@ def polar(abs, angle, *, out=None):
 @native
 def view_as_complex(input):
     """The tensor (..., 2) of real and imaginary parts as a complex one (...), on the same memory. RuntimeError for other shapes and dtypes."""
-    if not isinstance(input, Tensor) or not input._floating:
+    if not isinstance(input, Array) or not input._floating:
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
             f"{getattr(input, 'dtype', type(input).__name__)}"
@@ -92,7 +94,7 @@ def _finished(z, requires_grad):
 
 def _array(data):
     """The complex ndarray of numbers, nested sequences and tensors; Python's count as the default dtype."""
-    if isinstance(data, (ComplexTensor, Tensor)):
+    if isinstance(data, Tensor):
         return data.detach().numpy()
     if isinstance(data, (list, tuple)):
         arrays = [_array(d) for d in data]
@@ -109,7 +111,7 @@ def _array(data):
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     if dtype is not None and not is_complex(dtype):
         raise RuntimeError(f"tensor: complex numbers cannot be converted to {as_dtype(dtype)}")
-    if isinstance(data, (ComplexTensor, Tensor)):
+    if isinstance(data, Tensor):
         z = as_complex(data.detach(), copy=True)
     else:
         a = _array(data)
@@ -243,24 +245,9 @@ def to(input, *args, **kwargs):
     return ComplexTensor(z.real.clone(), z.imag) if z.real is input else z
 
 
-@native
-def cfloat(input):
-    """The tensor in complex64."""
-    return as_complex(input).to(complex64) if isinstance(input, ComplexTensor) else to(input, complex64)
-
-
-@native
-def cdouble(input):
-    """The tensor in complex128."""
-    return as_complex(input).to(complex128) if isinstance(input, ComplexTensor) else to(input, complex128)
-
-
-Tensor.cfloat, Tensor.cdouble = cfloat, cdouble
-
-
 @form("result_type")
 def _result_type(a, b):
-    a, b = (as_complex(x, like=y if hasattr(y, "dtype") else None).real if not isinstance(x, Tensor) else x for x, y in ((a, b), (b, a)))
+    a, b = (as_complex(x, like=y if hasattr(y, "dtype") else None).real if not isinstance(x, Array) else x for x, y in ((a, b), (b, a)))
     d = result_type(a, b)
     return COMPLEX[d if d.is_floating_point else dtypes.get_default_dtype()]
 
@@ -281,14 +268,8 @@ def _is_floating_point(x):
     return False
 
 
+class ComplexParameter(ComplexTensor, stands_for=Parameter):
+    """What `nn.Parameter(z)` makes of a complex tensor."""
 
-@native
-def is_tensor(x) -> bool:
-    """Whether x is a tensor, real or complex."""
-    return isinstance(x, (Tensor, ComplexTensor))
-
-
-@native
-def typename(x) -> str:
-    """The name of a tensor's class by dtype, or of any other object's class."""
-    return x.type() if is_tensor(x) else f"{type(x).__module__}.{type(x).__qualname__}"
+    def __repr__(self):
+        return "Parameter containing:\n" + super().__repr__()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import threading
 
-import numpy as np
-
-from .. import dtypes, errors
+from .. import dtypes
+from ..autodiff import Array
 from ..errors import named
 from ..tensor import Tensor
 from .tensor import ComplexTensor
@@ -15,7 +14,7 @@ from .tensor import ComplexTensor
 FORMS = {}  # by the function itself, or by its name
 
 
-NATIVE = set()  # functions that take complex tensors themselves
+NATIVE = {Tensor.stft.__wrapped__, Tensor.istft.__wrapped__}  # functions that take complex tensors themselves
 
 
 class NoComplexForm(NotImplementedError, TypeError):
@@ -49,26 +48,6 @@ def find(f):
     return found
 
 
-def is_complex(x):
-    """Whether x, or something in a list or a dict of it, is a complex tensor, number, array or dtype."""
-    if isinstance(x, (list, tuple)):
-        return any(map(is_complex, x))
-    if isinstance(x, dict):
-        return any(map(is_complex, x.values()))
-    if isinstance(x, np.dtype):
-        return x.kind == "c"
-    if hasattr(x, "__dlpack__") and not isinstance(x, (Tensor, np.ndarray)):  # PyTorch's, JAX's
-        return "complex" in str(getattr(x, "dtype", ""))
-    return isinstance(x, (ComplexTensor, complex, np.complexfloating)) or (
-        isinstance(x, (dtypes.dtype, np.ndarray)) and (x.is_complex if isinstance(x, dtypes.dtype) else x.dtype.kind == "c")
-    )
-
-
-def concerns(f, args, kwargs):
-    """Whether a call of f that has failed has something complex among its arguments, which f does not take."""
-    return f not in NATIVE and (is_complex(args) or is_complex(kwargs))
-
-
 class _Open(threading.local):
     """The forms that are being computed."""
 
@@ -96,7 +75,7 @@ def _answer(f, args, kwargs):
     if found is None:
         kind = next((x.dtype for x in args if isinstance(x, ComplexTensor)), dtypes.complex64)
         raise NoComplexForm(f"\"{name}\" not implemented for '{'ComplexFloat' if kind is dtypes.complex64 else 'ComplexDouble'}'")
-    if name.endswith("_") and args and isinstance(args[0], Tensor):
+    if name.endswith("_") and args and isinstance(args[0], Array):
         raise RuntimeError(f"{name}: result type ComplexFloat can't be cast to the desired output type {args[0].dtype.name}")
     if "out" not in kwargs:
         return found(*args, **kwargs)
@@ -113,7 +92,7 @@ def in_place(f, name):
     """`z.f_(...)`: z with its parts changed to f's result. What the derivative of f reads is a copy of what z was."""
 
     def method(self, *args, **kwargs):
-        old = self.clone() if self.requires_grad or any(isinstance(a, (Tensor, ComplexTensor)) and a.requires_grad for a in args) else self
+        old = self.clone() if self.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args) else self
         result = f(old, *[old if a is self else a for a in args], **kwargs)
         return self.copy_(result)
 
@@ -131,9 +110,8 @@ def _missing(name):
 
 
 def attach():
-    """Gives `ComplexTensor` the methods of `Tensor`: those with a complex form, and for others one that says that there is none."""
+    """Gives `ComplexTensor` the methods of `Tensor`: those with a complex form, or that need none, and for others one that says so."""
     for name, f in list(vars(Tensor).items()):
         if name.startswith("_") or name in vars(ComplexTensor) or not inspect.isroutine(f):
             continue
-        setattr(ComplexTensor, name, find(f) or _missing(name))
-    errors.use_complex(concerns, answer)
+        setattr(ComplexTensor, name, find(f) or (f if f.__wrapped__ in NATIVE else _missing(name)))

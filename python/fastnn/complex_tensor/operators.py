@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops import operators
 from ..tensor import Tensor
 from .arithmetic import abs, add, div, eq, mul, ne, neg, positive, sub
 from .forms import NoComplexForm, in_place
@@ -22,7 +21,7 @@ def _operators():
 
     def operator(f, swapped):
         def method(a, b):
-            if not isinstance(b, (ComplexTensor, Tensor, np.ndarray, np.generic, int, float, complex)):
+            if not isinstance(b, (Tensor, np.ndarray, np.generic, int, float, complex)):
                 return NotImplemented
             return f(b, a) if swapped else f(a, b)
 
@@ -44,12 +43,6 @@ def _operators():
         setattr(ComplexTensor, f"__{name}__", refused(name))
     ComplexTensor.__matmul__, ComplexTensor.__rmatmul__ = _product, lambda a, b: _product(b, a)
     ComplexTensor.__neg__, ComplexTensor.__pos__, ComplexTensor.__abs__ = neg, positive, abs
-    forms = {f.__name__: f for f in (add, sub, mul, div, pow, eq, ne)}
-
-    def of_real(f, a, b):
-        return forms.get(f.__name__, refused(f.__name__))(a, b)
-
-    operators.use_complex(of_real)
 
 
 _operators()

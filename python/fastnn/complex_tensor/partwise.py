@@ -8,8 +8,10 @@ import inspect
 import numpy as np
 
 from .. import dtypes, ops
+from ..autodiff import Array
+from ..dtypes import is_complex
 from ..tensor import Tensor
-from .forms import form, is_complex
+from .forms import form
 from .tensor import REAL, ComplexTensor, as_complex, known, parts, whole
 
 
@@ -26,14 +28,14 @@ def _valued(x):
     """x with the real tensors and numbers in it as complex ones: their imaginary part is 0, not they themselves."""
     if type(x) in (list, tuple):
         return type(x)(map(_valued, x))
-    if isinstance(x, Tensor):
+    if isinstance(x, Array):
         return as_complex(x)
     x = known(x)
     return x if isinstance(x, ComplexTensor) else complex(x)
 
 
 def _together(re, im):
-    if isinstance(re, Tensor):
+    if isinstance(re, Array):
         return ComplexTensor(re, im)
     return type(re)(_together(a, b) for a, b in zip(re, im, strict=True))
 
@@ -54,7 +56,7 @@ def of_each_part(f, values=()):
                 if bound.arguments.get(name) is not None:
                     bound.arguments[name] = _valued(bound.arguments[name])
             args, kwargs = bound.args, bound.kwargs
-        elif args and isinstance(args[0], Tensor):
+        elif args and isinstance(args[0], Array):
             if not is_complex(kwargs):  # x.view_as(z): only the shape of z matters
                 return f(*(_part(a, 0) for a in args), **kwargs)
             args = (as_complex(args[0]), *args[1:])  # x.sum(dtype=complex64)
@@ -97,7 +99,7 @@ for _f in (Tensor.unfold, _FUNCTIONS["unfold"], _FUNCTIONS["fold"]):
 
 
 def _copied(x):
-    return x.clone() if isinstance(x, Tensor) else tuple(map(_copied, x))
+    return x.clone() if isinstance(x, Array) else tuple(map(_copied, x))
 
 
 @form("view")

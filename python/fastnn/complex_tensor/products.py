@@ -51,7 +51,7 @@ def vdot(input, tensor):
 def einsum(equation, *operands):
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = operands[0]
-    if not isinstance(equation, (str, Tensor, ComplexTensor)):
+    if not isinstance(equation, (str, Tensor)):
         raise TypeError(f"einsum(): argument 'equation' must be str, not {type(equation).__name__}")
     if not isinstance(equation, str):  # operand, its axes, operand, its axes, ..., axes of the result
         operands = (equation, *operands)

@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 
 from .. import dtypes, printing
+from ..autodiff import Array
 from ..creation import from_numpy
 from ..errors import DTypeError
 from ..ops.join import stack
-from ..tensor import Tensor, as_tensor, full, full_like, result_type, zeros_like
+from ..tensor import Tensor, TensorType, as_tensor, full, full_like, result_type, zeros_like
 
 COMPLEX = {dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128}
 REAL = {c: r for r, c in COMPLEX.items()}
@@ -20,13 +21,16 @@ class ComplexTensor:
     """real + i imag, element by element. Made by `fastnn.complex`, `fft`, `zeros(..., dtype=cfloat)`, `tensor([1 + 2j])`, ...
 
     `.grad` is dL/dreal + i dL/dimag, as in PyTorch. The parts are tensors in their own right: what changes them changes this one. It is
-    not a subclass of `Tensor` (`is_tensor` knows it); memory is shared with `view_as_complex`'s argument and `from_numpy`'s only.
+    a `Tensor` to `isinstance`, but no subclass; memory is shared with `view_as_complex`'s argument and `from_numpy`'s only.
     """
 
     __module__ = "fastnn"
     __hash__ = object.__hash__
     __array_ufunc__ = None  # ndarray + z is z.__radd__
     is_quantized = is_meta = is_sparse = is_nested = False
+
+    def __init_subclass__(cls, stands_for=Tensor):
+        TensorType.stands_for[cls] = stands_for
 
     def __init__(self, real, imag, whole=None):
         self._real, self._imag = real, imag
@@ -251,7 +255,7 @@ class ComplexTensor:
 
     def to(self, *args, **kwargs):
         """to(dtype), to(device), to(device, dtype), to(tensor). Of real dtypes: the real part, with a warning, as in PyTorch."""
-        args = [(a.dtype, a.device) if isinstance(a, (Tensor, ComplexTensor)) else (a,) for a in args]
+        args = [(a.dtype, a.device) if isinstance(a, Tensor) else (a,) for a in args]
         args = [a for each in args for a in each]
         dtype = kwargs.get("dtype") or next((a for a in args if isinstance(a, dtypes.dtype)), None)
         if dtype is None or dtype.is_complex:
@@ -306,6 +310,9 @@ class ComplexTensor:
     H = mH = property(lambda self: ComplexTensor(self._real.mT, -self._imag.mT), doc="The last two axes exchanged, and conjugated.")
 
 
+TensorType.stands_for[ComplexTensor] = Tensor
+
+
 def parts(z):
     """(real, imag) of anything: tensors of one shape for a `ComplexTensor`; of a real tensor or number, itself and 0."""
     if isinstance(z, ComplexTensor):
@@ -322,7 +329,7 @@ def is_real(z):
 
 def known(x):
     """x as an operand: a ComplexTensor, a Tensor, or a Python number."""
-    if isinstance(x, (ComplexTensor, Tensor)):
+    if isinstance(x, Tensor):
         return x
     if isinstance(x, np.ndarray):
         return of_array(x) if x.dtype.kind == "c" else as_tensor(x)
@@ -360,9 +367,9 @@ def whole(z):
 
 def paired(real, imag):
     """real + i imag of new tensors or numbers, brought to one shape and dtype. Neither may be some other tensor's memory."""
-    if not isinstance(imag, Tensor):
+    if not isinstance(imag, Array):
         imag = full_like(real, imag) if real._floating else full_like(real, imag, dtype=dtypes.get_default_dtype())
-    elif not isinstance(real, Tensor):
+    elif not isinstance(real, Array):
         real = full_like(imag, real) if imag._floating else full_like(imag, real, dtype=dtypes.get_default_dtype())
     if real.dtype is not imag.dtype or not real._floating:
         dtype = result_type(real, imag)
@@ -378,7 +385,7 @@ def as_complex(x, copy=False, like=None):
     x = known(x)
     if isinstance(x, ComplexTensor):
         return x.clone() if copy else x
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Array):
         dtype = like.dtype if like is not None else dtypes.get_default_dtype()
         dtype = REAL.get(dtype, dtype if dtype.is_floating_point else dtypes.get_default_dtype())
         return ComplexTensor(*(full((), float(part), dtype=dtype) for part in parts(x)))
@@ -390,15 +397,3 @@ def need_complex(z, name):
     if not isinstance(z, ComplexTensor):
         raise DTypeError(f"{name} is only supported for complex tensors")
     return z
-
-
-# -- what differentiates: tuples of tensors with complex ones in them, as tuples of their parts --------------------------------
-
-
-def flat(tensors):
-    """The tensors with each complex one's two parts in its place; None stays None."""
-    if tensors is None:
-        return None
-    if isinstance(tensors, (Tensor, ComplexTensor)):
-        tensors = (tensors,)
-    return tuple(p for t in tensors for p in (parts(t) if isinstance(t, ComplexTensor) else (t,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..autodiff import Array
-from ..complex_tensor.tensor import ComplexTensor
+from ..parts import is_complex, joined
 
 
 class Spec:
@@ -35,8 +35,8 @@ LEAF = Spec()
 def _parts(tree, apart=True):
     """(kind, context, children) of one level, or None for a leaf. apart: a complex tensor is a nest of its two parts, which are what
     derivatives and vmap work on."""
-    if isinstance(tree, ComplexTensor):
-        return (ComplexTensor, _complex, [tree.real, tree.imag]) if apart else None
+    if is_complex(tree):
+        return (type(tree), _complex, [tree.real, tree.imag]) if apart else None
     if type(tree) in (tuple, list):
         return type(tree), None, list(tree)
     if isinstance(tree, dict):
@@ -49,7 +49,7 @@ def _parts(tree, apart=True):
 def _complex(real, imag):
     if not (isinstance(real, Array) and isinstance(imag, Array)):
         raise TypeError("expected tensors with real elements: Jacobians of complex tensors are not supported")
-    return ComplexTensor(real, imag)
+    return joined((real, imag), (True,))[0]
 
 
 def flatten(tree, apart=True):

@@ -1,30 +1,9 @@
-"""Hooks of modules: their handles, and how the gradients of a module's inputs and outputs are met."""
+"""Hooks of modules: how the gradients of a module's inputs and outputs are met."""
 
 from __future__ import annotations
 
-import itertools
-
 from ..autograd import Function
-from ..tensor import Tensor
-
-
-class Handle:
-    """What a register_*_hook returns: remove() takes the hook away, leaving a `with` block does so too."""
-
-    _ids = itertools.count()
-
-    def __init__(self, hooks):
-        self.hooks, self.id = hooks, next(Handle._ids)
-
-    def remove(self):
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.remove()
-
+from ..tensor import Handle, Tensor
 
 RemovableHandle = Handle  # PyTorch's name
 
@@ -32,30 +11,24 @@ RemovableHandle = Handle  # PyTorch's name
 EVERY_FORWARD_PRE, EVERY_FORWARD, EVERY_BACKWARD = {}, {}, {}
 
 
-def _of_every_module(hooks, hook):
-    handle = Handle(hooks)
-    hooks[handle.id] = hook
-    return handle
-
-
 def register_module_forward_pre_hook(hook):
     """hook(module, args) runs before the forward of every module, and may return other arguments."""
-    return _of_every_module(EVERY_FORWARD_PRE, (hook, False))
+    return Handle(EVERY_FORWARD_PRE, (hook, False))
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """hook(module, args, output) runs after the forward of every module, and may return another output."""
-    return _of_every_module(EVERY_FORWARD, (hook, with_kwargs, always_call))
+    return Handle(EVERY_FORWARD, (hook, with_kwargs, always_call))
 
 
 def register_module_full_backward_pre_hook(hook):
     """hook(module, grad_output) runs when the gradients of any module's outputs are known, and may replace them."""
-    return _of_every_module(EVERY_BACKWARD, BeforeBackward(hook))
+    return Handle(EVERY_BACKWARD, BeforeBackward(hook))
 
 
 def register_module_full_backward_hook(hook):
     """hook(module, grad_input, grad_output) runs when the gradients of any module's inputs are known, and may replace them."""
-    return _of_every_module(EVERY_BACKWARD, hook)
+    return Handle(EVERY_BACKWARD, hook)
 
 
 def call(module, args, kwargs):

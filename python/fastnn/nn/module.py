@@ -10,7 +10,6 @@ from collections import OrderedDict
 
 from .. import dtypes
 from ..autodiff import no_grad
-from ..complex_tensor import ComplexTensor
 from ..tensor import Tensor
 from .hooks import (  # noqa: F401
     EVERY_BACKWARD,
@@ -89,7 +88,7 @@ class Module(StateDict):
             for kind, what, allowed in (
                 ("_parameters", "parameter", ()),
                 ("_modules", "child module", ()),
-                ("_buffers", "buffer", (Tensor, ComplexTensor)),
+                ("_buffers", "buffer", Tensor),
             ):
                 if name in slots[kind]:
                     if value is not None and not (allowed and isinstance(value, allowed)):
@@ -146,7 +145,7 @@ class Module(StateDict):
     def register_buffer(self, name, tensor, persistent=True):
         """Add state that is not trained, such as a running mean; left out of the state dict if not persistent."""
         self._check_name("buffer", name, self.__dict__.get("_buffers", ()))
-        if tensor is not None and not isinstance(tensor, (Tensor, ComplexTensor)):
+        if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (fastnn.Tensor or None required)"
             )
@@ -363,8 +362,7 @@ class Module(StateDict):
         return self._register_hook(self._backward_hooks, BeforeBackward(hook), prepend)
 
     def _register_hook(self, hooks, hook, prepend):
-        handle = Handle(hooks)
-        hooks[handle.id] = hook
+        handle = Handle(hooks, hook)
         if prepend:
             hooks.move_to_end(handle.id, last=False)
         return handle

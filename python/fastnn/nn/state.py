@@ -141,9 +141,7 @@ class StateDict:
 
     def _add_state_hook(self, kind, hook):
         hooks = self.__dict__.setdefault("_state_hooks", {}).setdefault(kind, OrderedDict())
-        handle = Handle(hooks)
-        hooks[handle.id] = hook
-        return handle
+        return Handle(hooks, hook)
 
     def register_state_dict_pre_hook(self, hook):
         """hook(module, prefix, keep_vars) runs before the module's entries are put into a state dict."""

@@ -6,10 +6,11 @@ import functools
 import math
 import operator
 
+from ..autodiff import Array
 from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError
 from ..fused import fused
-from ..tensor import Tensor, empty, ones, zeros
+from ..tensor import empty, ones, zeros
 from .elementwise import where
 from .matmul import linear, matmul
 from .random import claim, dropout, dropout_claimed
@@ -148,7 +149,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     derivatives apart. ShapeError, DTypeError and TypeError where the arguments do not fit.
     """
     for name, x in (("query", query), ("key", key), ("value", value)):
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Array):
             raise TypeError(f"scaled_dot_product_attention(): argument '{name}' must be Tensor, not {type(x).__name__}")
         if x.ndim < 2:
             raise ShapeError(f"scaled_dot_product_attention: Expected query, key, and value to all be at least 2 dimensional, but got {name}: {x.ndim}")

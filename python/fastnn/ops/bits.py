@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..errors import DTypeError
 from ..results import result_type
 from ..tensor import Tensor, as_tensor, from_numpy, ones_like, zeros_like
@@ -47,7 +47,7 @@ def frexp(input):
 
 def _of_reals(input):
     """input. TypeError, at which `errors.named` looks for the complex form, if it is no Tensor."""
-    if not isinstance(input, Tensor):
+    if not isinstance(input, Array):
         raise TypeError(f"expected a Tensor, got {type(input).__name__}")
     return input
 

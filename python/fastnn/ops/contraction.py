@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..autodiff import Array
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, normalize_dim, ones
+from ..tensor import normalize_dim, ones
 from .matmul import _NAMES, _into, _matmul, _tensors
 from .shape import _expand, expand, permute, reshape, slice_view, squeeze, unsqueeze
 
@@ -28,7 +29,7 @@ def inner(input, other, *, out=None):
 def tensordot(a, b, dims=2, out=None):
     """Sums of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
     _tensors("tensordot", a=a, b=b)
-    if isinstance(dims, Tensor):
+    if isinstance(dims, Array):
         dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0:
@@ -89,7 +90,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def einsum(equation, *operands):
     """Einstein's summation: einsum("bij,bjk->bik", a, b). Repeated labels take diagonals, labels absent from the output are
     summed, "..." stands for axes that broadcast. Operands are contracted from left to right, each pair by one product."""
-    if isinstance(equation, Tensor):
+    if isinstance(equation, Array):
         equation, operands = _equation((equation, *operands))
     if not isinstance(equation, str):
         raise TypeError("einsum(): the equation must be a string, followed by the operands")

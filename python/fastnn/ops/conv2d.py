@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from operator import index
 
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, empty
+from ..tensor import empty
 from .shape import contiguous, reshape
 
 # `size` is that of the result: (H', W') of y, (H, W) of x, (P, Q) of w. It decides what sizes alone leave open: the rows that
@@ -96,7 +96,7 @@ def _by(sizes):
 def _check(name, n, input, weight, bias, stride, padding, output_padding, dilation, groups, transposed):
     """Errors that need no sizes of the result, in PyTorch's words and nearly its order."""
     for i, (argument, t) in enumerate((("input", input), ("weight", weight), ("bias", bias))):
-        if not isinstance(t, Tensor) and not (i == 2 and t is None):
+        if not isinstance(t, Array) and not (i == 2 and t is None):
             raise TypeError(f"{name}(): argument '{argument}' (position {i + 1}) must be Tensor, not {type(t).__name__}")
     if input.ndim not in (n + 1, n + 2):
         raise ShapeError(

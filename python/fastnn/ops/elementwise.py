@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import Op, record
+from ..autodiff import Array, Op, record
 from ..errors import DTypeError
-from ..tensor import Tensor, result_type, zeros_like
+from ..tensor import result_type, zeros_like
 from .comparison import logical_xor, lt
 from .pointwise import binary, linear, nothing, pointwise, unary, zero
 
@@ -33,7 +33,7 @@ def _scaled(input, other, alpha):
     dtype = result_type(input, other)
     if isinstance(alpha, float) and not dtype.is_floating_point:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    return mul(other.to(dtype) if isinstance(other, Tensor) and other.ndim else other, alpha)
+    return mul(other.to(dtype) if isinstance(other, Array) and other.ndim else other, alpha)
 
 
 def add(input, other, *, alpha=1):
@@ -126,7 +126,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 def lerp(input, end, weight):
     """input + weight * (end - input). DTypeError for tensors of several dtypes."""
     for name, x in (("end", end), ("weight", weight)):
-        if isinstance(x, Tensor) and x.dtype is not input.dtype and (name == "end" or x.ndim):
+        if isinstance(x, Array) and x.dtype is not input.dtype and (name == "end" or x.ndim):
             raise DTypeError(f"lerp: expected dtype {input.dtype.name} for `{name}` but got dtype {x.dtype.name}")
     return _lerp(input, end, weight)
 
@@ -178,7 +178,7 @@ def power(x, exponent):
 
 def pow(input, exponent):
     """input ** exponent, either of them a number. RuntimeError for integers to a negative power."""
-    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+    if isinstance(exponent, (int, float)) and isinstance(input, Array):
         if input.dtype is dtypes.bool and not isinstance(exponent, bool):
             input = input.to(result_type(input, exponent))
         return _power(input, exponent=exponent)
@@ -187,8 +187,8 @@ def pow(input, exponent):
 
 def float_power(input, exponent):
     """input ** exponent in float64."""
-    input = input.to(dtypes.float64) if isinstance(input, Tensor) else input
-    return pow(input, exponent.to(dtypes.float64) if isinstance(exponent, Tensor) else exponent)
+    input = input.to(dtypes.float64) if isinstance(input, Array) else input
+    return pow(input, exponent.to(dtypes.float64) if isinstance(exponent, Array) else exponent)
 
 
 # -- parts, signs, rounding ------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def where(condition, input=None, other=None):
         return condition.nonzero(as_tuple=True)
     if input is None or other is None:
         raise TypeError("where(): expected (condition) or (condition, input, other)")
-    if isinstance(condition, Tensor) and condition.dtype not in (dtypes.bool, dtypes.uint8):
+    if isinstance(condition, Array) and condition.dtype not in (dtypes.bool, dtypes.uint8):
         raise DTypeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}")
     return _where(condition, input, other)
 
@@ -283,17 +283,17 @@ def clamp(input, min=None, max=None):
         return clamp_max(input, max)
     if max is None:
         return clamp_min(input, min)
-    return (_clamp_tensors if isinstance(min, Tensor) or isinstance(max, Tensor) else _clamp)(input, min, max)
+    return (_clamp_tensors if isinstance(min, Array) or isinstance(max, Array) else _clamp)(input, min, max)
 
 
 def clamp_min(input, min):
     """input, at least min."""
-    return maximum(input, min) if isinstance(min, Tensor) else _clamp_min(input, min)
+    return maximum(input, min) if isinstance(min, Array) else _clamp_min(input, min)
 
 
 def clamp_max(input, max):
     """input, at most max."""
-    return minimum(input, max) if isinstance(max, Tensor) else _clamp_max(input, max)
+    return minimum(input, max) if isinstance(max, Array) else _clamp_max(input, max)
 
 
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 
 from .. import dtypes
-from ..autodiff import no_grad
-from ..tensor import Tensor
+from ..autodiff import Array, no_grad
 
 
 def as_floating(x, name):
     """x in a floating dtype: integers become the default one, as in PyTorch."""
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Array):
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(x).__name__}")
     return x if x._floating else x.to(dtypes.get_default_dtype())
 
@@ -22,8 +21,8 @@ def rounded(formula):
     @functools.wraps(formula)
     def f(*args, **options):
         with no_grad():
-            wide = [a.detach().to(dtypes.float64) if isinstance(a, Tensor) else a for a in args]
-            dtype = max((a.dtype for a in args if isinstance(a, Tensor)), key=lambda d: d.itemsize)
+            wide = [a.detach().to(dtypes.float64) if isinstance(a, Array) else a for a in args]
+            dtype = max((a.dtype for a in args if isinstance(a, Array)), key=lambda d: d.itemsize)
             return formula(*wide, **options).to(dtype)
 
     return f

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..device import beside
 from ..errors import ShapeError
 from ..inplace import inplace
@@ -134,7 +134,7 @@ def digamma(input):
 
 def polygamma(n, input):
     """The n-th derivative of `digamma`. For n > 100 NaN where input < 1/2."""
-    if isinstance(n, Tensor):
+    if isinstance(n, Array):
         n, input = input, n
     if n < 0:
         raise ShapeError(f"polygamma(n, x) does not support negative n, got {n}")
@@ -152,9 +152,9 @@ def mvlgamma(input, p):
 
 def zeta(input, other):
     """Hurwitz's zeta function Σ (other + k)^-input, k = 0, 1, ...; NaN for input < 1 and for other < 0."""
-    if not isinstance(input, Tensor):
+    if not isinstance(input, Array):
         input = zeros_like(other) + input
-    if not isinstance(other, Tensor):
+    if not isinstance(other, Array):
         other = zeros_like(input) + other
     return _zeta(as_floating(input, "zeta"), as_floating(other, "zeta"))
 

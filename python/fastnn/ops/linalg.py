@@ -14,10 +14,10 @@ import functools
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
-from ..tensor import Tensor, from_numpy
+from ..tensor import from_numpy
 from .diagonal import diag_embed, diagonal, eye, tril, triu
 from .elementwise import where
 from .join import cat
@@ -50,7 +50,7 @@ def _of_examples(forward):
 
     @functools.wraps(forward)
     def f(*args, **options):
-        tensors = [x for x in args if isinstance(x, Tensor)]
+        tensors = [x for x in args if isinstance(x, Array)]
         levels = sorted({level for x in tensors for level in x._levels or ()})
         if not levels:
             return forward(*args, **options)
@@ -69,14 +69,14 @@ def _of_examples(forward):
                 y = _cpu.hide(y, 0, level)
             return y
 
-        y = forward(*(shown(x) if isinstance(x, Tensor) else x for x in args), **options)
+        y = forward(*(shown(x) if isinstance(x, Array) else x for x in args), **options)
         return tuple(hidden(t) for t in y) if isinstance(y, tuple) else hidden(y)
 
     return f
 
 
 def _matrix(a, name, square=False):
-    if not isinstance(a, Tensor):
+    if not isinstance(a, Array):
         raise TypeError(f"linalg.{name}: argument 'A' must be Tensor, not {type(a).__name__}")
     if a.ndim < 2:
         raise ShapeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
@@ -195,7 +195,7 @@ def logdet(A):
 def solve(A, B, *, left=True):
     """X with A X = B (left=False: X A = B). B is (..., n, k), or one vector (n,) or a batch (..., n) of them for A (..., n, n)."""
     _matrix(A, "solve", True)
-    if not isinstance(B, Tensor):
+    if not isinstance(B, Array):
         raise TypeError(f"linalg.solve: argument 'B' must be Tensor, not {type(B).__name__}")
     if A.dtype is not B.dtype:
         raise DTypeError(f"linalg.solve: Expected A and B to have the same dtype, but found {A.dtype.name} and {B.dtype.name}")

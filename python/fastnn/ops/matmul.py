@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import op, record
+from ..autodiff import Array, op, record
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, as_tensor
+from ..tensor import as_tensor
 from .shape import _permute, _reshape, reshape, squeeze, unsqueeze
 
 _C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool"}
@@ -115,7 +115,7 @@ _matmul.partials(_matmul_da, _matmul_db).multilinear(0, 1)
 
 def _tensors(name, **arguments):
     for i, (key, x) in enumerate(arguments.items()):
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Array):
             raise TypeError(f"{name}(): argument '{key}' (position {i + 1}) must be Tensor, not {type(x).__name__}")
 
 
@@ -135,13 +135,13 @@ def matmul(input, other, *, out=None):
     (..., m, k), (..., k, n) -> (..., m, n); leading axes broadcast; a vector loses its axis.
     RuntimeError (also a ValueError) for shapes, RuntimeError (also a TypeError) for dtypes that differ.
     """
-    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+    if not (isinstance(input, Array) and isinstance(other, Array)):
         _tensors("matmul", input=input, other=other)
     return _into(out, _matmul(input, other))
 
 
 def __matmul__(self, other):
-    if not isinstance(other, Tensor):
+    if not isinstance(other, Array):
         return NotImplemented
     c = _product(self, other)
     return _matmul(self, other) if c is None else record(c, _matmul, (self, other))
@@ -153,7 +153,7 @@ def __rmatmul__(self, other):
 
 def mm(input, mat2, *, out=None):
     """Product of two matrices: (m, k), (k, n) -> (m, n)."""
-    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+    if not (isinstance(input, Array) and isinstance(mat2, Array)):
         _tensors("mm", input=input, mat2=mat2)
     if input.ndim != 2 or mat2.ndim != 2:
         raise ShapeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
@@ -325,7 +325,7 @@ _linear.partials(
 
 def linear(input, weight, bias=None):
     """y = x W' + b.   input (*, in), weight (out, in) or (in,), bias (out,) or None -> (*, out) or (*)."""
-    if not (isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))):
+    if not (isinstance(input, Array) and isinstance(weight, Array) and (bias is None or isinstance(bias, Array))):
         _tensors("linear", input=input, weight=weight, **({} if bias is None else {"bias": bias}))
     if weight.ndim == 2:
         y = _product(input, weight, bias, 1)

@@ -10,10 +10,10 @@ import math
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..errors import ShapeError
 from ..results import result_type
-from ..tensor import Tensor, from_numpy, normalize_dim
+from ..tensor import from_numpy, normalize_dim
 from .contraction import chain_matmul
 from .diagonal import eye, tril
 from .elementwise import maximum
@@ -58,10 +58,10 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     if not A._size:
         return from_numpy(np.zeros((*A._shape[:-2], A._shape[-1], A._shape[-2]), A.dtype.numpy))
     rcond = _relative(A, 0.0 if atol is not None and rtol is None else rtol)
-    rcond = _cpu.numpy(rcond, False) if isinstance(rcond, Tensor) else rcond
+    rcond = _cpu.numpy(rcond, False) if isinstance(rcond, Array) else rcond
     if atol is not None:
         largest = _run(np.linalg.svd, A, compute_uv=False).max(-1)
-        atol = _cpu.numpy(atol, False) if isinstance(atol, Tensor) else atol
+        atol = _cpu.numpy(atol, False) if isinstance(atol, Array) else atol
         rcond = np.maximum(rcond, atol / np.where(largest == 0, 1, largest))
     return _pinv(A, rcond=rcond)
 
@@ -105,7 +105,7 @@ def matrix_rank(A, *, atol=None, rtol=None, hermitian=False):
 
 def _limit(x):
     """A tolerance, one number or one for each matrix, to compare rows of singular values with."""
-    return _column(x) if isinstance(x, Tensor) else x
+    return _column(x) if isinstance(x, Array) else x
 
 
 def cond(A, p=None):

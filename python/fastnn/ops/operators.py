@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu
-from ..autodiff import record
+from ..autodiff import Array, record
 from ..creation import zero
 from ..errors import named
 from ..inplace import before_change, check_change, inplace, take_over, writable
@@ -14,25 +14,18 @@ from . import bits, calculus, comparison, diagonal, gamma, matmul, scan, shape, 
 from . import elementwise as ew
 from .elementwise import add, floor_divide, positive, pow, remainder, where
 
-_of_complex = None  # f(a, b) where one of them is a complex number or ndarray: complex_tensor/arithmetic.py
-
-
-def use_complex(of_complex):
-    global _of_complex
-    _of_complex = of_complex
-
-
-def _is_complex(x):
-    return x.dtype.kind == "c" if isinstance(x, np.ndarray) else isinstance(x, (complex, np.complexfloating))
+_of_ndarray = named(as_tensor)  # complex ones too
 
 
 def _operand(f, a, b):
-    """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, anything else is not ours."""
-    if _is_complex(a) or _is_complex(b):
-        return _of_complex(f, a, b)
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return f(as_tensor(a), as_tensor(b))
+    """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, a complex number is left to f's complex
+    form, anything else is not ours."""
+    if isinstance(a, _FOREIGN) or isinstance(b, _FOREIGN):
+        return named(f)(*(_of_ndarray(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
     return NotImplemented
+
+
+_FOREIGN = (np.ndarray, complex, np.complexfloating)
 
 
 def _operator(f, op, kernel, swapped):
@@ -126,20 +119,17 @@ _NUMPY = {  # NumPy's name of an operator: the method of a tensor on its left, a
 }  # fmt: skip
 
 
-_of_ndarray = named(as_tensor)  # complex ones too
-
-
 def _ufunc(self, ufunc, method, *inputs, out=None, **options):
     """NumPy's functions of tensors. `ndarray + Tensor` is Tensor's operator, gradients included; others, `np.sin(tensor)`,
     compute in NumPy and give a tensor, as PyTorch's do: RuntimeError for one that requires grad."""
     if method == "__call__" and out is None and not options and ufunc.__name__ in _NUMPY:
         left, right = (_of_ndarray(x) if isinstance(x, np.ndarray) else x for x in inputs)
-        if isinstance(left, Tensor) or isinstance(inputs[0], np.ndarray):
+        if isinstance(left, Array) or isinstance(inputs[0], np.ndarray):
             return getattr(left, _NUMPY[ufunc.__name__][0])(right)
         return getattr(right, _NUMPY[ufunc.__name__][1])(left)
-    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+    arrays = [x.numpy() if isinstance(x, Array) else x for x in inputs]
     if out is not None:
-        options["out"] = tuple(x.numpy() if isinstance(x, Tensor) else x for x in out)
+        options["out"] = tuple(x.numpy() if isinstance(x, Array) else x for x in out)
     y = getattr(ufunc, method)(*arrays, **options)
     if out is not None:
         return out[0] if len(out) == 1 else out
@@ -152,7 +142,7 @@ Tensor.__array_ufunc__ = _ufunc
 
 def _fill(input, value):
     """A tensor like input with one value; the derivative goes to value, if that is a tensor."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Array):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return add(zeros_like(input), value.to(input.dtype))
@@ -170,7 +160,7 @@ def _write_zeros(x, out):
 
 def _copy(input, src, non_blocking=False):
     """src in input's shape and dtype."""
-    if not isinstance(src, Tensor):
+    if not isinstance(src, Array):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
     y = src.to(input.dtype) if src.dtype is not input.dtype else src
     return y.expand(input._shape) if y._shape != input._shape else y.clone()

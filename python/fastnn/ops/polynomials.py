@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numbers
 
-from ..tensor import Tensor, ones_like, tensor, zeros_like
+from ..autodiff import Array
+from ..tensor import ones_like, tensor, zeros_like
 from .elementwise import trunc, where
 from .formulas import as_floating
 
@@ -19,10 +20,10 @@ def _polynomial(name, first, step, of=lambda x: x):
     """p(0) = 1, p(1) = first(x), p(k + 1) = step(k, x, p(k), p(k - 1)), at of(x)."""
 
     def polynomial(input, n):
-        if isinstance(input, numbers.Real) and isinstance(n, Tensor):
+        if isinstance(input, numbers.Real) and isinstance(n, Array):
             input = tensor(float(input), dtype=n.dtype if n._floating else None)
         x = of(as_floating(input, name))
-        degrees = trunc(n) if isinstance(n, Tensor) and n._floating else n if isinstance(n, Tensor) else None
+        degrees = trunc(n) if isinstance(n, Array) and n._floating else n if isinstance(n, Array) else None
         highest = n if degrees is None else degrees.max().item() if degrees.numel() else -1
         if isinstance(highest, bool) or not isinstance(highest, numbers.Real) or not highest <= HIGHEST or highest % 1:
             raise ValueError(f"{name}(): expected whole numbers of at most {HIGHEST} as degrees n, got {highest}")

@@ -13,11 +13,11 @@ import builtins
 import functools
 
 from .. import _cpu, dtypes
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
-from ..tensor import Tensor, normalize_dim, ones_like, shape_from, zeros
+from ..tensor import normalize_dim, ones_like, shape_from, zeros
 from .shape import _clone, _expand, _reshape
 
 # -- axes and shapes --------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ min_result = result_type("min", "values indices")
 
 
 def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
-    if isinstance(dim, Tensor):
+    if isinstance(dim, Array):
         from . import elementwise
 
         return getattr(elementwise, two)(input, dim)

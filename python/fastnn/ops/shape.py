@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..creation import zero
 from ..device import device as Device
 from ..device import is_cuda
@@ -57,7 +57,7 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
     for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a
-        elif isinstance(a, Tensor):
+        elif isinstance(a, Array):
             dtype, device = a.dtype, a.device
         elif isinstance(a, (bool, dtypes.memory_format)):
             pass  # non_blocking, memory_format
@@ -380,7 +380,7 @@ def narrow(input, dim, start, length):
     """length elements of axis dim from start. A view."""
     if not input.ndim:
         raise ShapeError("narrow() cannot be applied to a 0-dim tensor.")
-    if isinstance(start, _cpu.Array) and (start.ndim or start._floating or start.dtype is dtypes.bool):
+    if isinstance(start, Array) and (start.ndim or start._floating or start.dtype is dtypes.bool):
         raise ShapeError("start must be an 0-dim integral Tensor.")
     dim, start = normalize_dim(dim, input.ndim), int(start)
     n = input._shape[dim]

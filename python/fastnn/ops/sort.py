@@ -10,11 +10,11 @@ from operator import index as index_of
 import numpy as np
 
 from .. import _cpu, dtypes
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
 from ..results import result_type
-from ..tensor import Tensor, from_numpy, full, normalize_dim
+from ..tensor import from_numpy, full, normalize_dim
 from .reduce import _mean_of_ties, _need_elements, _put_along, _shared, _take_along
 from .shape import _clone, _reshape
 
@@ -165,7 +165,7 @@ def searchsorted(sorted_sequence, input, *, right=False, side=None, out_int32=Fa
         raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' but got {side}")
     if sorter is not None:
         sorted_sequence = _in_order(sorted_sequence, sorter)
-    number = not isinstance(input, Tensor)
+    number = not isinstance(input, Array)
     x = full((), input, dtype=sorted_sequence.dtype) if number else input.detach()
     edges = sorted_sequence.detach()
     if edges.ndim == 0 or (edges.ndim > 1 and edges._shape[:-1] != x._shape[:-1]):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 
-from ..autodiff import op
-from ..tensor import Tensor, tensor
+from ..autodiff import Array, op
+from ..tensor import tensor
 from .comparison import isinf
 from .elementwise import erf, erfc, exp, log, log1p, sign, sqrt, square, where, xlogy
 from .formulas import as_floating, rounded, series
@@ -206,9 +206,9 @@ def entr(input):
 
 def xlog1py(input, other):
     """input · log(1 + other), 0 where input is 0."""
-    if isinstance(input, Tensor) and not input._floating and not (isinstance(other, Tensor) and other._floating):
+    if isinstance(input, Array) and not input._floating and not (isinstance(other, Array) and other._floating):
         input = as_floating(input, "xlog1py")
-    if not isinstance(other, Tensor):
+    if not isinstance(other, Array):
         other = tensor(float(other), dtype=input.dtype)
     edge = (input == 0) & ((other <= -1) | (other == _INF))  # elsewhere the product is 0 by itself, and its derivative is log1p(other)
     return where(edge, 0.0, input * log1p(where(edge, 0.0, other)))

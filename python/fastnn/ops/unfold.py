@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from operator import index
 
-from ..autodiff import op
+from ..autodiff import Array, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, empty
+from ..tensor import empty
 from .shape import contiguous, reshape
 
 LIMIT = 1 << 40
@@ -55,7 +55,7 @@ def _pair(value, argument, name):
 
 
 def _geometry(name, input, kernel_size, dilation, padding, stride):
-    if not isinstance(input, Tensor):
+    if not isinstance(input, Array):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     given = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
     kernel, dilation, padding, stride = (_pair(v, argument, name) for argument, v in given.items())

@@ -9,9 +9,9 @@ from collections import OrderedDict, defaultdict
 from itertools import chain
 
 from .. import dtypes
-from ..complex_tensor.tensor import ComplexTensor, flat
 from ..nn.hooks import Handle
 from ..ops import optimizer as rules
+from ..parts import flat, is_complex
 from ..tensor import Tensor, tensor
 
 __all__ = ["Optimizer", "required"]
@@ -57,9 +57,9 @@ class Group(dict):
 
 def _parts(p):
     """What there is to optimize in p, a tensor or (name, tensor): of a complex one its real and its imaginary part."""
-    if isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], ComplexTensor):
+    if isinstance(p, tuple) and len(p) == 2 and is_complex(p[1]):
         return [(f"{p[0]}.{word}", part) for word, part in zip(("real", "imag"), flat(p[1]), strict=True)]
-    return flat(p) if isinstance(p, ComplexTensor) else [p]
+    return flat(p) if isinstance(p, Tensor) else [p]
 
 
 def _hooked(step):
@@ -104,7 +104,7 @@ class Optimizer:
             cls.step = _hooked(cls.step)
 
     def __init__(self, params, defaults):
-        if isinstance(params, (Tensor, ComplexTensor)):
+        if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 + params.type()
@@ -141,7 +141,7 @@ class Optimizer:
                 "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
                 "will change between runs. Please use a list instead."
             )
-        params = [params] if isinstance(params, (Tensor, ComplexTensor)) else list(params)
+        params = [params] if isinstance(params, Tensor) else list(params)
         params = [part for p in params for part in _parts(p)]
         named = [isinstance(p, tuple) for p in params]
         if any(named) and not all(named):
@@ -189,8 +189,7 @@ class Optimizer:
 
     def _register(self, kind, hook, prepend=False):
         hooks = self.__dict__.setdefault("_hooks", defaultdict(OrderedDict))[kind]
-        handle = Handle(hooks)
-        hooks[handle.id] = hook
+        handle = Handle(hooks, hook)
         if prepend:
             hooks.move_to_end(handle.id, last=False)
         return handle

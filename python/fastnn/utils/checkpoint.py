@@ -13,11 +13,11 @@ from contextlib import nullcontext
 
 from .. import _cpu
 from ..autodiff import Array, grad, record
-from ..complex_tensor import ComplexTensor
 from ..grad_mode import enable_grad, is_grad_enabled
 from ..ops.join import cat
 from ..ops.random import default_generator
 from ..ops.shape import narrow, reshape
+from ..parts import is_complex
 from ..tangent import push
 
 
@@ -63,9 +63,9 @@ def _each(f, x):
     """x with f of every tensor in it: in tuples, lists, dicts and dataclasses; x itself where nothing changes."""
     if isinstance(x, Array):
         return f(x)
-    if isinstance(x, ComplexTensor):
+    if is_complex(x):
         re, im = f(x.real), f(x.imag)
-        return x if re is x.real and im is x.imag else ComplexTensor(re, im)
+        return x if re is x.real and im is x.imag else type(x)(re, im)
     if isinstance(x, (tuple, list)):
         before = list(x)
     elif isinstance(x, dict):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from ...autodiff import no_grad
-from ...complex_tensor.tensor import ComplexTensor, flat
 from ...ops import optimizer
+from ...parts import flat, is_complex
 from ...row_sparse import RowSparse
 from ...tensor import Tensor, tensor
 
@@ -14,7 +14,7 @@ __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_
 
 
 def _listed(parameters):
-    return [parameters] if isinstance(parameters, (Tensor, ComplexTensor)) else list(parameters)
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
 def _gradients(parameters):
@@ -31,7 +31,7 @@ def _values(p):
 
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """The norm of all tensors as if they were one vector; norm_type > 0, math.inf for the largest magnitude."""
-    tensors = [t.detach().abs() if isinstance(t, ComplexTensor) else t for t in _listed(tensors)]
+    tensors = [t.detach().abs() if is_complex(t) else t for t in _listed(tensors)]
     if not tensors:
         return tensor(0.0)
     norm_type = float(norm_type)

@@ -14,7 +14,6 @@ from types import GenericAlias
 import numpy as np
 
 from ... import dtypes, ops
-from ...complex_tensor import ComplexTensor
 from ...errors import named
 from ...tensor import Tensor, from_numpy, tensor
 from .dataset import IterableDataset
@@ -26,7 +25,7 @@ __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"
 def default_collate(batch):
     """Samples to one batch: tensors and arrays are stacked, numbers become a tensor, containers are collated inside."""
     first = batch[0]
-    if isinstance(first, (Tensor, ComplexTensor)):
+    if isinstance(first, Tensor):
         return named(ops.join.stack)(list(batch))
     if isinstance(first, np.ndarray):
         return named(from_numpy)(np.stack(batch))
