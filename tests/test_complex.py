@@ -462,6 +462,36 @@ def test_hooks_of_results(rng):
         w.real.sum().backward()
 
 
+def test_captured_steps(rng):
+    """Complex arguments and results, each time others; and a module's parameters."""
+    weight = nn.Parameter(fastnn.tensor(draw(rng, 3, 3)))
+    plain = nn.Parameter(weight.detach().clone())
+
+    def make(w):
+        optimizer = fastnn.optim.SGD([w], lr=0.01)
+
+        def step(z, more):
+            optimizer.zero_grad()
+            y = z @ w
+            loss = (y.abs() ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return {"y": y, "more": (more["x"] * 1j, loss)}
+
+        return step
+
+    step, captured = make(plain), fastnn.capture(make(weight))
+    for i in range(6):
+        z, x = fastnn.tensor(draw(rng, 2 + i // 5, 3)), fastnn.tensor(rng.standard_normal(2))
+        a, b = (f(z, {"x": x}) for f in (step, captured))
+        assert a["y"].tolist() == b["y"].tolist() and a["more"][0].tolist() == b["more"][0].tolist() and a["more"][1].item() == b["more"][1].item()
+        assert weight.tolist() == plain.tolist() and b["y"].is_complex() and b["y"].requires_grad is (i in (0, 5))
+    assert len(captured.programs) == 1 and captured.programs[0].replays == 3
+    with pytest.raises(RuntimeError, match="while a step is being recorded"):
+        step = fastnn.capture(lambda z: fastnn.fft.fft(z).abs())
+        step(z), step(z)
+
+
 def test_complex_tensors_are_tensors():
     z = fastnn.ones(2, dtype=fastnn.cfloat)
     weight = nn.Parameter(z)

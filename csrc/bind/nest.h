@@ -1,4 +1,4 @@
-// bind/nest.h: a value made of tuples, lists, dicts and tensors, as the arguments and the result of a recorded step are (replay.cpp):
+// bind/nest.h: a value made of tuples, lists, dicts and tensors (complex ones too), as the arguments and the result of a recorded step are (replay.cpp):
 // is another one built alike, and what are its tensors?
 #pragma once
 #include <vector>
@@ -38,9 +38,14 @@ inline pybind11::object taken(PyObject* o) {
   return pybind11::reinterpret_steal<pybind11::object>(o);
 }
 
+// The class of complex tensors, once it is loaded: each is a pair of tensors.
+inline PyTypeObject* pair_type = nullptr;
+inline bool is_pair(PyObject* o) { return pair_type && PyObject_TypeCheck(o, pair_type); }
+inline pybind11::object half(PyObject* pair, size_t i) { return taken(PyObject_GetAttrString(pair, i ? "_imag" : "_real")); }
+
 // A value made of tuples, lists, dicts and tensors: the arguments, or the result.
 struct Nest {
-  enum Kind { tensor, other, tuple, list, dict } kind = other;
+  enum Kind { tensor, other, tuple, list, dict, pair } kind = other;
   pybind11::object value;  // a tensor; any other value; of a container its type, of a dict its keys, as a tuple
   std::vector<Nest> parts;
   View given_view{};  // of an argument: what the program's own tensor is a copy of
@@ -59,6 +64,10 @@ struct Nest {
       Py_ssize_t at = 0;
       for (PyObject *k, *v; PyDict_Next(o, &at, &k, &v);) parts.emplace_back(v);
       value = taken(PySequence_Tuple(o));
+    } else if (is_pair(o)) {
+      kind = pair;
+      for (size_t i = 0; i < 2; ++i) parts.emplace_back(half(o, i).ptr());
+      value = held(reinterpret_cast<PyObject*>(pair_type));
     }
   }
 
@@ -74,6 +83,8 @@ struct Nest {
         return true;
       }
       case other: return same(o, value.ptr());
+      case pair:  // which keeps its halves alive
+        return is_pair(o) && parts[0].fits(half(o, 0).ptr(), given) && parts[1].fits(half(o, 1).ptr(), given);
       case dict: {
         if (!PyDict_CheckExact(o) || PyDict_GET_SIZE(o) != Py_ssize_t(parts.size())) return false;
         Py_ssize_t at = 0, i = 0;
@@ -113,7 +124,7 @@ struct Nest {
         pybind11::tuple t(parts.size());
         for (size_t i = 0; i < parts.size(); ++i) t[i] = parts[i].copy();
         if (value.ptr() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return t;
-        return taken(PyObject_CallObject(value.ptr(), t.ptr()));  // a named tuple
+        return taken(PyObject_CallObject(value.ptr(), t.ptr()));  // a named tuple, a complex tensor
       }
     }
   }

@@ -330,6 +330,8 @@ void bind_replay(py::module_& m) {
                                 {Py_tp_doc, const_cast<char*>("A recorded step: recorded(args, kwargs) replays it, or gives NotImplemented.")},
                                 {0, nullptr}};
   static PyType_Spec spec = {"fastnn._cpu.Recorded", sizeof(Recorded), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+  m.def("set_pair_type", [](py::handle type) { pair_type = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr()); },
+        "the class of complex tensors, whose halves are its _real and _imag");
   m.attr("Recorded") = taken(PyType_FromSpec(&spec));
   m.attr(own_def.ml_name) = taken(PyCFunction_New(&own_def, nullptr));
 }

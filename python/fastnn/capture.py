@@ -24,6 +24,7 @@ from .autodiff import Array, is_grad_enabled
 from .explain import Call, Explanation, flops_of
 from .graph import write_page
 from .nn import module as _module
+from .parts import flat, is_complex, joined
 from .row_sparse import RowSparse
 from .watch import Watch
 
@@ -40,6 +41,8 @@ def _key(value):
     """
     if isinstance(value, Array):
         return (value._shape, value._strides, value.dtype, value.requires_grad)
+    if is_complex(value):
+        return ("complex", *map(_key, flat(value)))
     if isinstance(value, (tuple, list)):
         return (type(value), tuple([_key(v) for v in value]))
     if isinstance(value, dict):
@@ -57,6 +60,8 @@ def _map(f, value):
     """value with every tensor t as f(t)."""
     if isinstance(value, Array):
         return f(value)
+    if is_complex(value):
+        return joined(map(f, flat(value)), (True,))[0]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*[_map(f, v) for v in value])
     if isinstance(value, (tuple, list)):

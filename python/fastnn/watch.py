@@ -14,6 +14,7 @@ import types
 from .autodiff import Array
 from .nn.module import Module
 from .optim.optimizer import Optimizer
+from .parts import flat, is_complex
 
 DEEPEST = 4  # attributes of attributes ...
 LARGEST = 256  # entries of a list or dict; of larger ones only the identity counts
@@ -103,6 +104,8 @@ class Watch:
         if isinstance(value, Array):
             if self._new(value):
                 self.tensors.append((label, value))
+        elif is_complex(value):
+            self._items(label, flat(value), depth)
         elif isinstance(value, Module):
             for name, m in value.named_modules():
                 self._module(f"{label}.{name}" if name else label, m)
@@ -148,7 +151,7 @@ class Watch:
         for kind in ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
             self.dicts.append((label, slots[kind], ()))
         for name, value in (*slots.items(), *m._parameters.items(), *m._buffers.items()):
-            if isinstance(value, Array):
+            if isinstance(value, Array) or is_complex(value):
                 self.look(f"{label}.{name}", value, 0)
             elif isinstance(value, list):
                 self.look(f"{label}.{name}", value, DEEPEST)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from .. import dtypes, printing
+from .. import _cpu, dtypes, printing
 from ..autodiff import Array
 from ..creation import from_numpy
 from ..errors import DTypeError
@@ -311,6 +311,7 @@ class ComplexTensor:
 
 
 TensorType.stands_for[ComplexTensor] = Tensor
+_cpu.set_pair_type(ComplexTensor)
 
 
 def parts(z):
