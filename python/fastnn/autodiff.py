@@ -20,7 +20,7 @@ import inspect
 import threading
 
 from . import _cpu
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: F401
 from .row_sparse import RowSparse
 
@@ -370,9 +370,11 @@ def grad(
     inputs = (inputs,) if isinstance(inputs, Array) else tuple(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     for x in inputs:
         if not isinstance(x, Array):
-            raise TypeError(f"grad: expected Tensors as inputs, got {type(x).__name__}")
+            raise DTypeError(f"grad: expected Tensors as inputs, got {type(x).__name__}")
         if not x.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     if retain_graph is None:

@@ -10,7 +10,7 @@ import numpy as np
 from . import _cpu, dtypes
 from .device import is_cuda
 from .dtypes import as_dtype
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 
 
 def shape_from(sizes, size=None):
@@ -95,7 +95,7 @@ def _to_array(data):
     except ValueError as e:
         raise ValueError(f"tensor: {e}") from None
     if a.dtype == object:
-        raise TypeError("tensor: expected numbers or nested sequences of numbers of equal length")
+        raise DTypeError("tensor: expected numbers or nested sequences of numbers of equal length")
     if a.dtype.kind in "US":
         raise TypeError(f"new(): invalid data type '{a.dtype}'")
     if a.dtype == np.float64:

@@ -27,4 +27,10 @@ def vander(x, *, N=None):
     return _cat([_ones_like(powers[..., :1]), powers], -1)
 
 
-__all__ = [*_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, *_LATER, "matmul", "vander"]
+@named
+def cross(input, other, *, dim=-1):
+    """The vector product of vectors of 3 along dim."""
+    return _matrix.cross(input, other, dim)
+
+
+__all__ = ["cross", *_householder.NAMESPACE, *_linalg.NAMESPACE, *_lu.NAMESPACE, *_matrix.NAMESPACE, *_LATER, "matmul", "vander"]

@@ -62,6 +62,9 @@ class Function:
         """Optional, for forward mode: the change of the output for changes of the arguments (None: it stays)."""
         raise NotImplementedError
 
+    def __call__(self, *args, **kwargs):
+        raise RuntimeError(f"Legacy autograd function with non-static forward method is deprecated: call {type(self).__name__}.apply(...)")
+
     @classmethod
     def apply(cls, *args):
         ctx = Context(args, cls.__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from .. import _cpu, dtypes
 from ..ops import linalg
 from ..ops.comparison import logical_and
@@ -182,7 +184,8 @@ class cat(Constraint):
     def check(self, value):
         from ..ops.join import cat as joined
 
-        parts = value.split(self.lengths, self.dim)
+        starts = accumulate(self.lengths, initial=0)
+        parts = [value.narrow(self.dim, start, n) for start, n in zip(starts, self.lengths, strict=False)]
         return joined([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
 
 

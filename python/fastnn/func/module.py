@@ -13,7 +13,8 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     """module(*args, **kwargs) with the tensors in a dict (or dicts) of names in place of its parameters and buffers.
 
     tie_weights: a tensor given under one name serves the other names of the same parameter. strict: RuntimeError
-    unless every name is given and no other; AttributeError for an unknown name in any case. The module is unchanged afterwards.
+    unless every name is given and no other, otherwise other names of a submodule are ignored; AttributeError for a name below
+    no submodule. The module is unchanged afterwards.
     """
     state = _joined(parameter_and_buffer_dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
@@ -43,8 +44,9 @@ def _replaced(module, state, tie_weights, strict):
             for name in table:
                 slots[f"{prefix}.{name}" if prefix else name] = (table, name)
     unknown, missing = [n for n in state if n not in slots], [n for n in slots if n not in state]
-    if unknown and not strict:
-        raise AttributeError(f"{type(module).__name__} has no parameter or buffer {', '.join(map(repr, unknown))}")
+    for n in unknown if not strict else ():
+        module.get_submodule(n.rpartition(".")[0])
+    state = {n: x for n, x in state.items() if n in slots}
     if tie_weights:
         same = {id(slots[n][0][slots[n][1]]): x for n, x in state.items() if n in slots and slots[n][0][slots[n][1]] is not None}
         tied = {n: same[id(t[k])] for n, (t, k) in slots.items() if n not in state and id(t[k]) in same}

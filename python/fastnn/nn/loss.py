@@ -183,6 +183,11 @@ class TripletMarginWithDistanceLoss(_Loss):
     function = "triplet_margin_with_distance_loss"
     options = dict(distance_function=None, margin=1.0, swap=False, reduction="mean")
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.margin <= 0:
+            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {self.margin} instead")
+
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """BCEWithLogitsLoss averaged over the classes (last axis)"""

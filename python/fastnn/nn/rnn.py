@@ -7,7 +7,7 @@ import numbers
 import warnings
 
 from .. import ops
-from ..tensor import empty, zeros
+from ..tensor import Tensor, empty, zeros
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -222,7 +222,9 @@ class RNNCellBase(Module):
         name = type(self).__name__
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
-        for i, s in enumerate(states or ()):
+        if count > 1 and isinstance(states, Tensor):
+            raise TypeError(f"{name}: hx must be a tuple of Tensors (h, c), not a Tensor")
+        for i, s in enumerate(() if states is None else states):
             if s.ndim not in (1, 2):
                 what = f"hx[{i}]" if count > 1 else "hidden"
                 raise ValueError(f"{name}: Expected {what} to be 1D or 2D, got {s.ndim}D instead")

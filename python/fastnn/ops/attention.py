@@ -213,6 +213,12 @@ def multi_head_attention_forward(
         raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
     if key._shape[:2] != value._shape[:2]:
         raise AssertionError(f"key's sequence and batch dims {key._shape[:2]} do not match value's {value._shape[:2]}")
+    if use_separate_proj_weight:
+        for x, w, what in ((key, k_proj_weight, "key"), (value, v_proj_weight, "value")):
+            if x._shape[-1] != w._shape[-1]:
+                raise AssertionError(f"expecting {what} weights shape of {(width, x._shape[-1])}, but got {tuple(w._shape)}")
+    elif key._shape != value._shape:
+        raise AssertionError(f"key shape {tuple(key._shape)} does not match value shape {tuple(value._shape)}")
     if is_causal and attn_mask is None:
         raise ShapeError("Need attn_mask if specifying the is_causal hint.")
     head = width // num_heads

@@ -88,6 +88,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         raise ShapeError(f"ctc_loss: expected log_probs (T, N, C) or (T, C), got {list(log_probs._shape)}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
+    if not 0 <= blank < log_probs._shape[-1]:
+        raise ShapeError("blank must be in label range")
     single = log_probs.ndim == 2
     x = log_probs.unsqueeze(1) if single else log_probs
     ins, lens = _as_lengths(input_lengths, "input_lengths"), _as_lengths(target_lengths, "target_lengths")

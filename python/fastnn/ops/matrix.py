@@ -189,8 +189,12 @@ def matrix_exp(A):
     return y
 
 
-def cross(input, other, *, dim=-1):
-    """The vector product of vectors of 3 along dim."""
+def cross(input, other, dim=None):
+    """The vector product of vectors of 3 along dim; if that is not given, along the first axis of size 3."""
+    if dim is None:
+        if 3 not in input._shape:
+            raise ShapeError(f"cross: no dimension of size 3 in input, got {list(input._shape)}")
+        dim = input._shape.index(3)
     if input.ndim != other.ndim:
         raise ShapeError(f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}")
     for x in (input, other):
@@ -228,5 +232,5 @@ def pinverse(input, rcond=1e-15):
 __all__ = ["cross", "matrix_exp", "matrix_power", "pinverse"]
 METHODS = __all__
 NAMESPACE = (  # fastnn.linalg
-    "cond cross lstsq matrix_exp matrix_norm matrix_power matrix_rank multi_dot norm pinv vecdot vector_norm"
+    "cond lstsq matrix_exp matrix_norm matrix_power matrix_rank multi_dot norm pinv vecdot vector_norm"
 ).split()

@@ -60,7 +60,7 @@ def pad(input, pad, mode="constant", value=None):
             f"{len(pad)} and input of dimension {n}"
         )
     if mode not in MODES:
-        raise ValueError(f"Unrecognised padding mode {mode}")
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode != "constant" and value not in (None, 0):
         raise ShapeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     before, after = [0] * n, [0] * n

@@ -32,7 +32,10 @@ class Generator:
 
     def manual_seed(self, seed):
         """Restarts the stream of this seed, an int in [-2**63, 2**64). Returns the generator."""
-        seed = int(seed)
+        try:
+            seed = int(seed)
+        except (TypeError, ValueError):
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}") from None
         if not -(2**63) <= seed < 2**64:
             raise RuntimeError(f"Overflow when unpacking long: seed {seed} is not in [-2**63, 2**64)")
         self.set_state(from_numpy(np.array([seed % 2**64, 0], np.uint64).view(np.int64)))

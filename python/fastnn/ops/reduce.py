@@ -269,8 +269,10 @@ max_result = result_type("max", "values indices")
 min_result = result_type("min", "values indices")
 
 
-def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
+def _max_or_min(input, dim, keepdim, keepdims, name, all_of, along, result, two):
     if isinstance(dim, Array):
+        if isinstance(keepdim, Array):
+            raise TypeError(f"{name}: expected one tensor or two, got more")
         from . import elementwise
 
         return getattr(elementwise, two)(input, dim)
@@ -279,7 +281,7 @@ def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
     dim = normalize_dim(dim, input.ndim)
     dims = (dim,) if input.ndim else ()
     _need_elements(input, dims, name)
-    return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim)))
+    return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim or keepdims)))
 
 
 def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
@@ -291,7 +293,7 @@ def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None)
         dim = axis if axis is not None else other
     if dim is None and input._size:
         return _amax(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim, keepdim or keepdims, "max", _amax, _max_along, max_result, "maximum")
+    return _max_or_min(input, dim, keepdim, keepdims, "max", _amax, _max_along, max_result, "maximum")
 
 
 def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
@@ -300,7 +302,7 @@ def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None)
         dim = axis if axis is not None else other
     if dim is None and input._size:
         return _amin(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim, keepdim or keepdims, "min", _amin, _min_along, min_result, "minimum")
+    return _max_or_min(input, dim, keepdim, keepdims, "min", _amin, _min_along, min_result, "minimum")
 
 
 def _a_extremum(input, dim, keepdim, name, f):

@@ -158,7 +158,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     skip = NO_SKIP
     if padding_idx is not None:
         if not -weight._shape[0] <= padding_idx < weight._shape[0]:
-            raise ValueError("embedding: Padding_idx must be within num_embeddings")
+            raise AssertionError("embedding: Padding_idx must be within num_embeddings")
         skip = padding_idx % weight._shape[0]
     if max_norm is not None:
         _shorten(weight, input, max_norm, norm_type)

@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 from ..autodiff import enable_grad, no_grad
+from ..errors import ShapeError
 from ..nn.utils import parameters_to_vector, vector_to_parameters
 from ..ops.join import cat
 from ..tensor import Tensor, as_tensor, zeros_like
@@ -53,7 +54,7 @@ class LBFGS(Grouped):
         at_least_0(group, lr="learning rate", max_iter="max_iter", max_eval="max_eval", tolerance_grad="tolerance_grad",
                    tolerance_change="tolerance_change", history_size="history_size")  # fmt: skip
         if group["line_search_fn"] not in (None, "strong_wolfe"):
-            raise ValueError(f"only 'strong_wolfe' is supported as line_search_fn, got {group['line_search_fn']!r}")
+            raise ShapeError(f"only 'strong_wolfe' is supported as line_search_fn, got {group['line_search_fn']!r}")
         if group.get("proximal_l1"):
             raise ValueError("LBFGS does not support proximal_l1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ... import ops
+from ..._cpu import Array
 from ...autodiff import no_grad
 from ...errors import named
 
@@ -16,6 +17,8 @@ def parameters_to_vector(parameters):
 
 def vector_to_parameters(vec, parameters):
     """Copy consecutive pieces of vec into the parameters."""
+    if not isinstance(vec, Array):
+        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
     parameters = list(parameters)
     total = sum(p.numel() for p in parameters)
     if vec.ndim != 1 or vec.numel() != total:

@@ -122,14 +122,16 @@ class ConcatDataset(Dataset):
     def __init__(self, datasets):
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("datasets should not be an empty iterable")
+            raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(d, IterableDataset) for d in self.datasets):
-            raise ValueError("ConcatDataset does not support IterableDataset")
+            raise AssertionError("ConcatDataset does not support IterableDataset")
         self.cumulative_sizes = list(itertools.accumulate(map(len, self.datasets)))
 
     def __getitem__(self, index):
         size = len(self)
-        if not -size <= index < size:
+        if index >= size:
+            raise IndexError(f"index {index} of a dataset of {size} samples")
+        if index < -size:
             raise ValueError(f"absolute value of index should not exceed dataset length: {index} of {size}")
         index %= size
         i = bisect.bisect_right(self.cumulative_sizes, index)

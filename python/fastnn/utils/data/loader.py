@@ -70,6 +70,26 @@ def get_worker_info():
     return None
 
 
+class _Batches:
+    """One epoch of a loader; its length is the loader's."""
+
+    def __init__(self, loader, batches):
+        self._loader, self._batches = loader, batches
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._batches)
+
+    def __len__(self):
+        return len(self._loader)
+
+    def close(self):
+        """Ends the epoch, and its threads."""
+        self._batches.close()
+
+
 _FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
 
 
@@ -145,9 +165,7 @@ class DataLoader:
 
     def __iter__(self):
         jobs = self._stream() if self.streaming else self._jobs()
-        if self.num_workers == 0:
-            return (job() for job in jobs)
-        return self._ahead(jobs)
+        return _Batches(self, (job() for job in jobs) if self.num_workers == 0 else self._ahead(jobs))
 
     def _jobs(self):
         """For each batch a function that makes it."""

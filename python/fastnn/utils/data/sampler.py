@@ -9,6 +9,7 @@ from types import GenericAlias
 import numpy as np
 
 from ... import distributed, dtypes, ops
+from ...errors import ShapeError
 from ...tensor import as_tensor
 
 __all__ = [
@@ -91,13 +92,15 @@ class WeightedRandomSampler(Sampler):
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        if not isinstance(replacement, bool):
+            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
         self.weights = np.array(as_tensor(weights).tolist(), dtype=np.float64)
         if self.weights.ndim != 1:
             raise ValueError(f"weights should be a 1d sequence but given weights have shape {self.weights.shape}")
         if not (self.weights >= 0).all() or not 0 < self.weights.sum() < math.inf:
             raise ValueError("weights must be finite, not negative, and not all zero")
         if not replacement and num_samples > np.count_nonzero(self.weights):
-            raise ValueError("more samples without replacement than there are positive weights")
+            raise ShapeError("more samples without replacement than there are positive weights")
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self):

@@ -1,0 +1,49 @@
+"""What programs written for PyTorch meet besides results: the classes of exceptions, and forms of calls that are rarely used."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import nn
+from fastnn.nn import functional as F
+
+X = fastnn.ones(3, 3)
+
+
+@pytest.mark.parametrize(
+    "kind, call",
+    [
+        (TypeError, lambda: fastnn.min(X, X, X)),
+        (NotImplementedError, lambda: F.pad(X, (1, 1), mode="foo")),
+        (RuntimeError, lambda: fastnn.autograd.grad(X.sum(), [])),
+        (RuntimeError, lambda: fastnn.tensor(None)),
+        (RuntimeError, lambda: fastnn.Generator().manual_seed("a")),
+        (RuntimeError, lambda: fastnn.autograd.Function()(X)),
+        (RuntimeError, lambda: F.ctc_loss(fastnn.zeros(4, 1, 3), fastnn.ones(1, 2).long(), (4,), (2,), blank=3)),
+        (AssertionError, lambda: nn.Embedding(3, 2, padding_idx=5)),
+        (AssertionError, lambda: nn.MultiheadAttention(8, 2, kdim=6)(fastnn.ones(2, 8), fastnn.ones(2, 8), fastnn.ones(2, 8))),
+        (ValueError, lambda: nn.TripletMarginWithDistanceLoss(margin=0)),
+        (TypeError, lambda: nn.LSTMCell(3, 3)(X, X)),
+        (TypeError, lambda: nn.utils.vector_to_parameters([1.0], [nn.Parameter(X)])),
+        (AssertionError, lambda: fastnn.utils.data.ConcatDataset([])),
+        (IndexError, lambda: fastnn.utils.data.ConcatDataset([range(3)])[3]),
+        (ValueError, lambda: fastnn.utils.data.WeightedRandomSampler([1.0], 2, replacement=1)),
+    ],
+)
+def test_classes_of_errors(kind, call):
+    with pytest.raises(kind):
+        call()
+
+
+def test_what_scripts_ask_beside_the_usual():
+    batches = iter(fastnn.utils.data.DataLoader(range(5), batch_size=2))
+    assert len(batches) == 3 and next(batches).tolist() == [0, 1]
+    a, b = (fastnn.from_numpy(np.random.default_rng(i).normal(size=(2, 3, 4))) for i in range(2))
+    np.testing.assert_allclose(fastnn.cross(a, b).numpy(), np.cross(a.numpy(), b.numpy(), axis=1))
+    parts = fastnn.distributions.constraints.cat([fastnn.distributions.constraints.real, fastnn.distributions.constraints.positive])
+    assert parts.check(fastnn.tensor([-1.0, 2.0, 3.0])).tolist() == [True, True]  # what is beyond the parts is not asked
+    layer = nn.Linear(3, 3)
+    given = fastnn.func.functional_call(layer, {"weight": X, "bias": X[0], "unused": X}, (X,))
+    assert given.tolist() == (X @ X + 1).tolist()
+    with pytest.raises(AttributeError):
+        fastnn.func.functional_call(layer, {"nowhere.weight": X}, (X,))
