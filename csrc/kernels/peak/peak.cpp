@@ -9,6 +9,12 @@
 
 namespace fastnn::FN_ISA {
 
+// A number the compiler does not know: it had seen that 1 * 0.999 + 0.001 is 1, left that chain out, and the peak was 12/11 of the truth.
+static float read(float number) {
+  volatile float unknown = number;
+  return unknown;
+}
+
 void peak(PackedOut flops, int64_t steps) {
   constexpr int CHAINS = 12;
   const int64_t chunks = steps < 64 << 20 ? 64 : steps >> 20, per_chunk = steps / chunks + 1;  // at most some milliseconds each
@@ -16,8 +22,8 @@ void peak(PackedOut flops, int64_t steps) {
   parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       vec<float> acc[CHAINS];
-      for (int i = 0; i < CHAINS; ++i) acc[i] = splat(float(i));
-      vec<float> a = splat(0.999f), b = splat(0.001f);
+      for (int i = 0; i < CHAINS; ++i) acc[i] = splat(read(float(i)));
+      vec<float> a = splat(read(0.999f)), b = splat(read(0.001f));
       for (int64_t s = 0; s < per_chunk; ++s)
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; ++i) acc[i] = acc[i] * a + b;
