@@ -20,6 +20,10 @@ namespace {
 
 constexpr int64_t TILE = 1024;               // elements; a tile of doubles is 8 KiB, four of them fit L1
 constexpr int64_t STREAM_BYTES = 24 << 20;   // results from this size on are written past the cache
+// Elements computed and then written at a time, and how far ahead of them the operands are asked for, by bytes: while results are
+// written nothing is read. 25M elements, Zen 5, two cores, 1,024 at a time and nothing asked for: relu 1.07 times as long, gelu and
+// log 1.15; asked for by pieces of 512: 1.08, of 1,024: 1.3 to 1.4, too many lines at once.
+constexpr int64_t PIECE = 256, AHEAD = 4096;
 
 template <class F> FN void with_size(int size, const F& f) {
   if (size == 4) f(int32_t{});
@@ -111,12 +115,14 @@ void run_flat(const Line& line, char* y, const View* const* in, const bool* numb
       moved(begin, here);
       return run_contiguous(line, y + begin * line.y_size, here, end - begin);
     }
-    alignas(64) char tile[TILE * 8];
+    alignas(64) char tile[PIECE * 8];
     int64_t i = begin;
-    for (; i + TILE <= end; i += TILE) {
+    for (; i + PIECE <= end; i += PIECE) {
       moved(i, here);
-      line.run(tile, here, TILE);
-      stream(y + i * line.y_size, tile, TILE * line.y_size);
+      for (int k = 0; k < line.inputs; ++k)
+        for (int64_t at = 0; here[k].step && at < PIECE * line.in_size[k]; at += 64) __builtin_prefetch(here[k].p + AHEAD + at);
+      line.run(tile, here, PIECE);
+      stream(y + i * line.y_size, tile, PIECE * line.y_size);
     }
     stream_end();
     moved(i, here);
