@@ -94,20 +94,24 @@ template <class I> static void add_offsets(int64_t* to, const View& index, const
   for (int d = 0; d < parts.dims; ++d) nest.add(parts.shape[d], {repeat_stride(index, parts.dims - d)});
   const I* from = index.ptr<I>();
   const int64_t step = nest.inner(0), stride = p.stride[j], n = nest.count();
-  const bool first = j == 0, skips = p.skip != NONE;
+  const int64_t below = p.wrap ? p.size[j] : 0, size = p.size[j], skip = p.skip;
+  const bool first = j == 0;
+  // No branch in the loop, so it is one of vectors; whether an index was bad is asked for once a run.
   parallel_for(n, 16384, [=, &nest, &p](int64_t begin, int64_t end) {
     int64_t* out = to + begin;
     for_runs(nest, begin, end, [&](const int64_t* at, int64_t count) __attribute__((always_inline)) {
       const I* in = from + at[0];
-      if (first && skips)
+      uint64_t bad = 0;
+      const auto each = [&](int64_t apart) __attribute__((always_inline)) {
         for (int64_t i = 0; i < count; ++i) {
-          int64_t k = checked(in[i * step], p, j);
-          out[i] = k == p.skip ? NONE : k * stride;
+          const int64_t raw = int64_t(in[i * apart]), k = raw < 0 ? raw + below : raw, there = k == skip ? NONE : k * stride;
+          bad |= uint64_t(uint64_t(k) >= uint64_t(size));
+          out[i] = first ? there : out[i] + there;
         }
-      else if (first)
-        for (int64_t i = 0; i < count; ++i) out[i] = checked(in[i * step], p, j) * stride;
-      else
-        for (int64_t i = 0; i < count; ++i) out[i] += checked(in[i * step], p, j) * stride;
+      };
+      if (step == 1) each(1);
+      else each(step);
+      for (int64_t i = 0; bad && i < count; ++i) checked(in[i * step], p, j);  // raises
       out += count;
     });
   });
