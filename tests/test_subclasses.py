@@ -143,3 +143,53 @@ def test_helpers_by_pytorchs_names():
     w.weight.data.zero_()
     w.reset_parameters()
     assert w.weight.tolist() == [0.5, 0.5]
+
+
+class Logged(fastnn.Tensor):
+    log = []
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.log.append(func.__name__)
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+class Plain(fastnn.Tensor):
+    def twice(self):
+        return self * 2
+
+
+def test_what_is_computed_from_a_subclass_is_of_it():
+    x = Plain([[1.0, -2.0]])
+    results = [x + 1, 1 - x, x @ x.T, x.T, abs(x), x > 0, x[0], x.exp(), F.relu(x), fastnn.cat([fastnn.ones(1, 2), x]), x.max(1).values]
+    results += [x.twice(), *x.split(1, 1), x.detach(), fastnn.ones(1, 2) + x, *x, nn.Linear(2, 1)(x)]
+    assert {type(y) for y in results} == {Plain}
+    assert type(x.tolist()) is list and type(x.sum().item()) is float and type(x.as_subclass(fastnn.Tensor)) is fastnn.Tensor
+    assert repr(x) == "Plain([[ 1., -2.]])" and isinstance(x.shape, fastnn.Size)
+    assert type(nn.Parameter(x) * 2) is fastnn.Tensor
+
+
+def test_functions_of_a_subclass_go_through_its_own():
+    x = fastnn.ones(2, requires_grad=True)
+    y = x.as_subclass(Logged)
+    Logged.log.clear()
+    (fastnn.exp(y) * y).sum().backward()
+    assert Logged.log == ["exp", "mul", "sum", "backward"]
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.e, rtol=1e-6)
+    with pytest.raises(TypeError):  # neither is a subclass of the other, so neither answers
+        Logged(1) + Plain(1)
+
+
+def test_classes_that_are_no_tensors():
+    class Diagonal:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return (func, args[0].value) if func is fastnn.mean else NotImplemented
+
+        value = 3
+
+    assert fastnn.mean(Diagonal()) == (fastnn.mean, 3)
+    with pytest.raises(TypeError, match="exp"):
+        fastnn.exp(Diagonal())
+    with pytest.raises(TypeError):
+        fastnn.mean("x")

@@ -15,20 +15,35 @@ struct Named {
   vectorcallfunc call;
   PyObject *function, *blame, *dict;
 };
+PyObject* watch = nullptr;  // asked first, once there are subclasses of Tensor: watch(f, args, kwargs) gives NotImplemented, or the result
+
 Named* named_of(PyObject* o) { return reinterpret_cast<Named*>(o); }
+
+std::pair<py::tuple, py::dict> packed(PyObject* const* args, size_t flags, PyObject* names) {
+  Py_ssize_t n = PyVectorcall_NARGS(flags);
+  py::tuple positional{size_t(n)};
+  for (Py_ssize_t i = 0; i < n; ++i) positional[size_t(i)] = py::reinterpret_borrow<py::object>(args[i]);
+  py::dict keywords;
+  for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i)
+    keywords[PyTuple_GET_ITEM(names, i)] = py::reinterpret_borrow<py::object>(args[n + i]);
+  return {std::move(positional), std::move(keywords)};
+}
 
 PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
   Named* f = named_of(self);
+  if (watch) {
+    PyObject* result = guarded([&]() -> PyObject* {
+      auto [positional, keywords] = packed(args, flags, names);
+      return PyObject_CallFunctionObjArgs(watch, self, positional.ptr(), keywords.ptr(), nullptr);
+    });
+    if (result != Py_NotImplemented) return result;
+    Py_DECREF(result);
+  }
   PyObject* result = PyObject_Vectorcall(f->function, args, flags, names);
   if (result) return result;
   py::error_already_set error;  // takes it
   return guarded([&]() -> PyObject* {
-    Py_ssize_t n = PyVectorcall_NARGS(flags);
-    py::tuple positional{size_t(n)};
-    for (Py_ssize_t i = 0; i < n; ++i) positional[size_t(i)] = py::reinterpret_borrow<py::object>(args[i]);
-    py::dict keywords;
-    for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i)
-      keywords[PyTuple_GET_ITEM(names, i)] = py::reinterpret_borrow<py::object>(args[n + i]);
+    auto [positional, keywords] = packed(args, flags, names);
     py::object value = error.value();
     if (error.trace()) PyException_SetTraceback(value.ptr(), error.trace().ptr());
     py::handle blame = f->blame;
@@ -98,7 +113,13 @@ PyObject* py_named(PyObject*, PyObject* const* a, Py_ssize_t n) {
   });
 }
 
-PyMethodDef functions[] = {{"named", FN_FASTCALL(py_named), "named(f, blame) -> f; exceptions go through blame(f, e, args, kwargs)"}};
+PyObject* py_watch_calls(PyObject*, PyObject* f) {
+  Py_XSETREF(watch, f == Py_None ? nullptr : Py_NewRef(f));
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {{"named", FN_FASTCALL(py_named), "named(f, blame) -> f; exceptions go through blame(f, e, args, kwargs)"},
+                           {"watch_calls", py_watch_calls, METH_O, "watch_calls(ask): ask(f, args, kwargs) before every call, or None"}};
 
 }  // namespace
 

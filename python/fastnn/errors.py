@@ -47,6 +47,12 @@ def _blame(f, error, args, kwargs):
                 return answer(f, args, kwargs)
             except Exception as its:
                 error = its
+    if isinstance(error, (TypeError, AttributeError)):
+        from .overrides import of_foreign
+
+        result = of_foreign(named(f), args, kwargs)
+        if result is not NotImplemented:
+            return result
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
         return _with_out(f, args, kwargs)
     if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):

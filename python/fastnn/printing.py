@@ -29,7 +29,7 @@ def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=N
 
 def text(t):
     """repr(t)."""
-    prefix = "tensor("
+    prefix = t._prefix
     parts = []
     default = (dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex())
     plain = default if not t.numel() else (*default, dtypes.int64, dtypes.bool)

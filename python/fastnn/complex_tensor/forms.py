@@ -114,4 +114,4 @@ def attach():
     for name, f in list(vars(Tensor).items()):
         if name.startswith("_") or name in vars(ComplexTensor) or not inspect.isroutine(f):
             continue
-        setattr(ComplexTensor, name, find(f) or (f if f.__wrapped__ in NATIVE else _missing(name)))
+        setattr(ComplexTensor, name, find(f) or (f if getattr(f, "__wrapped__", f) in NATIVE else _missing(name)))

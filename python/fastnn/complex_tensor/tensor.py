@@ -28,6 +28,7 @@ class ComplexTensor:
     __hash__ = object.__hash__
     __array_ufunc__ = None  # ndarray + z is z.__radd__
     is_quantized = is_meta = is_sparse = is_nested = False
+    _prefix = "tensor("
 
     def __init_subclass__(cls, stands_for=Tensor):
         TensorType.stands_for[cls] = stands_for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import named
+from ..overrides import disabled
 from ..parts import flat, is_complex
 from ..tensor import Tensor, as_tensor
 from ..tensor import empty as _empty
@@ -17,6 +18,8 @@ class Parameter(Tensor):
 
     Of a complex tensor it is one too (an optimizer's parameters are its two parts).
     """
+
+    __torch_function__ = staticmethod(disabled)
 
     def __new__(cls, data=None, requires_grad: bool = True):
         if is_complex(data):
