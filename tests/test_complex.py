@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from complex_checks import check_gradients, draw
+from complex_checks import check_against_torch, check_gradients, draw
 from fastnn import nn
 
 UNARY = (
@@ -402,6 +402,50 @@ def test_helpers_of_training(rng):
     w.data.mul_(3)
     average.update_parameters(module)
     np.testing.assert_allclose(average.module.w.detach().numpy(), before.numpy() * 2)
+
+
+@pytest.mark.parametrize("name", (
+    "softsign tanhshrink logsumexp logaddexp logcumsumexp trapezoid cumulative_trapezoid gradient cov corrcoef renorm put ldexp pixel_shuffle channel_shuffle "
+    "unfold unfold_copy atleast_2d broadcast_tensors l1_loss logspace"
+).split())  # fmt: skip
+def test_composed_as_in_pytorch(name, rng):
+    z, w, x = draw(rng, 3, 5), draw(rng, 3, 5), rng.standard_normal((3, 5))
+    index = rng.permutation(15)[:4]
+    image = draw(rng, 2, 4, 6, 6)
+    cases = {
+        "softsign": [(lambda lib, z: lib.nn.functional.softsign(z), z)],
+        "tanhshrink": [(lambda lib, z: lib.nn.functional.tanhshrink(z), z)],
+        "logsumexp": [(lambda lib, z: lib.logsumexp(z, 1), z), (lambda lib, z: z.logsumexp((0, -1), keepdim=True), z)],
+        "logaddexp": [(lambda lib, z, w: lib.logaddexp(z, w), z, w)],
+        "logcumsumexp": [(lambda lib, z: lib.logcumsumexp(z, 0).exp(), z)],  # which of the logarithms it is does not matter
+        "trapezoid": [(lambda lib, z, w: lib.trapezoid(z, w, dim=0), z, w), (lambda lib, z: lib.trapezoid(z, dx=0.5), z)],
+        "cumulative_trapezoid": [(lambda lib, z, x: lib.cumulative_trapezoid(z, x), z, x)],
+        "gradient": [(lambda lib, z: lib.gradient(z, spacing=(lib.tensor([0.0, 1.0, 3.0], dtype=lib.float64), lib.tensor([0, 1, 3, 4, 7], dtype=lib.complex128))), z)],
+        "cov": [(lambda lib, z: lib.cov(z), z), (lambda lib, z: lib.cov(z[0], correction=0), z)],
+        "corrcoef": [(lambda lib, z: lib.corrcoef(z), z)],
+        "renorm": [(lambda lib, z: lib.renorm(z, 2, 0, 2.0), z)],
+        "put": [(lambda lib, z, w, i: z.put(i, w[0, :4], accumulate=True), z, w, index)],
+        "ldexp": [(lambda lib, z, w: lib.ldexp(z, w), z, w)],
+        "pixel_shuffle": [(lambda lib, z: lib.nn.functional.pixel_shuffle(z, 2), image)],
+        "channel_shuffle": [(lambda lib, z: lib.nn.functional.channel_shuffle(z, 2), image)],
+        "unfold": [(lambda lib, z: lib.nn.functional.unfold(z, 3, padding=1, stride=2), image)],
+        "unfold_copy": [(lambda lib, z: lib.unfold_copy(z, 1, 2, 1), z)],
+        "atleast_2d": [(lambda lib, z, x: lib.atleast_2d(z, x, z[0]), z, x), (lambda lib, z: lib.atleast_2d(z), z)],
+        "broadcast_tensors": [(lambda lib, z, x: lib.broadcast_tensors(z, x[0]), z, x)],
+        "l1_loss": [(lambda lib, z, x: lib.nn.functional.l1_loss(x, z), z, x), (lambda lib, z, w: lib.nn.functional.l1_loss(z, w, reduction="sum"), z, w)],
+        "logspace": [(lambda lib, z: z[0] * lib.logspace(-1, 2, 5, dtype=lib.complex128), z)],
+    }  # fmt: skip
+    for f, *arrays in cases[name]:
+        check_against_torch(f, *arrays)
+
+
+def test_real_losses_do_not_drop_imaginary_parts():
+    x, z = fastnn.ones(3), fastnn.ones(3, dtype=fastnn.cfloat) * 1j
+    for loss in (nn.functional.mse_loss, nn.functional.smooth_l1_loss, nn.functional.huber_loss, nn.functional.kl_div, fastnn.cosine_similarity):
+        with pytest.raises(NotImplementedError):
+            loss(x, z)
+    with pytest.raises(NotImplementedError, match="places"):
+        fastnn.gradient(z, spacing=1j)
 
 
 def test_functions_of_your_own(rng):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from complex_checks import check_gradients, draw
+from complex_checks import check_against_torch, check_gradients, draw
 
 
 def test_linear_algebra(rng):
@@ -72,3 +72,50 @@ def test_eigenvalues_of_any_matrix(rng):
     for bad, error in [(fastnn.ones(2, 3), RuntimeError), (fastnn.ones(2, 2).long(), RuntimeError), (fastnn.full((2, 2), math.nan), RuntimeError)]:
         with pytest.raises(error):
             fastnn.linalg.eig(bad)
+
+
+@pytest.mark.parametrize("name", (
+    "solve_triangular cholesky_solve cholesky_inverse inv_ex cholesky_ex solve_ex tensorinv tensorsolve multi_dot matrix_rank cond lstsq svd "
+    "svd_lowrank qr vander"
+).split())  # fmt: skip
+def test_composed_as_in_pytorch(name, rng):
+    square, tall = draw(rng, 2, 4, 4), draw(rng, 2, 5, 3)
+    right, left = draw(rng, 2, 4, 3), draw(rng, 2, 3, 4)
+    positive = square @ square.conj().swapaxes(-1, -2) + 4 * np.eye(4)
+    lower = np.linalg.cholesky(positive)
+
+    def product(u, s, v):
+        return (u * s.unsqueeze(-2)) @ v
+
+    cases = {
+        "solve_triangular": [(lambda lib, a, b, o=o: lib.linalg.solve_triangular(a.tril() if not o[0] else a.triu(), b if o[1] else b.mT, upper=o[0], left=o[1], unitriangular=o[2]), square, right)
+                             for o in ((True, True, False), (False, True, True), (True, False, False))],
+        "cholesky_solve": [(lambda lib, a, b: lib.cholesky_solve(b, a.tril()), lower, right), (lambda lib, a, b: lib.cholesky_solve(b, a.tril().mH, upper=True), lower, right)],
+        "cholesky_inverse": [(lambda lib, a: lib.cholesky_inverse(a.tril()), lower), (lambda lib, a: lib.cholesky_inverse(a.tril().mH, upper=True), lower)],
+        "inv_ex": [(lambda lib, a: tuple(lib.linalg.inv_ex(a)), square)],
+        "cholesky_ex": [(lambda lib, a: tuple(lib.linalg.cholesky_ex(a @ a.mH)), square)],
+        "solve_ex": [(lambda lib, a, b: tuple(lib.linalg.solve_ex(a, b)), square, right)],
+        "tensorinv": [(lambda lib, a: lib.linalg.tensorinv(a.reshape(2, 2, 4), ind=2), square[0])],
+        "tensorsolve": [(lambda lib, a, b: lib.linalg.tensorsolve(a.reshape(2, 2, 4), b.reshape(2, 2)), square[0], square[1, 0])],
+        "multi_dot": [(lambda lib, a, b, c: lib.linalg.multi_dot([a[0], b[0], c[0]]), left, right, left), (lambda lib, a, b, c: lib.linalg.multi_dot([a[0, 0], b[0], c[0, :, 0]]), left, right, left)],
+        "matrix_rank": [(lambda lib, a: (a, lib.linalg.matrix_rank(a), lib.linalg.matrix_rank(a @ a.mH, hermitian=True), lib.linalg.matrix_rank(a, atol=2.0)), tall)],
+        "cond": [(lambda lib, a, p=p: lib.linalg.cond(a, p), square) for p in (None, -2)],
+        "lstsq": [(lambda lib, a, b: lib.linalg.lstsq(a, b)[0], tall, draw(rng, 2, 5, 2))],
+        "svd": [(lambda lib, a: [s := lib.linalg.svd(a)] and (s[1], product(s[0][..., :3], s[1], s[2])), tall),
+                (lambda lib, a: [s := lib.linalg.svd(a.mT)] and product(s[0], s[1], s[2][..., :3, :]), tall), (lambda lib, a: [s := lib.svd(a)] and product(s[0], s[1], s[2].mH), tall)],
+        "svd_lowrank": [(lambda lib, a: [s := lib.svd_lowrank(a, 3)] and product(s[0], s[1], s[2].mH), tall)],
+        "qr": [(lambda lib, a: [s := lib.linalg.qr(a)] and s[0] @ s[1], left), (lambda lib, a: lib.linalg.qr(a)[1].abs(), left)],
+        "vander": [(lambda lib, a: lib.linalg.vander(a[0], N=4), left)],
+    }  # fmt: skip
+    for f, *arrays in cases[name]:
+        check_against_torch(f, *arrays, rtol=1e-7)
+
+
+def test_full_svd_is_unitary(rng):
+    for shape in ((5, 3), (3, 5), (2, 4, 1)):
+        a = draw(rng, *shape)
+        u, s, vh = (t.numpy() for t in fastnn.linalg.svd(fastnn.tensor(a)))
+        for q in (u, vh):
+            np.testing.assert_allclose(q @ q.conj().swapaxes(-1, -2), np.broadcast_to(np.eye(q.shape[-1]), q.shape), atol=1e-12)
+        k = s.shape[-1]
+        np.testing.assert_allclose((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a, atol=1e-12)

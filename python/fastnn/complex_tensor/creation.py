@@ -14,7 +14,9 @@ from ..nn.parameter import Parameter
 from ..ops import random
 from ..ops.diagonal import eye as real_eye
 from ..ops.ranges import linspace as real_linspace
+from ..ops.ranges import logspace as real_logspace
 from ..ops.shape import broadcast_tensors
+from ..ops.storage import empty_strided as real_empty_strided
 from ..tensor import Tensor, result_type, shape_from
 from .forms import form, native
 from .tensor import COMPLEX, REAL, ComplexTensor, as_complex, known, need_complex, of_array, of_whole, parts, whole
@@ -152,7 +154,7 @@ def _real(name):
 
 def _made(name):
     """The complex form of a function that makes tensors of a shape: a real part of its, and an imaginary part of 0."""
-    f = real_eye if name == "eye" else _real(name)
+    f = {"eye": real_eye, "logspace": real_logspace, "empty_strided": real_empty_strided}.get(name) or _real(name)
 
     def g(*args, dtype, requires_grad=False, **options):
         re = f(*args, dtype=_real_dtype(dtype), **options)
@@ -161,7 +163,12 @@ def _made(name):
     return form(name)(g)
 
 
-zeros, ones, empty, eye = map(_made, ("zeros", "ones", "empty", "eye"))
+zeros, ones, empty, eye, logspace, empty_strided = map(_made, ("zeros", "ones", "empty", "eye", "logspace", "empty_strided"))
+
+
+@form()
+def new_empty_strided(self, size, stride, *, dtype=None, **options):
+    return (empty_strided if is_complex(dtype or self) else real_empty_strided)(size, stride, dtype=dtype or self.dtype, **options)
 
 
 @form()

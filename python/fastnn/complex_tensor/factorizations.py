@@ -15,11 +15,11 @@ from ..ops.linalg import LinAlgError, _matrix, _of_examples
 from ..results import result_type
 from ..tensor import from_numpy
 from .arithmetic import conj, div, mul, sub
-from .forms import NoComplexForm, form, native
+from .forms import FORMS, NoComplexForm, form, native
 from .functions import split
 from .linalg import solve
 from .products import matmul
-from .tensor import COMPLEX, ComplexTensor, as_complex, of_whole, whole
+from .tensor import COMPLEX, ComplexTensor, as_complex, of_array, of_whole, whole
 
 
 def _factored(compute, x):
@@ -193,8 +193,6 @@ _qr = _op(qr_of)
 
 def _qr_rule(g, y, x):
     """(gQ + Q M) R⁻ᴴ of the Hermitian M whose upper triangle is that of gR Rᴴ - Qᴴ gQ, with a real diagonal"""
-    if x._shape[-3] < x._shape[-2]:
-        raise NoComplexForm("qr: the derivative for complex matrices that are wider than high is not implemented")
     (gq, gr), (q, r) = _both(g, y, _q_and_r(x._shape))
     inner = _halved(sub(matmul(gr, r.mH), matmul(q.mH, gq)).mH)
     inner = inner + inner.mH
@@ -210,8 +208,10 @@ def qr(A, mode="reduced"):
     A = _checked(A, "qr", square=False)
     if mode != "reduced" and (mode != "complete" or A.shape[-2] > A.shape[-1]):
         raise NoComplexForm(f"qr: mode={mode!r} is not implemented for complex matrices of shape {list(A.shape)}")
-    pairs = whole(A)
-    return factor.qr_result(*_q_and_r(pairs._shape)(split(_qr(pairs))))
+    m, n = A.shape[-2:]
+    pairs = whole(A[..., :m])
+    q, r = _q_and_r(pairs._shape)(split(_qr(pairs)))
+    return factor.qr_result(q, r if m >= n else FORMS["cat"]([r, matmul(q.mH, A[..., m:])], -1))
 
 
 # -- singular values ----------------------------------------------------------------------------------------------------------
@@ -251,16 +251,24 @@ _svd.partials(_svd_rule)
 
 @form(factor.svd)
 def svd(A, full_matrices=True):
-    """(U, S, Vh) with A = U diag(S) Vh. full_matrices: of square matrices only.
+    """(U, S, Vh) with A = U diag(S) Vh. No gradient flows through the vectors that only full_matrices adds.
 
     The phases of the vectors are arbitrary: only what does not depend on them has a gradient with a meaning.
     """
     A = _checked(A, "svd", square=False)
-    if full_matrices and A.shape[-1] != A.shape[-2]:
-        raise NoComplexForm("svd: full_matrices=True is not implemented for complex matrices that are not square")
+    m, n = A.shape[-2:]
     pairs = whole(A)
     u, s, v = _u_s_v(pairs._shape)(split(_svd(pairs)))
+    if full_matrices and m > n:
+        u = FORMS["cat"]([u, _complement(u)], -1)
+    elif full_matrices and n > m:
+        v = FORMS["cat"]([v, _complement(v)], -1)
     return factor.svd_result(u, s, v.mH)
+
+
+def _complement(q):
+    """Columns that make those of q a basis: any, without a derivative."""
+    return of_array(np.linalg.svd(q.detach().numpy(), full_matrices=True)[0][..., q.shape[-1] :])
 
 
 @form(factor.svdvals)

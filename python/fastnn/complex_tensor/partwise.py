@@ -76,26 +76,48 @@ def _register(names, values=""):
 
 
 _register(
-    "as_strided atleast_1d atleast_2d atleast_3d broadcast_to chunk clone contiguous cumsum diag diag_embed diagflat diagonal dsplit expand "
+    "as_strided broadcast_to chunk clone contiguous cumsum diag diag_embed diagflat diagonal dsplit expand "
     "expand_as flatten flip fliplr flipud gather hsplit index_select masked_select mean movedim narrow permute ravel repeat "
     "repeat_interleave reshape reshape_as roll rot90 select split split_with_sizes squeeze sum sum_to_size swapaxes swapdims t take "
     "take_along_dim tensor_split tile trace transpose tril triu unbind unflatten unsqueeze view_as vsplit"
 )
-_register("cat column_stack dstack hstack stack vstack meshgrid broadcast_tensors block_diag", "tensors")
+_register("cat column_stack dstack hstack stack vstack meshgrid block_diag", "tensors")
 _register("scatter", "input src value")
 _register("scatter_add select_scatter slice_scatter diagonal_scatter", "input src")
-_register("index_add index_copy masked_scatter", "input source")
+_register("index_add index_copy masked_scatter put", "input source")
 _register("masked_fill index_fill pad", "input value")
 _register("index_put", "input values")
 _register("cartesian_prod", "tensors")
-_register("combinations gradient nan_to_num")
+_register("combinations nan_to_num pixel_shuffle pixel_unshuffle channel_shuffle")
 _register("diff", "input prepend append")
 _register("where", "input other")
-for _name in "diagonal expand narrow permute select split split_with_sizes squeeze t transpose unbind unsqueeze as_strided".split():
+for _name in "diagonal expand narrow permute select split split_with_sizes squeeze t transpose unbind unsqueeze as_strided unfold view".split():
     form(f"{_name}_copy")(of_each_part(lambda *args, _f=_FUNCTIONS[_name], **kwargs: _copied(_f(*args, **kwargs))))
 form(Tensor.where)(of_each_part(Tensor.where, ("input", "other")))
-for _f in (Tensor.unfold, _FUNCTIONS["unfold"], _FUNCTIONS["fold"]):
+for _f in (Tensor.unfold, ops.exported("FUNCTIONAL")["unfold"], _FUNCTIONS["fold"]):
     form(_f)(of_each_part(_f))
+
+
+def _each_by_itself(name):
+    """Of several tensors, real ones among them."""
+    f = _FUNCTIONS[name].__wrapped__
+    each = of_each_part(f)
+
+    @form(name)
+    def g(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], ComplexTensor):
+            return each(tensors[0])
+        return tuple((each if isinstance(t, ComplexTensor) else f)(t) for t in (tensors if len(tensors) > 1 else tensors[0]))
+
+
+for _name in "atleast_1d atleast_2d atleast_3d".split():
+    _each_by_itself(_name)
+
+
+@form()
+def broadcast_tensors(*tensors):
+    shape = _FUNCTIONS["broadcast_shapes"](*(t.shape for t in tensors))
+    return tuple(t.expand(shape) for t in tensors)
 
 
 def _copied(x):
@@ -139,6 +161,19 @@ def fill_(input, value):
     for part, v in zip(parts(input), parts(_valued(value)), strict=True):
         part.fill_(v)
     return input
+
+
+@form()
+def resize_(input, *sizes, memory_format=None):
+    for part in parts(input):
+        part.resize_(*sizes)
+    input._whole = None
+    return input
+
+
+@form()
+def resize_as_(input, the_template, memory_format=None):
+    return input.resize_(the_template.shape)
 
 
 @form("set_")

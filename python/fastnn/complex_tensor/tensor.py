@@ -270,10 +270,10 @@ class ComplexTensor:
         warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=2)
         return self._real.to(*args, **{**kwargs, "copy": True})
 
-    def cfloat(self):
+    def cfloat(self, memory_format=None):
         return self.to(dtypes.complex64)
 
-    def cdouble(self):
+    def cdouble(self, memory_format=None):
         return self.to(dtypes.complex128)
 
     def float(self, memory_format=None):
@@ -287,6 +287,9 @@ class ComplexTensor:
 
     def long(self, memory_format=None):
         return self.to(dtypes.int64)
+
+    def byte(self, memory_format=None):
+        return self.to(dtypes.uint8)
 
     def bool(self, memory_format=None):
         """Where the number is not 0."""
@@ -351,7 +354,7 @@ def of_array(a):
     real = _NUMPY[a.dtype]
     if not a.flags.c_contiguous or not a.flags.writeable:
         a = a.copy(order="C")
-    return of_whole(from_numpy(a.view(real).reshape(*a.shape, 2)))
+    return of_whole(from_numpy(a[..., None].view(real)))
 
 
 _NUMPY = {c.numpy: r.numpy for c, r in REAL.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _cpu
 from ..autodiff import Array, op
 from ..errors import ShapeError
-from ..tensor import normalize_dim, result_type, zeros
+from ..tensor import Tensor, normalize_dim, result_type, zeros
 from .shape import _select, _slice, reshape, to
 
 MOST = 256  # arrays one launch of cat takes
@@ -126,7 +126,7 @@ def atleast_3d(*tensors):
 
 
 def _at_least(tensors, n, grow):
-    if len(tensors) == 1 and isinstance(tensors[0], Array):
+    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return tensors[0] if tensors[0].ndim >= n else grow(tensors[0])
     if len(tensors) == 1:
         tensors = tuple(tensors[0])

@@ -279,6 +279,8 @@ _symmetric(_huber_loss.joint(_huber_joint), lambda d, delta: d.clamp(-delta, del
 def _floating(name, *tensors):
     """All tensors in their common floating type."""
     wide = None
+    if any(t is not None and t.dtype.is_complex for t in tensors):  # whose imaginary part a cast would discard
+        raise DTypeError(f"{name}: not implemented for complex tensors")
     for t in tensors:
         if t is not None and t.dtype.is_floating_point and (wide is None or t.dtype.itemsize > wide.itemsize):
             wide = t.dtype
