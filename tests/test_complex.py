@@ -58,6 +58,16 @@ def test_parts_share_memory():
     w[1] = 3 - 1j
     w *= 2
     assert x.tolist() == [[0, 0], [6, -2], [0, 0]] and fastnn.view_as_real(w) is x
+    p = nn.Parameter(fastnn.zeros(2, 2, dtype=fastnn.cfloat))
+    with fastnn.no_grad():
+        nn.init.constant_(fastnn.view_as_real(p), 3.0)
+        fastnn.view_as_real(p)[0, 0, 1] = 1
+    assert p.tolist() == [[3 + 1j, 3 + 3j], [3 + 3j] * 2] and p.requires_grad and p.is_leaf
+    (fastnn.view_as_real(p) * fastnn.arange(2.0)).sum().backward()
+    assert p.grad.tolist() == [[1j] * 2] * 2
+    row, whole = p.detach()[0], p.detach()
+    fastnn.view_as_real(whole).zero_()  # a copy, as others share that memory
+    assert row.tolist() == p[0].tolist() == [3 + 1j, 3 + 3j]
     re, im = fastnn.ones(2), fastnn.zeros(2)
     c = fastnn.complex(re, im)
     c[0] = 9j
@@ -497,13 +507,44 @@ def test_hooks_of_results(rng):
     w.register_hook(lambda g: g).remove()
     w.imag.sum().backward()
     np.testing.assert_allclose(z.grad.numpy(), 2j * expected + 2j)
-    with pytest.raises(NotImplementedError, match=r"leaves; z\.real"):
-        z.register_hook(print)
+    x = fastnn.ones(3, requires_grad=True)
+    for make in (lambda: x.to(fastnn.cfloat), lambda: fastnn.view_as_complex(x.unsqueeze(1).repeat(1, 2) * 2), lambda: fastnn.fft.fft(x)):
+        w, seen[:] = make(), []
+        w.register_hook(lambda g: seen.append(g))
+        w.retain_grad()
+        (w * (1 + 2j)).imag.sum().backward()
+        assert seen[0].tolist() == w.grad.tolist() == [2 + 1j] * 3
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         z.detach().register_hook(print)
     with pytest.raises(TypeError, match="hook returned 'int'"):
         (w := z * 1).register_hook(lambda g: 3)
         w.real.sum().backward()
+
+
+def test_hooks_of_leaves(rng):
+    """As in PyTorch: they see one gradient a pass, whichever parts it reached, and what they return is what is added or returned."""
+
+    def run(lib):
+        seen, weight = [], lib.tensor(2.0, dtype=lib.float64, requires_grad=True)
+        z, z2 = (lib.from_numpy(a.copy()).requires_grad_() for a in arrays)
+        z.register_hook(lambda g: seen.append(g.clone()))
+        handle = z.register_hook(lambda g: g * 1j * weight)
+        z.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.clone()))
+        (z * z.conj() * z2).imag.sum().backward()
+        z.imag.sum().backward()
+        (found,) = lib.autograd.grad((z * z2).real.sum(), z)
+        (again,) = lib.autograd.grad((z * z * z2).real.sum(), z, create_graph=True)
+        (second,) = lib.autograd.grad((again.abs() ** 2).sum(), z2)
+        handle.remove()
+        z2.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.clone()))
+        (z * z2).real.sum().backward()
+        assert not z.grad.requires_grad
+        return [t.detach().resolve_conj().numpy() for t in (*seen, z.grad, z2.grad, found, second)]
+
+    arrays = draw(rng, 2, 3), draw(rng, 2, 3)
+    ours = run(fastnn)
+    for a, b in zip(ours, run(pytest.importorskip("torch")), strict=True):
+        np.testing.assert_allclose(a, b)
 
 
 def test_captured_steps(rng):

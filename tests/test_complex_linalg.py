@@ -105,7 +105,7 @@ def test_composed_as_in_pytorch(name, rng):
                 (lambda lib, a: [s := lib.linalg.svd(a.mT)] and product(s[0], s[1], s[2][..., :3, :]), tall), (lambda lib, a: [s := lib.svd(a)] and product(s[0], s[1], s[2].mH), tall)],
         "svd_lowrank": [(lambda lib, a: [s := lib.svd_lowrank(a, 3)] and product(s[0], s[1], s[2].mH), tall)],
         "qr": [(lambda lib, a: [s := lib.linalg.qr(a)] and s[0] @ s[1], left), (lambda lib, a: lib.linalg.qr(a)[1].abs(), left)],
-        "vander": [(lambda lib, a: lib.linalg.vander(a[0], N=4), left)],
+        "vander": [(lambda lib, a: lib.linalg.vander(a[0], N=4), left), (lambda lib, a: a[0, 0, 0] * lib.vander(a[0, 0].detach()), left), (lambda lib, a: a[0, 0, 0] * lib.vander(a[0, 0].detach(), 3, True), left)],
     }  # fmt: skip
     for f, *arrays in cases[name]:
         check_against_torch(f, *arrays, rtol=1e-7)

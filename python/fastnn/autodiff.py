@@ -238,28 +238,35 @@ def _propagate(outputs, grads, wanted, retain_graph, create_graph):
             )
     if not _hooked:
         return _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, False))
-    before, complete = _after.calls, False
-    _after.calls = calls = []
+    before, complete = (_after.calls, _after.adds), False
+    _after.calls, _after.adds = [], wanted is None
+    calls = _after.calls
     try:
         result = _cpu.propagate(outputs, grads, wanted, retain_graph, create_graph, (*_CALLBACKS, True))
         complete = True
     finally:
-        _after.calls = before
-        for f in calls:
-            f(complete)
+        _after.calls, _after.adds = before
+        mode = _cpu.set_grad_mode(bool(create_graph))
+        try:
+            for f in calls:
+                f(complete)
+        finally:
+            _cpu.set_grad_mode(mode)
     return result
 
 
 class _After(threading.local):
-    calls = None
+    calls = adds = None
 
 
 _after = _After()
 
 
 def after_pass(f):
-    """Within a hook: f(complete) is called when this backward pass ends, complete or with an exception."""
+    """Within a hook: f(complete) is called when this backward pass ends, complete or with an exception. Returns whether the pass adds to
+    the `.grad` of leaves."""
     _after.calls.append(f)
+    return _after.adds
 
 
 def accumulate(x, g):

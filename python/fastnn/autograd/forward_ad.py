@@ -14,7 +14,9 @@ from typing import NamedTuple
 from ..autodiff import Array
 from ..errors import ShapeError
 from ..grad_mode import is_grad_enabled
+from ..parts import flat, is_complex, joined
 from ..tangent import push
+from ..tensor import zeros_like
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
@@ -61,6 +63,8 @@ def make_dual(tensor, tangent, *, level=None):
         raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
     if not is_grad_enabled():
         raise RuntimeError("make_dual: directions go along the recorded graph, which no_grad leaves out")
+    if is_complex(tensor):
+        return joined(map(make_dual, flat(tensor), flat(tangent) if is_complex(tangent) else (tangent, zeros_like(tangent))), (True,))[0]
     if tangent._shape != tensor._shape:
         raise ShapeError(
             f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. Tensor is "
@@ -75,4 +79,6 @@ def unpack_dual(tensor, *, level=None):
     """(tensor, its change for those of all duals of this level)."""
     if not _duals or not tensor.requires_grad:
         return UnpackedDualTensor(tensor, None)
+    if is_complex(tensor):
+        return UnpackedDualTensor(tensor, joined([unpack_dual(part).tangent for part in flat(tensor)], (True,))[0])
     return UnpackedDualTensor(tensor, push([tensor], *([d[i] for d in _duals] for i in (0, 1)))[0])

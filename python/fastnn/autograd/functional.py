@@ -10,11 +10,14 @@ from .. import func as F
 from ..autodiff import Array, grad
 from ..errors import ShapeError
 from ..grad_mode import enable_grad
+from ..parts import is_complex
 from ..tangent import push
 from ..tensor import ones_like, zeros_like
 
 
 def _tuple(x, what, name):
+    if is_complex(x) or (isinstance(x, tuple) and any(map(is_complex, x))):
+        raise NotImplementedError(f"{name}: not implemented for complex tensors; fastnn.func.vjp and jvp take them")
     xs = (x,) if isinstance(x, Array) else x
     if not isinstance(xs, tuple):
         raise TypeError(f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the given {what} has type {type(x)}.")

@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     derivatives,
     factorizations,
     functions,
+    hooks,
     linalg,
     operators,
     partwise,

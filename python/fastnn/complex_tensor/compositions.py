@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from .. import linalg
 from ..errors import ShapeError
 from ..ops import calculus, lu, mask, matrix
 from ..ops import linalg as factor
@@ -289,8 +290,20 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     return svd_lowrank(sub(A, A.mean(-2, True)) if center else A, q)
 
 
-@form()
-def vander(x, *, N=None):
+@form(calculus.vander)
+def vander(x, N=None, increasing=False):
+    if x.ndim != 1:
+        raise ShapeError(f"vander: x must be a one-dimensional tensor, got {x.ndim}-d")
+    N = x.shape[0] if N is None else int(N)
+    if N < 0:
+        raise ShapeError(f"vander: N must be non-negative, got {N}")
+    if not N:
+        return zeros_like_complex(x.unsqueeze(1)[:, :0])
+    return stack([pow(x, k) for k in (range(N) if increasing else range(N - 1, -1, -1))], 1)
+
+
+@form(linalg.vander)
+def linalg_vander(x, *, N=None):
     N = x.shape[-1] if N is None else int(N)
     if N <= 1:
         raise ShapeError(f"N must be greater than 1, got {N}")

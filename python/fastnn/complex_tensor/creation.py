@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from .. import _cpu, dtypes
 from .. import creation as real
-from .. import dtypes
-from ..autodiff import Array
+from ..autodiff import Array, is_grad_enabled
 from ..dtypes import as_dtype, complex64, complex128, is_complex
 from ..nn.parameter import Parameter
 from ..ops import random
@@ -71,8 +71,19 @@ def view_as_complex(input):
 
 @native
 def view_as_real(input):
-    """(..., 2): real and imaginary parts along a last axis. The argument of `view_as_complex` if input is its result, else a copy."""
-    return whole(need_complex(input, "view_as_real"))
+    """(..., 2): real and imaginary parts along a last axis. The argument of `view_as_complex` if input is its result. Else it is memory that
+    input's parts are views of from now on; a copy where others share theirs, and where it has a history."""
+    z = need_complex(input, "view_as_real")
+    if z._whole is not None or (z.requires_grad and is_grad_enabled()):
+        return whole(z)
+    pairs = z.__dict__.get("_memory")
+    if pairs is None or any(part._buffer != pairs._buffer for part in parts(z)):
+        pairs = whole(z.detach())
+        if all(part._references == 1 and part._node is None for part in parts(z)):
+            for i, part in enumerate(parts(z)):
+                _cpu.set_data(part, pairs[..., i])
+            z._memory = pairs
+    return pairs
 
 
 # -- from numbers -----------------------------------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
-"""`autograd.backward` and `autograd.grad` where some of the tensors are complex: those of their parts; and hooks."""
+"""`autograd.backward` and `autograd.grad` where some of the tensors are complex: those of their parts."""
 
 from __future__ import annotations
 
 from .. import autodiff
-from ..autodiff import no_grad, record
-from ..inplace import before_change, take_over
 from ..parts import flat
-from ..tensor import Handle, Tensor, zeros, zeros_like
+from ..tensor import Tensor, zeros_like
 from .forms import form
-from .tensor import ComplexTensor, as_complex, of_whole, parts
+from .tensor import ComplexTensor, as_complex, parts
 
 
 def flat_outputs(outputs, grads, name):
@@ -83,46 +81,3 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         each = [zeros_like(p) if g is None else g for p, g in zip(flat(x), each, strict=True)]
         result.append(ComplexTensor(*each) if isinstance(x, ComplexTensor) else each[0])
     return tuple(result)
-
-
-class _Hooks:
-    """In the place of an op: an identity that both parts of a complex tensor come through, so that its hooks see one gradient."""
-
-    saved = ()
-    name = "hooks"
-
-    def __init__(self):
-        self.hooks = {}
-
-    def gradients(self, g, y, args, params, needs):
-        g = of_whole(g)
-        for hook in list(self.hooks.values()):
-            new = hook(g)
-            if new is not None and not isinstance(new, Tensor):
-                raise TypeError(f"expected a Tensor, but hook returned '{type(new).__name__}'")
-            g = g if new is None else as_complex(new)
-        return parts(g)
-
-
-def _register_hook(self, hook):
-    """Calls hook(gradient) when this tensor's gradient is known; what it returns (if not None) replaces the gradient.
-
-    NotImplementedError for a leaf, whose parts are leaves, with gradients and hooks of their own.
-    """
-    if not self.requires_grad:
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if self.is_leaf:
-        raise NotImplementedError("register_hook: not implemented for complex leaves; z.real and z.imag take hooks, and so does a result such as z * 1")
-    known = self.__dict__.get("_hooked")
-    if known is None or any(p._node is not node for p, node in zip(parts(self), known[1], strict=True)):
-        op, old = _Hooks(), tuple(before_change(p) for p in parts(self))
-        with no_grad():
-            together = zeros((), dtype=self.real.dtype, device=self.device).expand(*self.shape, 2)  # of which nothing is read
-        together = record(together, op, old)
-        for i, (part, before) in enumerate(zip(parts(self), old, strict=True)):
-            take_over(part, together.select(-1, i)._node, before, written=False)
-        self._hooked, self._whole = (op, [p._node for p in parts(self)]), None
-    return Handle(self._hooked[0].hooks, hook)
-
-
-ComplexTensor.register_hook = _register_hook

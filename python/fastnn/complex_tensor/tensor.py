@@ -146,12 +146,6 @@ class ComplexTensor:
             raise TypeError(f"assigned grad expected to be a complex Tensor or None but got grad of type {type(g).__name__}")
         self._real.grad, self._imag.grad = (None, None) if g is None else parts(g)
 
-    def retain_grad(self):
-        """Keeps `.grad` of this tensor too, though it is not a leaf."""
-        for part in parts(self):
-            if part.requires_grad:
-                part.retain_grad()
-
     @property
     def data(self):
         """The same memory without history."""

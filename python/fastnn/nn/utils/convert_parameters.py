@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ... import ops
-from ..._cpu import Array
 from ...autodiff import no_grad
 from ...errors import named
+from ...tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
@@ -17,7 +17,7 @@ def parameters_to_vector(parameters):
 
 def vector_to_parameters(vec, parameters):
     """Copy consecutive pieces of vec into the parameters."""
-    if not isinstance(vec, Array):
+    if not isinstance(vec, Tensor):
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
     parameters = list(parameters)
     total = sum(p.numel() for p in parameters)
