@@ -54,3 +54,43 @@ def test_an_error_ends_it():
         fastnn.explain(lambda: fastnn.ones(2, 3) @ fastnn.ones(2, 3))
     heard = len(fastnn.explain(lambda: None))
     assert heard == 0 and fastnn.explain(lambda x: x + 1, fastnn.ones(3))[0].kernel == "add"
+
+
+def test_profile():
+    from fastnn.autograd.profiler import record_function as same
+    from fastnn.profiler import ProfilerActivity, profile, record_function, schedule
+
+    assert same is record_function
+    x = fastnn.ones(20, 20)
+
+    @record_function("inner")
+    def inner():
+        return x @ x
+
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as told:
+        with record_function("outer"):
+            F.relu(inner()) + inner()
+        with pytest.raises(RuntimeError), profile():
+            pass
+    inner()  # heard by no one
+    seen = {e.key: e for e in told.key_averages()}
+    assert {k: e.count for k, e in seen.items()} == {"outer": 1, "inner": 2, "matmul": 2, "relu": 1, "add": 1}
+    assert seen["outer"].cpu_time_total >= seen["inner"].cpu_time_total >= seen["matmul"].cpu_time_total > 0
+    assert seen["outer"].self_cpu_time_total < seen["outer"].cpu_time_total and "matmul" in told.key_averages().table(sort_by="cpu_time", row_limit=9)
+    ready = []
+    with profile(schedule=schedule(wait=1, warmup=1, active=2, repeat=2), on_trace_ready=lambda p: ready.append((p.step_num, len(p.events())))) as told:
+        for _ in range(10):
+            inner()
+            told.step()
+    assert ready == [(4, 4), (8, 4)]
+
+
+def test_profile_writes_what_chrome_reads(tmp_path):
+    import json
+
+    from fastnn.profiler import profile
+
+    with profile() as told:
+        fastnn.ones(3) + 1
+    told.export_chrome_trace(tmp_path / "trace.json")
+    assert "add" in [e["name"] for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]]

@@ -47,3 +47,26 @@ def test_what_scripts_ask_beside_the_usual():
     assert given.tolist() == (X @ X + 1).tolist()
     with pytest.raises(AttributeError):
         fastnn.func.functional_call(layer, {"nowhere.weight": X}, (X,))
+
+
+@pytest.mark.parametrize("dtype", [fastnn.float64, fastnn.float32])
+def test_integers_become_the_default_dtype(dtype):
+    n, b = fastnn.arange(1, 4), fastnn.tensor([True, False, True])
+    fastnn.set_default_dtype(dtype)
+    try:
+        results = [n * 0.5, 2.0**n, n / 2, n / n, n.sqrt(), 1.5 - n, b * 2.0, fastnn.where(b, 1.0, 0.0), fastnn.where(b, n, 0.5), n.clamp(min=1.5)]
+        results += [fastnn.sin(n), fastnn.atan2(n, n), n % 2.5, fastnn.erf(n), fastnn.cat([n, fastnn.ones(1)])]
+        assert [y.dtype for y in results] == [dtype] * len(results)
+        np.testing.assert_array_equal((1 / n).numpy(), (1 / np.arange(1, 4)).astype(dtype.numpy))
+        singles = fastnn.ones(2, dtype=fastnn.float32)
+        assert (singles * 1.5).dtype is (singles * n[0]).dtype is fastnn.float32
+    finally:
+        fastnn.set_default_dtype(fastnn.float32)
+
+
+def test_spawned_processes():
+    from fastnn import multiprocessing as mp
+
+    mp.spawn(print, (fastnn.ones(1),), nprocs=2)
+    with pytest.raises(mp.ProcessRaisedException):
+        mp.spawn(divmod, ("a",))

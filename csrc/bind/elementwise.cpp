@@ -24,6 +24,8 @@ enum class Count {
 #undef KERNEL
 };
 
+DType default_float = DType::f32;  // of Python's floats, and of what integers give in floating operations
+
 enum Result { same, floating, boolean };
 
 int kind_of(DType t) { return t == DType::b8 ? 0 : is_float(t) ? 2 : 1; }
@@ -86,7 +88,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
       Py_DECREF(index);
       return;
     }
-    x.number_type = DType::f32;
+    x.number_type = default_float;
     x.value.f = PyFloat_AsDouble(o);
     if (x.value.f == -1.0 && PyErr_Occurred()) throw py::error_already_set();
   } else {
@@ -99,7 +101,7 @@ template <class T> void put(Operand& x, T v) { memcpy(x.scalar, &v, sizeof v); }
 // The operand as `type`: numbers into their own storage, tensors through the copy kernel.
 void convert(Operand& x, DType type) {
   if (x.number) {
-    bool real = x.number_type == DType::f32;
+    bool real = is_float(x.number_type);
     double f = real ? x.value.f : double(x.value.i);
     int64_t i = real ? int64_t(x.value.f) : x.value.i;
     switch (type) {
@@ -205,7 +207,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
         (x[i].number ? numbers : x[i].view.ndim ? dims : zero).add(x[i].number ? x[i].number_type : x[i].view.dtype);
       type = combine(dims, combine(zero, numbers)).type;
     }
-    if (result == floating && !is_float(type)) type = DType::f32;
+    if (result == floating && !is_float(type)) type = default_float;
     PyObject* out = n == N + 1 ? args[N] : nullptr;
     if (out && !is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
     View y;
@@ -335,6 +337,7 @@ void bind_elementwise(py::module_& m) {
   for (PyMethodDef* f = functions; f->ml_name; ++f)
     m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
   m.attr(fill.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&fill, nullptr));
+  m.def("set_default_float", [](bool doubles) { default_float = doubles ? DType::f64 : DType::f32; });
   m.def("promote", [](py::args args) {  // result dtype of these operands
     Promotion dims, zero, numbers;
     int i = 0;

@@ -31,7 +31,11 @@ void Listening::end() {
   if (result) arguments[i++] = py::reinterpret_borrow<py::object>(result);
   for (Py_ssize_t k = 0; k < n; ++k) arguments[i++] = py::reinterpret_borrow<py::object>(args[k]);
   py::tuple call = py::make_tuple(name, arguments, seconds, take_notes());
-  PyList_Append(heard, call.ptr());
+  if (PyList_CheckExact(heard)) {
+    PyList_Append(heard, call.ptr());
+  } else {
+    Py_XDECREF(PyObject_CallOneArg(heard, call.ptr()));
+  }
 }
 
 void bind_listen(py::module_& m) {
@@ -39,7 +43,8 @@ void bind_listen(py::module_& m) {
     noting = !list.is_none();
     Py_XDECREF(heard);
     heard = noting ? list.release().ptr() : nullptr;
-  }, "listen(list): from now on (name, arguments, seconds, notes) of every kernel call is appended to it; None ends it");
+  }, "listen(list): from now on (name, arguments, seconds, notes) of every kernel call is appended to it, or a function is "
+     "called with it, which must not raise; None ends it");
 }
 
 }  // namespace fastnn

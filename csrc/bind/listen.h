@@ -6,7 +6,7 @@
 
 namespace fastnn {
 
-extern PyObject* heard;  // a list, or null
+extern PyObject* heard;  // a list, a function, or null
 
 struct Listening {  // around a launch
   const char* name;

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from operator import attrgetter
 
-from . import amp, autograd, cuda, grad_mode, nn, optim, utils
+from . import amp, autograd, cuda, grad_mode, nn, optim, profiler, utils
 
 _ADDRESSES = {
     "amp.autocast_mode": amp, "amp.grad_scaler": amp, "cuda.amp.autocast_mode": cuda.amp, "cuda.amp.grad_scaler": cuda.amp,
-    "autograd.anomaly_mode": autograd, "autograd.grad_mode": grad_mode, "autograd.variable": autograd,
+    "autograd.anomaly_mode": autograd, "autograd.grad_mode": grad_mode, "autograd.profiler": profiler, "autograd.variable": autograd,
     "nn.parallel.data_parallel": nn.parallel, "nn.parallel.distributed": nn.parallel,
     "nn.utils.spectral_norm": nn.utils.normalization, "nn.utils.weight_norm": nn.utils.normalization,
     "optim.adadelta": optim.rmsprop, "optim.adagrad": optim.rmsprop, "optim.adamax": optim.adam, "optim.adamw": optim.adam,

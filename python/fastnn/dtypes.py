@@ -6,6 +6,8 @@ import builtins
 
 import numpy as np
 
+from . import _cpu
+
 
 class dtype:
     """An element type. Compare with ``is`` or ``==``; convert with ``numpy.dtype(x.numpy)``."""
@@ -66,6 +68,7 @@ def set_default_dtype(d: dtype) -> None:
     if not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")
     _default = d
+    _cpu.set_default_float(d is float64)
 
 
 _by_key = (
