@@ -39,6 +39,9 @@ def test_made_from_numbers():
               fastnn.empty(2, 3, dtype=fastnn.cfloat), fastnn.full((2, 3), 1j), fastnn.zeros_like(fastnn.ones(2, 3), dtype=fastnn.cfloat),
               fastnn.rand_like(fastnn.full((2, 3), 1j)), fastnn.full((1,), 1j).new_zeros(2, 3)):  # fmt: skip
         assert z.is_complex() and z.shape == (2, 3) and z.real.dtype is z.dtype.to_real() and z.numel() == 6
+    with pytest.warns(UserWarning, match="discards"):
+        assert fastnn.ones(2, dtype=fastnn.cfloat).to(int).dtype is fastnn.int64
+    assert fastnn.full((1,), 1j).to(np.complex128).dtype is fastnn.full((1,), 1j).to(dtype=complex).dtype is fastnn.cdouble
     big = fastnn.randn(20000, dtype=fastnn.cfloat)
     assert abs(big.var().item() - 1) < 0.05
     with pytest.raises(RuntimeError, match="complex numbers cannot be converted"):

@@ -251,7 +251,8 @@ class ComplexTensor:
     def to(self, *args, **kwargs):
         """to(dtype), to(device), to(device, dtype), to(tensor). Of real dtypes: the real part, with a warning, as in PyTorch."""
         args = [(a.dtype, a.device) if isinstance(a, Tensor) else (a,) for a in args]
-        args = [a for each in args for a in each]
+        args = [_as_dtype(a) for each in args for a in each]
+        kwargs = {name: _as_dtype(a) for name, a in kwargs.items()}
         dtype = kwargs.get("dtype") or next((a for a in args if isinstance(a, dtypes.dtype)), None)
         if dtype is None or dtype.is_complex:
             args = [REAL.get(a, a) if isinstance(a, dtypes.dtype) else a for a in args]
@@ -319,6 +320,13 @@ def parts(z):
     if isinstance(z, complex):
         return z.real, z.imag
     return z, 0
+
+
+def _as_dtype(x):
+    """x, an element type of Python's or NumPy's as fastnn's."""
+    if not isinstance(x, (type, np.dtype)):
+        return x
+    return next((c for c in REAL if c.numpy == x), None) or dtypes.as_dtype(x)
 
 
 def is_real(z):
