@@ -160,6 +160,9 @@ template <class T> struct Source {  // a batch of images to fill slabs from; [be
 template <class T, int... I> FN vec<T> evens(vec<T> a, vec<T> b, Sequence<I...>) {
   return __builtin_shufflevector(a, b, (2 * I)...);
 }
+template <class T, int... I> FN vec<T> odds(vec<T> a, vec<T> b, Sequence<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + 1)...);
+}
 
 // The lanes from `first` to before `after`.
 template <class T> FN bits<T> lanes_between(int64_t first, int64_t after) {
