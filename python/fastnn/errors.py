@@ -36,17 +36,22 @@ def named(f):
 copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
 
 
+@functools.cache
+def complex_forms():
+    """complex_tensor/forms.py, whose `answer` is what a function means for complex arguments; loaded now, if it is not yet."""
+    from .complex_tensor import forms
+
+    return forms
+
+
 def _blame(f, error, args, kwargs):
     """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong, or
     where an argument is complex: no kernel takes those, so that this is where real functions hand over to their complex forms."""
-    if isinstance(error, Exception) and is_complex((args, kwargs)):
-        from .complex_tensor.forms import NATIVE, answer
-
-        if f not in NATIVE:
-            try:
-                return answer(f, args, kwargs)
-            except Exception as its:
-                error = its
+    if isinstance(error, Exception) and (is_complex(args) or is_complex(kwargs)) and f not in complex_forms().NATIVE:
+        try:
+            return complex_forms().answer(f, args, kwargs)
+        except Exception as its:
+            error = its
     if isinstance(error, (TypeError, AttributeError)):
         from .overrides import of_foreign
 

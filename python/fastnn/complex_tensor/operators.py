@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..autodiff import Array
 from .arithmetic import abs, add, div, eq, mul, ne, neg, positive, sub
 from .forms import NoComplexForm, in_place
 from .functions import pow
@@ -21,7 +21,7 @@ def _operators():
 
     def operator(f, swapped):
         def method(a, b):
-            if not isinstance(b, (Tensor, np.ndarray, np.generic, int, float, complex)):
+            if not isinstance(b, (ComplexTensor, Array, np.ndarray, np.generic, int, float, complex)):
                 return NotImplemented
             return f(b, a) if swapped else f(a, b)
 

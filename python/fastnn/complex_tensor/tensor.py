@@ -336,7 +336,7 @@ def is_real(z):
 
 def known(x):
     """x as an operand: a ComplexTensor, a Tensor, or a Python number."""
-    if isinstance(x, Tensor):
+    if isinstance(x, (ComplexTensor, Array)):
         return x
     if isinstance(x, np.ndarray):
         return of_array(x) if x.dtype.kind == "c" else as_tensor(x)

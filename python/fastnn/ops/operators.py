@@ -7,7 +7,7 @@ import numpy as np
 from .. import _cpu
 from ..autodiff import Array, record
 from ..creation import zero
-from ..errors import named
+from ..errors import complex_forms, named
 from ..inplace import before_change, check_change, inplace, take_over, writable
 from ..tensor import Tensor, as_tensor, from_numpy, full_like, zeros_like
 from . import bits, calculus, comparison, diagonal, gamma, matmul, scan, shape, special, variance
@@ -20,12 +20,14 @@ _of_ndarray = named(as_tensor)  # complex ones too
 def _operand(f, a, b):
     """The operator of an operand that the kernel does not take: an ndarray becomes a tensor, a complex number is left to f's complex
     form, anything else is not ours."""
-    if isinstance(a, _FOREIGN) or isinstance(b, _FOREIGN):
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return named(f)(*(_of_ndarray(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
+    if isinstance(a, _COMPLEX) or isinstance(b, _COMPLEX):
+        return complex_forms().answer(f, (a, b), {})
     return NotImplemented
 
 
-_FOREIGN = (np.ndarray, complex, np.complexfloating)
+_COMPLEX = (complex, np.complexfloating)
 
 
 def _operator(f, op, kernel, swapped):
