@@ -16,6 +16,7 @@ from . import (  # noqa: F401
     functions,
     hooks,
     linalg,
+    lu,
     operators,
     partwise,
     products,

@@ -23,7 +23,7 @@ from .reduce import mean
 from .shape import reshape
 
 
-def _pivots(a):
+def pivots_of(a):
     """(packed L\\U, pivots, 0-based) of matrices (..., m, n) as arrays: Gauss, the largest of each column on top. Zero columns stay."""
     a = np.array(a)
     m, n = a.shape[-2:]
@@ -31,7 +31,8 @@ def _pivots(a):
     rows = np.arange(len(batch))
     pivots = np.zeros((len(batch), min(m, n)), np.int64)
     for k in range(min(m, n)):
-        p = k + np.abs(batch[:, k:, k]).argmax(1)
+        size = np.abs(batch[:, k:, k].real) + np.abs(batch[:, k:, k].imag)  # of complex numbers too, as LAPACK has it
+        p = k + size.argmax(1)
         pivots[:, k] = p
         batch[rows, k], batch[rows, p] = batch[rows, p], batch[rows, k].copy()
         top = batch[:, k, k]
@@ -40,7 +41,7 @@ def _pivots(a):
     return batch.reshape(a.shape), pivots.reshape((*a.shape[:-2], min(m, n)))
 
 
-def _order(pivots, m):
+def order_of_rows(pivots, m):
     """The rows of A in the order that its pivots bring them into: (..., m)."""
     flat = pivots.reshape((math.prod(pivots.shape[:-1]), pivots.shape[-1]))
     order = np.tile(np.arange(m), (len(flat), 1))
@@ -54,14 +55,14 @@ def _order(pivots, m):
 @_of_examples
 def _pivoting(a):
     """(order of rows, pivots) of matrices, int64."""
-    pivots = _pivots(a.detach().numpy())[1]
-    return from_numpy(_order(pivots, a._shape[-2])), from_numpy(pivots)
+    pivots = pivots_of(a.detach().numpy())[1]
+    return from_numpy(order_of_rows(pivots, a._shape[-2])), from_numpy(pivots)
 
 
 @_of_examples
 def _order_of(pivots, *, m):
     """The order of m rows that pivots, as LAPACK counts them, bring about."""
-    return from_numpy(_order(pivots.numpy().astype(np.int64) - 1, m))
+    return from_numpy(order_of_rows(pivots.numpy().astype(np.int64) - 1, m))
 
 
 def _permuted(a, order):
@@ -69,16 +70,20 @@ def _permuted(a, order):
     return a.gather(-2, order.unsqueeze(-1).expand(a._shape))
 
 
-@op(saves="y")
-@_of_examples
-def _lu_square(x):
-    """Packed L\\U of square matrices, rows as they are."""
-    a = np.array(x.detach().numpy())
+def eliminated(a):
+    """Packed L\\U of square matrices (..., n, n) as arrays, rows as they are."""
+    a = np.array(a)
     for k in range(a.shape[-1]):
         top = a[..., k, k]
         a[..., k + 1 :, k] /= np.where(top == 0, 1, top)[..., None]
         a[..., k + 1 :, k + 1 :] -= a[..., k + 1 :, k, None] * a[..., k, None, k + 1 :]
-    return from_numpy(a)
+    return a
+
+
+@op(saves="y")
+@_of_examples
+def _lu_square(x):
+    return from_numpy(eliminated(x.detach().numpy()))
 
 
 def _parts(y):
@@ -149,11 +154,16 @@ def lu_factor(A, *, pivot=True):
     return lu_factor_result(y, (pivots + 1).to("int32"))
 
 
+def first_zero(diagonal):
+    """0, or the position of the first zero, from 1, along the last axis of an array."""
+    zero = diagonal == 0
+    return from_numpy(np.where(zero.any(-1), zero.argmax(-1) + 1, 0).astype(np.int32))
+
+
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """`lu_factor`, and info: 0, or the first pivot (from 1) that is zero."""
     y, pivots = lu_factor(A, pivot=pivot)
-    zero = _diagonal(y.detach(), 0, -2, -1).numpy() == 0
-    info = from_numpy(np.where(zero.any(-1), zero.argmax(-1) + 1, 0).astype(np.int32))
+    info = first_zero(_diagonal(y.detach(), 0, -2, -1).numpy())
     if check_errors and bool(info.any()):
         raise LinAlgError("linalg.lu_factor_ex: U is exactly singular")
     return lu_factor_ex_result(y, pivots, info)
