@@ -114,6 +114,14 @@ def test_composed_as_in_pytorch(name, rng):
         check_against_torch(f, *arrays, rtol=1e-7)
 
 
+def test_values_that_are_equal_have_derivatives():
+    for make in (lambda: fastnn.eye(3, dtype=fastnn.cdouble), lambda: fastnn.ones(3, dtype=fastnn.cdouble).masked_fill(fastnn.arange(3) > 0, 0).diag()):
+        for f in (fastnn.linalg.svdvals, fastnn.linalg.eigvalsh, fastnn.linalg.eigvals, lambda a: fastnn.linalg.norm(a, "nuc")):
+            a = make().requires_grad_()
+            f(a).sum().real.backward()
+            np.testing.assert_allclose(a.grad.numpy(), np.eye(3), atol=1e-12)
+
+
 def test_full_svd_is_unitary(rng):
     for shape in ((5, 3), (3, 5), (2, 4, 1)):
         a = draw(rng, *shape)

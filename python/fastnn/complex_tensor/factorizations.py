@@ -92,24 +92,29 @@ def _eigh(x, *, uplo):
     return _factored(eigh, x)
 
 
+def _inverse(d):
+    """1 / d, and 0 where d is: vectors of equal values have no derivative, and the values need none."""
+    zero = d == 0
+    return (1 / d.masked_fill(zero, 1.0)).masked_fill(zero, 0.0)
+
+
 def _eig_rule(g, y, x):
     """V⁻ᴴ (diag(gλ) + (Vᴴ gV - VᴴV Re diag(Vᴴ gV)) / conj(λj - λi)) Vᴴ, for vectors of length 1"""
     (gv, gl), (vectors, values) = _both(g, y, _vectors_and_values)
     gaps = sub(values.unsqueeze(-2), values.unsqueeze(-1))
-    eye = _eye(gaps)
+    eye, equal = _eye(gaps), gaps == 0  # there, as in _inverse
     vh = vectors.mH
     moved = matmul(vh, gv)
     along = (moved * eye).sum(-2).real  # of vᴴ gv
     moved = sub(moved, mul(matmul(vh, vectors), along.unsqueeze(-2)))
-    inner = div(moved, conj(gaps) + eye) * (1 - eye) + gl.unsqueeze(-2) * eye
+    inner = div(moved, conj(gaps).masked_fill(equal, 1)).masked_fill(equal, 0) + gl.unsqueeze(-2) * eye
     return whole(solve(vh, matmul(inner, vh)))
 
 
 def _eigh_rule(g, y, x, uplo):
     (gv, gl), (vectors, values) = _both(g, y, _vectors_and_values)
-    gaps = values.real.unsqueeze(-2) - values.real.unsqueeze(-1)
-    eye = _eye(vectors)
-    inner = div(matmul(vectors.mH, gv), gaps + eye) * (1 - eye) + gl.real.unsqueeze(-2) * eye
+    inverse = _inverse(values.real.unsqueeze(-2) - values.real.unsqueeze(-1))
+    inner = mul(matmul(vectors.mH, gv), inverse) + gl.real.unsqueeze(-2) * _eye(vectors)
     return whole(matmul(matmul(vectors, inner), vectors.mH))
 
 
@@ -233,16 +238,16 @@ _svd = _op(svd_of)
 def _svd_rule(g, y, x):
     (gu, gs, gv), (u, s, v) = _both(g, y, _u_s_v(x._shape))
     eye, row, column = _eye(u), s.unsqueeze(-2), s.unsqueeze(-1)
-    gaps = (row - column) * (row + column) + eye
+    inverse, inverse_row = _inverse((row - column) * (row + column)), _inverse(row)
     along_u, along_v = matmul(u.mH, gu), matmul(v.mH, gv)
     skew_u, skew_v = along_u - along_u.mH, along_v - along_v.mH
-    inner = skew_u / gaps * row + column * (skew_v / gaps)
-    inner = inner * (1 - eye) + (skew_u / (2 * row) + gs.unsqueeze(-2)) * eye  # the skew diagonal turns u and v together
+    inner = skew_u * inverse * row + column * (skew_v * inverse)
+    inner = inner + (skew_u * (0.5 * inverse_row) + gs.unsqueeze(-2)) * eye  # the skew diagonal turns u and v together
     result = matmul(u, matmul(inner, v.mH))
     if u.shape[-2] > u.shape[-1]:
-        result = result + matmul((gu - matmul(u, along_u)) / row, v.mH)
+        result = result + matmul((gu - matmul(u, along_u)) * inverse_row, v.mH)
     if v.shape[-2] > v.shape[-1]:
-        result = result + matmul(u, ((gv - matmul(v, along_v)) / row).mH)
+        result = result + matmul(u, ((gv - matmul(v, along_v)) * inverse_row).mH)
     return whole(result)
 
 
