@@ -23,6 +23,11 @@ X = fastnn.ones(3, 3)
         (AssertionError, lambda: nn.Embedding(3, 2, padding_idx=5)),
         (AssertionError, lambda: nn.MultiheadAttention(8, 2, kdim=6)(fastnn.ones(2, 8), fastnn.ones(2, 8), fastnn.ones(2, 8))),
         (ValueError, lambda: nn.TripletMarginWithDistanceLoss(margin=0)),
+        (AssertionError, lambda: nn.Hardtanh(1, 0)),
+        (AssertionError, lambda: nn.Embedding.from_pretrained(X[0])),
+        (RuntimeError, lambda: nn.Conv2d(1, 1, (3, 3, 3))(X[None])),
+        (ValueError, lambda: nn.Sequential() + [nn.ReLU()]),
+        (TypeError, lambda: fastnn.autograd.graph.saved_tensors_hooks(1, 2)),
         (TypeError, lambda: nn.LSTMCell(3, 3)(X, X)),
         (TypeError, lambda: nn.utils.vector_to_parameters([1.0], [nn.Parameter(X)])),
         (AssertionError, lambda: fastnn.utils.data.ConcatDataset([])),
@@ -70,3 +75,15 @@ def test_spawned_processes():
     mp.spawn(print, (fastnn.ones(1),), nprocs=2)
     with pytest.raises(mp.ProcessRaisedException):
         mp.spawn(divmod, ("a",))
+
+
+def test_benchmark():
+    import fastnn.utils.benchmark as benchmark
+
+    x = fastnn.ones(8, 8)
+    once = benchmark.Timer("x @ x", globals={"x": x}, label="product", description="8").timeit(20)
+    assert once.number_per_run == 20 and len(once.times) == 1 and 0 < once.median < 1 and "20 runs per measurement, 1 thread" in repr(once)
+    many = benchmark.Timer(stmt=lambda: x + 1, label="sum", num_threads=2).blocked_autorange(min_run_time=0.01)
+    assert sum(many.raw_times) >= 0.01 and many.iqr >= 0 and "IQR" in str(many)
+    table = str(benchmark.Compare([once, many]))
+    assert "product (1 threads)" in table and "sum (2 threads)" in table

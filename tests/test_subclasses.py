@@ -193,3 +193,16 @@ def test_classes_that_are_no_tensors():
         fastnn.exp(Diagonal())
     with pytest.raises(TypeError):
         fastnn.mean("x")
+
+
+def test_power_iteration_of_the_older_spectral_norm(rng):
+    """v from u first, then u from v."""
+    w, u = rng.standard_normal((3, 4)), rng.standard_normal(3)
+    layer = fastnn.nn.utils.spectral_norm(fastnn.nn.Linear(4, 3, bias=False, dtype=fastnn.float64))
+    layer.weight_orig.data.copy_(fastnn.from_numpy(w))
+    layer.weight_u.copy_(fastnn.from_numpy(u))
+    layer(fastnn.ones(1, 4, dtype=fastnn.float64))
+    v = u @ w / np.linalg.norm(u @ w)
+    u = w @ v / np.linalg.norm(w @ v)
+    np.testing.assert_allclose(layer.weight_u.numpy(), u)
+    np.testing.assert_allclose(layer.weight.detach().numpy(), w / (u @ w @ v))

@@ -46,6 +46,7 @@ from .errors import DTypeError, ShapeError, named as _named
 globals().update({name: _named(getattr(_tensor, name)) for name in _tensor.__all__})
 globals().update(ops.exported("__all__"))
 newaxis = None
+OutOfMemoryError = MemoryError  # what is raised here
 pi, e, inf, nan = 3.141592653589793, 2.718281828459045, _tensor.np.inf, _tensor.np.nan
 
 

@@ -15,6 +15,7 @@ from .. import _cpu
 from ..device import is_cuda
 from . import amp  # noqa: F401
 
+OutOfMemoryError = MemoryError
 PRECISIONS = ("highest", "high", "medium")
 _precision = "highest"
 

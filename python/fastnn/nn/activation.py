@@ -114,7 +114,7 @@ class Hardtanh(Stateless):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if not self.max_val > self.min_val:
-            raise ValueError("max_val must be larger than min_val")
+            raise AssertionError(f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})")
 
 
 class Hardsigmoid(Stateless):

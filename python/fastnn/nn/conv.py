@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..errors import ShapeError
 from . import functional as F
 from . import init
 from .module import Module
@@ -16,7 +17,7 @@ def per_axis(value, axes, what):
     """An int for every axis, or a tuple of one int each: (value,) * axes."""
     if isinstance(value, (tuple, list)):
         if len(value) != axes:
-            raise ValueError(f"{what} must be an int or a tuple of {axes} ints, got {tuple(value)}")
+            raise ShapeError(f"{what} must be an int or a tuple of {axes} ints, got {tuple(value)}")
         return tuple(int(v) for v in value)
     return (int(value),) * axes
 

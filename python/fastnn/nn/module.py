@@ -32,6 +32,11 @@ __all__ = ["Module"]
 _called: list | None = None  # modules called while a step is recorded (capture.py)
 
 
+def _addindent(s_, numSpaces):
+    """The text, its lines after the first moved to the right."""
+    return s_.replace("\n", "\n" + " " * numSpaces)
+
+
 class Module(StateDict):
     """Base of all layers and networks. Subclasses call super().__init__(), assign parameters and submodules as
     attributes, and define forward()."""
@@ -378,7 +383,7 @@ class Module(StateDict):
 
     def __repr__(self):
         extra = self.extra_repr().split("\n") if self.extra_repr() else []
-        children = [f"({name}): " + repr(m).replace("\n", "\n  ") for name, m in self._modules.items()]
+        children = [f"({name}): " + _addindent(repr(m), 2) for name, m in self._modules.items()]
         lines = extra + children
         if not lines:
             return f"{self._get_name()}()"

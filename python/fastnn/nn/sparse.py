@@ -41,7 +41,7 @@ class Embedding(Module):
                         sparse=False):  # fmt: skip
         """An embedding with the given table (rows, dim), not trained unless freeze=False."""
         if embeddings.ndim != 2:
-            raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape
         return cls(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
@@ -98,7 +98,7 @@ class EmbeddingBag(Module):
                         sparse=False, include_last_offset=False, padding_idx=None):  # fmt: skip
         """A bag with the given table (rows, dim), not trained unless freeze=False."""
         if embeddings.ndim != 2:
-            raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         bag = cls(*embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
         bag.weight.requires_grad_(not freeze)
         return bag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...autodiff import no_grad
 from ..parameter import Parameter
-from .parametrizations import SpectralNorm, norm_except
+from .parametrizations import SpectralNorm, norm_except, normalize
 
 __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
@@ -59,6 +59,16 @@ def remove_weight_norm(module, name="weight"):
     return module
 
 
+class _VFirst(SpectralNorm):
+    """The order of the older form: v is made from u, then u from v."""
+
+    def _iterate(self, matrix, steps):
+        with no_grad():
+            for _ in range(steps):
+                self._v.copy_(normalize(matrix.mT @ self._u, dim=0, eps=self.eps))
+                self._u.copy_(normalize(matrix @ self._v, dim=0, eps=self.eps))
+
+
 class _SpectralNorm:
     def __init__(self, name, norm):
         self.name, self.norm = name, norm
@@ -76,7 +86,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     if dim is None:
         dim = 1 if "ConvTranspose" in type(module).__name__ else 0
     weight = getattr(module, name)
-    norm = SpectralNorm(weight.detach(), n_power_iterations, dim, eps)
+    norm = _VFirst(weight.detach(), n_power_iterations, dim, eps)
     delattr(module, name)
     module.register_parameter(name + "_orig", weight)
     module.register_buffer(name + "_u", norm._u)
