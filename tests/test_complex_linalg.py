@@ -76,7 +76,7 @@ def test_eigenvalues_of_any_matrix(rng):
 
 @pytest.mark.parametrize("name", (
     "solve_triangular cholesky_solve cholesky_inverse inv_ex cholesky_ex solve_ex tensorinv tensorsolve multi_dot matrix_rank cond lstsq svd "
-    "svd_lowrank qr vander lu lu_solve"
+    "svd_lowrank qr vander lu lu_solve householder_product"
 ).split())  # fmt: skip
 def test_composed_as_in_pytorch(name, rng):
     square, tall = draw(rng, 2, 4, 4), draw(rng, 2, 5, 3)
@@ -106,6 +106,8 @@ def test_composed_as_in_pytorch(name, rng):
         "lu": [(lambda lib, a: tuple(lib.linalg.lu(a)), a) for a in (square, tall, tall.swapaxes(-1, -2).copy())] + [(lambda lib, a: tuple(lib.linalg.lu_factor_ex(a)), square)],
         "lu_solve": [(lambda lib, a, b, o=o: lib.linalg.lu_solve(*lib.linalg.lu_factor(a), b if o[0] else b.mT, left=o[0], adjoint=o[1]), square, right)
                      for o in ((True, False), (True, True), (False, False), (False, True))],
+        "householder_product": [(lambda lib, a, t: lib.linalg.householder_product(a, t), tall, draw(rng, 2, 3)), (lambda lib, a, b: a.sum() * lib.ormqr(*lib.geqrf(a.detach()), b), tall, draw(rng, 2, 5, 2)),
+                                (lambda lib, a, b: lib.ormqr(*lib.geqrf(a.detach()), b.mT, left=False, transpose=True) * a.sum(), tall, draw(rng, 2, 5, 2))],
         "svd_lowrank": [(lambda lib, a: [s := lib.svd_lowrank(a, 3)] and product(s[0], s[1], s[2].mH), tall)],
         "qr": [(lambda lib, a: [s := lib.linalg.qr(a)] and s[0] @ s[1], left), (lambda lib, a: lib.linalg.qr(a)[1].abs(), left)],
         "vander": [(lambda lib, a: lib.linalg.vander(a[0], N=4), left), (lambda lib, a: a[0, 0, 0] * lib.vander(a[0, 0].detach()), left), (lambda lib, a: a[0, 0, 0] * lib.vander(a[0, 0].detach(), 3, True), left)],

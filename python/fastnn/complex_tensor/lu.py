@@ -1,20 +1,23 @@
-"""LU factorizations of complex matrices, and what is solved with them: as in ops/lu.py, transposes as adjoints."""
+"""LU factorizations of complex matrices and Householder's reflections: as in ops/lu.py and ops/householder.py, transposes as adjoints."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..autodiff import op
+from ..errors import ShapeError
+from ..ops import householder
 from ..ops import lu as real
 from ..ops.linalg import LinAlgError, _matrix, _of_examples
 from ..tensor import from_numpy
 from . import partwise  # noqa: F401
+from .arithmetic import conj, mul, sub
 from .compositions import solve_triangular
 from .forms import FORMS, form
 from .functions import by_numpy, split
 from .linalg import inv, solve
 from .products import matmul
-from .tensor import as_complex, of_whole, whole
+from .tensor import as_complex, of_array, of_whole, whole
 
 cat = FORMS["cat"]
 
@@ -131,3 +134,43 @@ def _of_pivots(b, LU_data, LU_pivots):
 def _lu_of(A, pivot=True, get_infos=False):
     y, pivots, info = lu_factor_ex(A, pivot=pivot)
     return (y, pivots, info) if get_infos else (y, pivots)
+
+
+# -- reflections 1 - tau v vᴴ -----------------------------------------------------------------------------------------------------
+
+
+@form()
+def geqrf(input):
+    a, tau = householder.raw_qr(_checked(input, "geqrf").detach().numpy())
+    return householder.geqrf_result(of_array(np.ascontiguousarray(a.swapaxes(-1, -2))), of_array(np.array(tau)))
+
+
+def _reflections(A, tau, name):
+    m, k = householder.check_reflections(_checked(A, name), tau, name)
+    v = A.tril(-1)[..., :k] + _eye(m, k, A)
+    return [(v[..., i : i + 1], tau[..., i : i + 1].unsqueeze(-1)) for i in range(k)]
+
+
+def _reflected(y, reflections):
+    for v, t in reflections:
+        y = sub(y, mul(t, matmul(v, matmul(v.mH, y))))
+    return y
+
+
+@form("householder_product", "orgqr")
+def householder_product(input, tau):
+    reflections = _reflections(input, tau, "householder_product")
+    if input.shape[-2] < input.shape[-1]:
+        raise ShapeError(f"householder_product: Expected m >= n for input (..., m, n), got {list(input.shape)}")
+    return _reflected(_eye(*input.shape[-2:], input).expand(input.shape).clone(), reversed(reflections))
+
+
+@form()
+def ormqr(input, tau, other, left=True, transpose=False):
+    """transpose: Qᴴ in place of Q."""
+    if not left:
+        return ormqr(input, tau, other.mH, True, not transpose).mH
+    reflections = _reflections(input, tau, "ormqr")
+    if other.ndim < 2 or other.shape[-2] != input.shape[-2]:
+        raise ShapeError(f"ormqr: other of shape {list(other.shape)} does not fit input of shape {list(input.shape)}, left={left}")
+    return _reflected(other, [(v, conj(t)) for v, t in reflections] if transpose else reversed(reflections))

@@ -16,24 +16,30 @@ from .linalg import _matrix, _run
 geqrf_result = result_type("geqrf", "a tau")
 
 
-def _raw_qr(x):
+def raw_qr(x):
     return np.linalg.qr(x, mode="raw")
 
 
 def geqrf(input):
     """(a, tau) of matrices (..., m, n): R in the upper triangle of a, the reflections below it and in tau. Without derivative (see linalg.qr)."""
-    a, tau = _run(_raw_qr, _matrix(input, "geqrf").detach())
+    a, tau = _run(raw_qr, _matrix(input, "geqrf").detach())
     return geqrf_result(from_numpy(np.ascontiguousarray(a.swapaxes(-1, -2))), from_numpy(np.array(tau)))
 
 
-def _reflections(A, tau, name):
-    m, k = A._shape[-2], tau._shape[-1] if tau.ndim else 0
-    if tau.ndim != A.ndim - 1 or tau._shape[:-1] != A._shape[:-2]:
-        raise ShapeError(f"{name}: Expected tau to have one dimension less than input, but got {list(tau._shape)} for {list(A._shape)}")
-    if k > min(m, A._shape[-1]):
-        raise ShapeError(f"{name}: Expected m, n >= k, the sizes of input (..., m, n) and tau (..., k), got {list(A._shape)} and {list(tau._shape)}")
+def check_reflections(A, tau, name):
+    """(m, k). ShapeError where tau is not that of k reflections of m axes."""
+    m, k = A.shape[-2], tau.shape[-1] if tau.ndim else 0
+    if tau.ndim != A.ndim - 1 or tau.shape[:-1] != A.shape[:-2]:
+        raise ShapeError(f"{name}: Expected tau to have one dimension less than input, but got {list(tau.shape)} for {list(A.shape)}")
+    if k > min(m, A.shape[-1]):
+        raise ShapeError(f"{name}: Expected m, n >= k, the sizes of input (..., m, n) and tau (..., k), got {list(A.shape)} and {list(tau.shape)}")
     if A.dtype is not tau.dtype:
         raise ShapeError(f"{name}: tau dtype {tau.dtype} does not match input dtype {A.dtype}")
+    return m, k
+
+
+def _reflections(A, tau, name):
+    m, k = check_reflections(A, tau, name)
     v = tril(A, -1)[..., :k] + eye(m, k, dtype=A.dtype)
     return [(v[..., i : i + 1], tau[..., i : i + 1].unsqueeze(-1)) for i in range(k)]
 
