@@ -87,3 +87,13 @@ def test_benchmark():
     assert sum(many.raw_times) >= 0.01 and many.iqr >= 0 and "IQR" in str(many)
     table = str(benchmark.Compare([once, many]))
     assert "product (1 threads)" in table and "sum (2 threads)" in table
+
+
+def test_asarray():
+    a = np.ones(3)
+    shared, copied = fastnn.asarray(a), fastnn.asarray(obj=a, copy=True, requires_grad=True)
+    a[0] = 5
+    assert shared.tolist() == [5, 1, 1] and copied.tolist() == [1, 1, 1] and copied.requires_grad
+    assert not fastnn.asarray(copied).requires_grad and fastnn.asarray([1j]).is_complex()
+    with pytest.raises(ValueError):
+        fastnn.asarray([1, 2], copy=False)

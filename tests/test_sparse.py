@@ -81,3 +81,12 @@ def test_sums_and_layouts():
 
     for ours, theirs in zip(*both(run), strict=True):
         np.testing.assert_allclose(ours, theirs)
+
+
+@pytest.mark.parametrize("values, size", [([3.0, 4.0, 5.0], (2, 4)), ([], (2, 2)), (list(range(40)), (2, 40))])
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_prints_as_torch(values, size, layout):
+    a = np.zeros(size)
+    a.flat[: len(values)] = values
+    theirs, ours = (getattr(t.from_numpy(a), layout)() for t in (torch, fastnn))
+    assert repr(ours).replace("fastnn", "torch") == repr(theirs)

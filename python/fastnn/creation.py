@@ -56,28 +56,28 @@ def from_numpy(array):
     return _share(_supported(array))
 
 
-def from_dlpack(x):
+def from_dlpack(ext_tensor):
     """A tensor on the memory of any object with `__dlpack__` (PyTorch, JAX, NumPy, CuPy, ...), or of a capsule.
 
     Memory of a GPU too: its owner is told to make our stream wait for what it still computes. RuntimeError without that GPU.
     """
-    if hasattr(x, "__dlpack__"):
+    if hasattr(ext_tensor, "__dlpack__"):
         options = {}
-        if hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] == 2:
+        if hasattr(ext_tensor, "__dlpack_device__") and ext_tensor.__dlpack_device__()[0] == 2:
             from .cuda import require
 
             require()
             options["stream"] = _cpu.device_stream() or None
         try:
-            x = x.__dlpack__(max_version=(1, 0), **options)
+            ext_tensor = ext_tensor.__dlpack__(max_version=(1, 0), **options)
         except TypeError:
-            x = x.__dlpack__(**options)
-    return _cpu.from_dlpack(x)
+            ext_tensor = ext_tensor.__dlpack__(**options)
+    return _cpu.from_dlpack(ext_tensor)
 
 
-def frombuffer(buffer, *, dtype, count=-1, offset=0):
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor on the memory of an object with the buffer protocol."""
-    return _share(np.frombuffer(buffer, dtype=as_dtype(dtype).numpy, count=count, offset=offset))
+    return _share(np.frombuffer(buffer, dtype=as_dtype(dtype).numpy, count=count, offset=offset)).requires_grad_(requires_grad)
 
 
 def _to_array(data):
@@ -158,7 +158,12 @@ def as_tensor(data, dtype=None, device=None):
     return _on(t if dtype is None else t.to(as_dtype(dtype)), device)
 
 
-asarray = as_tensor
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    """obj as a tensor without history. copy: True always copies, False never does (ValueError where obj has other memory)."""
+    t = as_tensor(obj, dtype, device).detach()
+    if copy is False and not hasattr(obj, "__dlpack__"):
+        raise ValueError("asarray: obj's numbers have no memory that a tensor could share")
+    return (t.clone() if copy else t).requires_grad_(requires_grad)
 
 
 def _on(t, where):

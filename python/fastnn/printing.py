@@ -33,28 +33,52 @@ def text(t):
     parts = []
     default = (dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex())
     plain = default if not t.numel() else (*default, dtypes.int64, dtypes.bool)
-    if t.numel():
-        a, shortened = _summary(t.detach().cpu().numpy())
-        body = _rows(a, shortened, len(prefix), _formatter(a))
-    else:
-        body = "[]"
-        if t.ndim != 1:
-            parts.append(f"size={tuple(t.shape)}")
+    if not t.numel() and t.ndim != 1:
+        parts.append(f"size={tuple(t.shape)}")
     if t.dtype not in plain:
         parts.append(f"dtype={t.dtype}")
     if t.is_cuda:
         parts.append("device='cuda:0'")
+    parts += _history(t)
+    return _finished(prefix + _body(t, len(prefix)), parts, len(prefix))
+
+
+def sparse_text(m):
+    """repr of a sparse matrix."""
+    names = ("indices", "values") if m.layout is dtypes.sparse_coo else ("crow_indices", "col_indices", "values")
+    prefix = "tensor("
+    inner = []
+    for name in names:
+        t, start = getattr(m, name)(), f"{name}=tensor("
+        inner.append(start + _body(t, len(prefix) + len(start)) + (")" if t.numel() else f", size={tuple(t.shape)})"))
+    parts = [f"size={tuple(m.shape)}", f"nnz={m._nnz()}"]
+    if m.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool):
+        parts.append(f"dtype={m.dtype}")
+    parts += [f"layout={m.layout}", *_history(m.values())]
+    return _finished(prefix + (",\n" + " " * len(prefix)).join(inner), parts, len(prefix), newline=m.layout is dtypes.sparse_coo)
+
+
+def _body(t, indent):
+    if not t.numel():
+        return "[]"
+    a, shortened = _summary(t.detach().cpu().numpy())
+    return _rows(a, shortened, indent, _formatter(a))
+
+
+def _history(t):
     made = t if not t.is_complex() else t.real if t.real._node is not None else t.imag
     if made._node is not None:
-        parts.append(f"grad_fn=<{grad_name(made._node[0])}>")
-    elif t.requires_grad:
-        parts.append("requires_grad=True")
-    out = prefix + body
+        return [f"grad_fn=<{grad_name(made._node[0])}>"]
+    return ["requires_grad=True"] if t.requires_grad else []
+
+
+def _finished(out, parts, indent, newline=False):
+    """The text with what else is to be said, on lines of their own where they do not fit."""
     width = len(out) - out.rfind("\n") + 1  # PyTorch counts the bracket and the comma to come
     for part in parts:
-        if width + len(part) + 2 > options["linewidth"]:
-            out += ",\n" + " " * len(prefix) + part
-            width = len(prefix) + len(part)
+        if newline or width + len(part) + 2 > options["linewidth"]:
+            out += ",\n" + " " * indent + part
+            width, newline = indent + len(part), False
         else:
             out += ", " + part
             width += len(part) + 2

@@ -6,18 +6,18 @@ from . import _cpu, dtypes
 from .creation import empty
 
 
-def promote_types(a, b):
+def promote_types(type1, type2):
     """The dtype that holds both."""
-    return _cpu.promote(empty((1,), dtype=a), empty((1,), dtype=b))
+    return _cpu.promote(empty((1,), dtype=type1), empty((1,), dtype=type2))
 
 
-def can_cast(source, to) -> bool:
+def can_cast(from_, to) -> bool:
     """Is a conversion of these dtypes allowed by the promotion rules: not from floats to integers, nor to bool?"""
 
     def rank(d):
         return 3 if d.is_complex else 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
 
-    return rank(source) <= rank(to) and not (source.is_signed and not to.is_signed and rank(to) == 1)
+    return rank(from_) <= rank(to) and not (from_.is_signed and not to.is_signed and rank(to) == 1)
 
 
 def result_type(a, b):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import printing
 from .dtypes import sparse_coo, sparse_csr
 from .errors import BoundsError, ShapeError, named
 from .ops.segment import csr_matmul, segment_sum
@@ -157,7 +158,7 @@ class SparseMatrix:
         return mm(self.t(), dense.mT if dense.ndim > 1 else dense).mT if dense.ndim > 1 else mm(self.t(), dense)
 
     def __repr__(self):
-        return f"SparseMatrix(nnz={self._nnz()}, size={self._shape}, dtype={self.dtype}, layout={self.layout})"
+        return printing.sparse_text(self)
 
 
 def _parts(m):

@@ -497,9 +497,9 @@ def normalize_dim(dim, ndim):
     return dim + n if dim < 0 else dim
 
 
-def is_tensor(x) -> bool:
-    """Whether x is a Tensor, real or complex."""
-    return isinstance(x, Tensor)
+def is_tensor(obj) -> bool:
+    """Whether obj is a Tensor, real or complex."""
+    return isinstance(obj, Tensor)
 
 
 def numel(x) -> int:
@@ -522,9 +522,9 @@ def is_nonzero(x) -> bool:
     return x.is_nonzero()
 
 
-def typename(x) -> str:
+def typename(obj) -> str:
     """The name of a tensor's class by dtype, or of any other object's class."""
-    return x.type() if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__qualname__}"
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__qualname__}"
 
 
 _cpu.register(

@@ -140,6 +140,12 @@ def new_tensor(self, data, *, dtype=None, **options):
     return tensor(data, dtype=self.dtype if dtype is None else dtype, **options)
 
 
+@form("asarray")
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    z = as_tensor(obj, dtype, device)
+    return _finished(z.clone().detach() if copy else z.detach(), requires_grad)
+
+
 @form("as_tensor")
 def as_tensor(data, dtype=None, device=None):
     z = of_array(data) if isinstance(data, np.ndarray) and data.dtype.kind == "c" else data if isinstance(data, ComplexTensor) else tensor(data, dtype=dtype)

@@ -122,6 +122,9 @@ class Hardsigmoid(Stateless):
 
     function, options = "hardsigmoid", dict(inplace=False)
 
+    def extra_repr(self):
+        return ""
+
 
 class Hardswish(Stateless):
     """x hardsigmoid(x)"""

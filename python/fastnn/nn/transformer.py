@@ -97,11 +97,12 @@ class _Layer(Module):
         self.linear1 = Linear(d_model, dim_feedforward, bias, **options)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, **options)
-        self.norm_first, self.activation = norm_first, _get_activation_fn(activation)
+        self.norm_first = norm_first
         for i in range(1, blocks + 1):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **options))
         for i in range(1, blocks + 1):
             setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = _get_activation_fn(activation)
 
     def _add(self, x, number, block):
         norm = getattr(self, f"norm{number}")

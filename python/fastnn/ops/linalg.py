@@ -411,9 +411,9 @@ def _svd_full(x):
 svd_result = result_type("linalg_svd", "U S Vh")
 
 
-def svd(A, full_matrices=True):
+def svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with A = U diag(S) Vh, S descending. Differentiable, but for the vectors that only full_matrices adds: they are
-    one choice of many, and no gradient flows through them."""
+    one choice of many, and no gradient flows through them. driver: of cuSOLVER, accepted and not asked."""
     m, n = _matrix(A, "svd")._shape[-2:]
     u, s, v = _parts(_svd(A), m)
     vh = v.mT
@@ -426,7 +426,7 @@ def svd(A, full_matrices=True):
     return svd_result(u, s, vh)
 
 
-def svdvals(A):
+def svdvals(A, *, driver=None):
     """The singular values, descending."""
     return svd(A, False).S
 
