@@ -97,3 +97,11 @@ def test_asarray():
     assert not fastnn.asarray(copied).requires_grad and fastnn.asarray([1j]).is_complex()
     with pytest.raises(ValueError):
         fastnn.asarray([1, 2], copy=False)
+
+
+def test_types_by_name():
+    layer = nn.BatchNorm1d(2).type("torch.DoubleTensor")
+    assert layer.weight.dtype is layer.running_mean.dtype is fastnn.float64
+    assert layer.type(fastnn.FloatTensor).bias.dtype is layer.type(fastnn.float32).bias.dtype is fastnn.float32
+    with pytest.raises(ValueError):
+        layer.type("torch.NoTensor")

@@ -206,3 +206,23 @@ def test_power_iteration_of_the_older_spectral_norm(rng):
     u = w @ v / np.linalg.norm(w @ v)
     np.testing.assert_allclose(layer.weight_u.numpy(), u)
     np.testing.assert_allclose(layer.weight.detach().numpy(), w / (u @ w @ v))
+
+
+def test_lazy_layers_of_ones_own():
+    class Scaled(nn.modules.lazy.LazyModuleMixin, nn.Linear):
+        cls_to_become = nn.Linear
+
+        def __init__(self, out_features):
+            super().__init__(0, 0, bias=False)
+            self.weight, self.out_features = nn.UninitializedParameter(), out_features
+
+        def initialize_parameters(self, input):
+            self.in_features = input.shape[-1]
+            self.weight.materialize((self.out_features, self.in_features))
+            nn.init.constant_(self.weight, 0.5)
+
+    layer = Scaled(3)
+    weight = layer.weight
+    assert layer.has_uninitialized_params() and nn.LazyLinear(2).has_uninitialized_params()
+    assert layer(fastnn.ones(1, 4)).tolist() == [[2, 2, 2]] and type(layer) is nn.Linear
+    assert layer.weight is weight and type(weight) is nn.Parameter and weight.shape == (3, 4)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ..tensor import Tensor, empty
+from ..tensor import Tensor
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedParameter, is_lazy
 
 __all__ = [
     "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d",
@@ -18,21 +18,33 @@ __all__ = [
 ]  # fmt: skip
 
 
-class UninitializedParameter(Parameter):
-    """A parameter whose shape is not known yet; the same object becomes the Parameter."""
+class LazyModuleMixin:
+    """For a layer of one's own that learns sizes from its first input: a base before the layer's class.
 
-    def __new__(cls, requires_grad=True, dtype=None):
-        return super().__new__(cls, empty(0, dtype=dtype), requires_grad)
+    `initialize_parameters(*args, **kwargs)`, called with what the first call is given, materializes the parameters that were made as
+    UninitializedParameter; then the module becomes of class cls_to_become, if that is given. RuntimeError if one is left.
+    """
 
-    @property
-    def shape(self):
-        raise RuntimeError("Can't access the shape of an uninitialized parameter or buffer. Call the module with an input first.")
+    cls_to_become = None
 
-    def __repr__(self):
-        return "<UninitializedParameter>"
+    def has_uninitialized_params(self):
+        return any(is_lazy(p) for p in self._parameters.values())
+
+    def initialize_parameters(self, *args, **kwargs):
+        raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
+
+    def __call__(self, *args, **kwargs):
+        if self.has_uninitialized_params():
+            self.initialize_parameters(*args, **kwargs)
+            if self.has_uninitialized_params():
+                raise RuntimeError(f"module {self._get_name()} has not been fully initialized")
+            if self.cls_to_become is not None:
+                self.__class__ = self.cls_to_become
+                return self(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
 
-class _Lazy(Module):
+class _Lazy(LazyModuleMixin, Module):
     becomes: type
     axis = -1  # of the input, whose length is the missing argument
 
@@ -72,7 +84,7 @@ class _Lazy(Module):
 
 
 def _lazy(becomes, axes=None):
-    lazy = type("Lazy" + becomes.__name__, (_Lazy,), {"becomes": becomes, "axis": -1 if axes is None else 1, "axes": axes})
+    lazy = type("Lazy" + becomes.__name__, (_Lazy,), {"becomes": becomes, "cls_to_become": becomes, "axis": -1 if axes is None else 1, "axes": axes})
     lazy.__module__ = __name__
     lazy.__doc__ = f"{becomes.__name__} without its first argument: it is the size of the first input's axis {lazy.axis}."
     return lazy

@@ -325,8 +325,8 @@ class Module(StateDict):
         return self.to(dtypes.float64)
 
     def type(self, dst_type):
-        """The same module in another floating dtype."""
-        return self.to(dst_type)
+        """The module itself, parameters and buffers in another dtype: one, or its tensors' class or name ("torch.DoubleTensor")."""
+        return self._apply(lambda t: t.type(dst_type))
 
     def to_empty(self, *, device, recurse=True):
         """The module itself: there is memory behind every parameter."""

@@ -8,7 +8,7 @@ from ..parts import flat, is_complex
 from ..tensor import Tensor, as_tensor
 from ..tensor import empty as _empty
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedParameter", "is_lazy"]
 
 empty = named(_empty)  # of complex dtypes too
 
@@ -44,3 +44,28 @@ class Buffer(Tensor):
         if not persistent:
             buffer.persistent = False
         return buffer
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is not known yet; the same object becomes the Parameter."""
+
+    def __new__(cls, requires_grad=True, dtype=None):
+        return super().__new__(cls, empty(0, dtype=dtype), requires_grad)
+
+    @property
+    def shape(self):
+        raise RuntimeError("Can't access the shape of an uninitialized parameter or buffer. Call the module with an input first.")
+
+    def materialize(self, shape, device=None, dtype=None):
+        """Gives it memory of this shape: from then on it is a Parameter."""
+        self.data = empty(tuple(shape), dtype=self.dtype if dtype is None else dtype, device=device)
+        self.__class__ = self.cls_to_become
+
+    cls_to_become = Parameter
+
+    def __repr__(self):
+        return "<UninitializedParameter>"
+
+
+def is_lazy(param):
+    return isinstance(param, UninitializedParameter)
