@@ -105,3 +105,17 @@ def test_types_by_name():
     assert layer.type(fastnn.FloatTensor).bias.dtype is layer.type(fastnn.float32).bias.dtype is fastnn.float32
     with pytest.raises(ValueError):
         layer.type("torch.NoTensor")
+
+
+@pytest.mark.parametrize(
+    "text",
+    "x[:2] x[0] x[0,1] x[:,1] x[i] x[None] x[...] x[1:,0] x[0,:2] x.view(-1) x.unsqueeze(0) x.sum(0) x.sum() x.mean(1) x@x.T x@x[0] x[0]@x[0] "
+    "F.linear(x,x) F.linear(x,x,x[0,:3]) 1-x x.square() x.norm() x.double() x.clamp(0,1) x*2 F.layer_norm(x,(4,)) F.conv2d(x[None,None],x[None,None])".split(),
+)
+def test_printed_names_of_what_made_a_tensor(text):
+    torch = pytest.importorskip("torch")
+    names = []
+    for t in (torch, fastnn):
+        y = eval(text, {"x": t.ones(3, 4, requires_grad=True), "i": t.tensor([0, 1]), "F": t.nn.functional})
+        names.append((type(y.grad_fn).__name__, repr(y).partition("grad_fn=")[2]))
+    assert names[0] == names[1]

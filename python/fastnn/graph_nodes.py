@@ -13,7 +13,7 @@ class Node:
         self._tensor, self.op = tensor, tensor._node[0]
 
     def name(self):
-        return grad_name(self.op)
+        return grad_name(self._tensor)
 
     @property
     def next_functions(self):
@@ -65,5 +65,5 @@ class AccumulateGrad:
 def node(t):
     """The node of a tensor, or None for one that needs no gradient."""
     if t._node is not None:
-        return type(grad_name(t._node[0]), (Node,), {"__module__": "builtins"})(t)
+        return type(grad_name(t), (Node,), {"__module__": "builtins"})(t)
     return AccumulateGrad(t) if t.requires_grad else None

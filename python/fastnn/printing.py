@@ -68,7 +68,7 @@ def _body(t, indent):
 def _history(t):
     made = t if not t.is_complex() else t.real if t.real._node is not None else t.imag
     if made._node is not None:
-        return [f"grad_fn=<{grad_name(made._node[0])}>"]
+        return [f"grad_fn=<{grad_name(made)}>"]
     return ["requires_grad=True"] if t.requires_grad else []
 
 
@@ -85,15 +85,46 @@ def _finished(out, parts, indent, newline=False):
     return out + ")"
 
 
-_PYTORCHS = {"cross_entropy": "NllLoss"}  # where its last step has another name than the op
+_PYTORCHS = {  # where PyTorch's last step has another name than the op
+    "avg_pool": "AvgPool2D", "batch_norm": "NativeBatchNorm", "clamp_min": "Clamp", "conv2d": "Convolution", "cross_entropy": "NllLoss",
+    "dropout": "Mul", "inv": "LinalgInvEx", "l1_loss": "Mean", "layer_norm": "NativeLayerNorm", "max_pool": "MaxPool2DWithIndices",
+    "norm": "LinalgVectorNorm", "square": "Pow", "to": "ToCopy",
+}  # fmt: skip
 
 
-def grad_name(op):
-    """AddBackward0 for the op add, as PyTorch prints it; ExpBackward for a Function named Exp."""
+def grad_name(t):
+    """AddBackward0 for a tensor that add made, as PyTorch prints it; ExpBackward for a Function named Exp."""
+    op, args, options = t._node[:3]
     if hasattr(op, "cls"):
         return op.name + "Backward"
-    name = _PYTORCHS.get(op.name) or "".join(word[:1].upper() + word[1:] for word in op.name.split("_"))
-    return name + "Backward0"
+    name, form = _step(op.name, args or (), options or {}, t.shape)
+    name = name or _PYTORCHS.get(op.name) or "".join(word[:1].upper() + word[1:] for word in op.name.split("_"))
+    return f"{name}Backward{form}"
+
+
+def _step(name, args, options, shape):
+    """(the name of PyTorch's last step, or None for the usual one; which of its overloads) of one of our ops that stands for several."""
+    ranks = [getattr(a, "ndim", None) for a in args]
+    if name == "getitem" and "view" in options:
+        index = options["view"]
+        steps = [i for i in (index if isinstance(index, tuple) else (index,)) if i is not Ellipsis and (i != slice(None) or i is index)]
+        return "Alias" if not steps else "Unsqueeze" if steps[-1] is None else "Slice" if isinstance(steps[-1], slice) else "Select", 0
+    if name == "getitem":
+        return "Index", 0
+    if name == "matmul":
+        return {(2, 2): "Mm", (2, 1): "Mv", (1, 1): "Dot", (3, 3): "Bmm"}.get(tuple(ranks[:2])), 0
+    if name == "linear" and ranks:
+        return "View" if ranks[0] > 2 else "Addmm" if len(ranks) > 2 and ranks[2] is not None else "Mm", 0
+    if name == "reshape" and args:
+        before, ones = tuple(args[0].shape), len(shape) - ranks[0]
+        if ones and [n for n in before if n != 1] == [n for n in shape if n != 1]:
+            return ("Unsqueeze" if ones > 0 else "Squeeze"), 0
+        return "View", 0
+    if name in ("sum", "mean"):
+        return None, int(options.get("shape", ()) != ())
+    if name == "sub" and ranks and ranks[0] is None:
+        return "Rsub", 1
+    return None, int(name in ("clamp", "clamp_min"))
 
 
 def _summary(a):
