@@ -1,4 +1,4 @@
-"""`fastnn study`: climbs a ladder of kernels on this machine, and draws where each rung stands below the machine's roofline."""
+"""`fastnn study`: climbs a ladder of kernels on this machine, or on its GPU, and draws where each rung stands below the roofline."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _gradient(f, *inputs):
 
 def climbs(family, quick):
     if family == "matmul":
-        n = 64 if _place == "cuda" else 256 if quick else 768  # the shim counts every access
+        n = (256 if quick else 768) if _place == "cpu" else 128 if quick else 4096  # the shim counts every access
         a, b = _arrays((n, n), (n, n))
         return Climb(f"{n}x{n}x{n}", lambda: a @ b, _gradient(lambda a, b: a @ b, a, b), 2.0 * n**3, 12.0 * n**2, 2)
     if family == "conv2d":
@@ -147,12 +147,10 @@ def study(family, *, plot=None, out=None, **options):
 COLUMNS = ("launches", "requests", "sectors", "at best", "shared", "conflicts", "divergent", "barriers")
 
 
-def memory_of(family, *, quick=True, derivative=False):
-    """What the memory system of a GPU would do in one call of a family's kernels, counted by the host shim (csrc/testing/counts.h):
-    {kernel: [numbers of COLUMNS]}. RuntimeError without the shim: a GPU does not count so."""
+def on_cuda(family, measure, *, quick=False, derivative=False):
+    """({rung: measure(call)}, problem) of a family's ladder on the GPU; where it has none yet, of the production kernel."""
+    names = rungs(device="cuda").get(family, ["production"]) if rungs(family) else []  # ValueError for a family without a ladder anywhere
     fastnn.cuda.require()
-    if fastnn.cuda.get_device_name() != "host shim":
-        raise RuntimeError("the counts are of the host shim: tools/shim.sh builds it, FASTNN_CUDA_LIBRARY=build/_cuda_shim.so makes it the GPU")
     global _place
     _place = "cuda"
     try:
@@ -160,20 +158,51 @@ def memory_of(family, *, quick=True, derivative=False):
     finally:
         _place = "cpu"
     run = climb.derivative if derivative else climb.forward
+    found = {}
+    for name in names:
+        with rung(**{family: name} if len(names) > 1 else {}, device="cuda"), fastnn.no_grad():
+            found[name] = measure(run)
+    return found, climb
+
+
+def counted(run):
+    """Numbers of COLUMNS for a call: what the memory system of a GPU would do, as the host shim counts it (csrc/testing/counts.h)."""
     fastnn._cpu.device_counts()
-    with fastnn.no_grad():
+    run()
+    return [sum(numbers) for numbers in zip(*fastnn._cpu.device_counts().values(), strict=True)]
+
+
+def timed(run, seconds=0.4):
+    """Seconds of a call, the GPU waited for at both ends: the fastest of several."""
+
+    def call():
         run()
-    return fastnn._cpu.device_counts()
+        fastnn.cuda.synchronize()
+
+    call()
+    return best(call, seconds)
 
 
-def study_memory(family, *, quick=True, derivative=False, out=None):
-    """Prints `memory_of`: sectors (32 bytes) moved beside how few it could have been, and conflicts of banks of shared memory."""
-    counts = memory_of(family, quick=quick, derivative=derivative)
-    print(f"{family} {'derivative' if derivative else 'forward'}, counted on the host shim: requests are a warp's\n", file=out)
-    print(f"{'kernel':16}" + "".join(f"{c:>12}" for c in COLUMNS) + f"{'coalesced':>12}", file=out)
-    for kernel, row in counts.items():
-        print(f"{kernel:16}" + "".join(f"{n:12}" for n in row) + f"{row[3] / max(row[2], 1):12.0%}", file=out)
-    return counts
+def study_cuda(family, *, quick=False, derivative=False, out=None):
+    """Prints a family's ladder on the GPU: measured times; on the host shim, which has none, what each rung asks of memory: sectors of
+    32 bytes and how many to a request, beside how few it could have been, and conflicts of banks of shared memory."""
+    fastnn.cuda.require()
+    gpu = fastnn.cuda.get_device_name()
+    shim = gpu == "host shim"
+    found, climb = on_cuda(family, counted if shim else timed, quick=quick or shim, derivative=derivative)
+    flops, before = climb.flops * (climb.factor if derivative else 1), None
+    print(f"{gpu}\n{family} {'derivative' if derivative else 'forward'}, {climb.shape}: {flops * 1e-6:.0f} MFLOP\n", file=out)
+    width = max(map(len, found)) + 2
+    heads = [*COLUMNS, "a request"] if shim else ["time", "GFLOP/s", "step"]
+    print(f"{'':3}{'rung':{width}}" + "".join(f"{h:>11}" for h in heads) + "   idea", file=out)
+    for i, (name, value) in enumerate(found.items(), 1):
+        if shim:
+            cells = [*value, f"{value[2] / max(value[1], 1):.1f}"]
+        else:
+            cells = [f"{value * 1e3:.3f} ms", f"{flops / value * 1e-9:.1f}", f"{before / value:.1f}x" if before else ""]
+            before = value
+        print(f"{i:<3}{name:{width}}" + "".join(f"{c:>11}" for c in cells) + f"   {idea(family, name, 'cuda')}", file=out)
+    return found
 
 
 def draw(result, path):
@@ -207,4 +236,4 @@ def draw(result, path):
     figure.savefig(path, dpi=120)
 
 
-__all__ = ["draw", "ladder", "memory_of", "study", "study_memory"]
+__all__ = ["counted", "draw", "ladder", "on_cuda", "study", "study_cuda", "timed"]

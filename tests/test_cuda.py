@@ -308,6 +308,51 @@ def test_products_on_tensor_cores(m, n, k, precision, error, rng):
     assert off < error and (precision == "high" or not SHIM or off > error / 1e3)
 
 
+RUNGS = [(family, name) for family, ladder in fastnn.rungs(device="cuda").items() for name in ladder[:-1]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("family, name", RUNGS)
+def test_rung_is_the_cpus(family, name, dtype):
+    with fastnn.rung(**{family: name}, device="cuda"):
+        assert compare({"layer_norm": "norm"}.get(family, family), dtype)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", fastnn.rungs("matmul", "cuda"))
+def test_matmul_rung_shapes_and_strides(name, schedule, rng, monkeypatch):
+    """Ragged tiles, nothing to add, operands and results of any strides, batches; and the derivatives, which are products again."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    for m, k, n in [(1, 1, 1), (0, 3, 2), (3, 0, 2), (17, 33, 65), (133, 9, 130)]:
+        a, b, d = rng.standard_normal((m, k)), rng.standard_normal((k, n)), rng.standard_normal(n)
+        for layout in ("contiguous", "transposed", "stepped", "misaligned"):
+            for dtype in (np.float64, np.float32):
+                x, y, z = (there(fastnn.from_numpy(v.astype(dtype)), layout) for v in (a, b, d))
+                with fastnn.rung(matmul=name, device="cuda"):
+                    got = here([x @ y, fastnn.nn.functional.linear(x, y.T, z)])
+                for g, w in zip(got, (a @ b, a @ b + d), strict=True):
+                    np.testing.assert_allclose(g, w, atol=1e-12 if dtype is np.float64 else 1e-4, err_msg=f"{m} {k} {n} {layout}")
+    with fastnn.rung(matmul=name, device="cuda"):
+        both(lambda a, b: a @ b, rng.standard_normal((2, 3, 33, 9)), rng.standard_normal((3, 9, 40)))
+        both(lambda a, b: a @ b, rng.standard_normal((4, 7, 9)), rng.standard_normal((9, 36)))
+
+
+def test_ladders_are_each_devices_own():
+    with fastnn.rung(matmul="naive"):  # a name that both have
+        assert chosen() == {("cpu", "matmul", "naive"), ("cuda", "matmul", "naive")}
+        with fastnn.rung(matmul="coalesced"):
+            assert chosen() == {("cpu", "matmul", "naive"), ("cuda", "matmul", "coalesced")}
+        with fastnn.rung(matmul=2):
+            assert chosen() == {("cpu", "matmul", "streamed"), ("cuda", "matmul", "naive")}
+        with fastnn.rung(matmul=2, device="cuda"), fastnn.rung(matmul="production"):
+            assert chosen() == set()
+    assert chosen() == set()
+
+
+def chosen():
+    return {(device, r[0], r[2]) for device in ("cpu", "cuda") for r in fastnn._cpu.rungs(device == "cuda") if r[4]}
+
+
 DRAWS = {
     "rand": lambda d: fastnn.rand(3, 333, device=d),
     "rand float64": lambda d: fastnn.rand(333, dtype=fastnn.float64, device=d),
@@ -455,3 +500,35 @@ def test_shim_counts():
     counts = fastnn._cpu.device_counts()  # launches, requests, sectors moved, sectors if coalesced, ...
     assert counts["add"][:4] == [1, 3 * 4096 // 32, 3 * 4096 // 8, 3 * 4096 // 8]
     assert counts["copy"][2] == 4096 + 4096 // 8 and counts["copy"][3] == 2 * 4096 // 8  # a sector for each number read
+
+
+@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@pytest.mark.parametrize("derivative", [False, True])
+@pytest.mark.parametrize("family", fastnn.rungs(device="cuda"))
+def test_rungs_count_what_their_texts_say(family, derivative):
+    from fastnn.bench.ladder import counted, on_cuda
+
+    counts, _ = on_cuda(family, counted, quick=True, derivative=derivative)
+    assert list(counts) == fastnn.rungs(family, "cuda")
+    for name in list(counts)[:-1]:
+        head = "//          derivative:" if derivative else "// counted"
+        line = next(x for x in fastnn.source(family, name, "cuda").splitlines() if x.startswith(head))
+        numbers = [int(n.replace(",", "")) for n in line.split(":")[1].replace(";", "").split() if n[0].isdigit()]
+        _, requests, sectors, _, shared, conflicts, _, _ = counts[name]
+        assert numbers == [requests, sectors, shared, conflicts], (name, counts[name])
+
+
+def test_study_prints_the_ladder(capsys, monkeypatch):
+    from fastnn.bench import ladder
+    from fastnn.cli import main
+
+    family = "matmul"
+    assert main(["study", family, "--device", "cuda", "--quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[4:]] == [[str(i), name] for i, name in enumerate(fastnn.rungs(family, "cuda"), 1)]
+    assert ("conflicts" in lines[3]) == SHIM and ("GFLOP/s" in lines[3]) != SHIM
+    monkeypatch.setattr(ladder, "best", lambda call, seconds: call() or 1.0)
+    monkeypatch.setattr(fastnn.cuda, "get_device_name", lambda: "some GPU")
+    monkeypatch.setattr(fastnn.bench.ladder, "climbs", lambda family, quick, climbs=ladder.climbs: climbs(family, True))
+    assert list(ladder.study_cuda(family)) == fastnn.rungs(family, "cuda") and "ms" in capsys.readouterr().out
+    assert main(["study", "relu", "--device", "cuda"]) == 2

@@ -126,6 +126,27 @@ def test_sources():
         assert fastnn.source(name)
 
 
+def test_sources_for_cuda():
+    """The GPU's ladders can be read, and asked for, where there is no GPU."""
+    for family, ladder in fastnn.rungs(device="cuda").items():
+        for i, name in enumerate(ladder[:-1], 1):
+            text = fastnn.source(family, name, device="cuda")
+            assert text.startswith(f"// {family} on a GPU, rung {i}, {name}: ") and len(text.splitlines()) <= 80, (family, name)
+            assert text == fastnn.source(family, i, "cuda") and fastnn.study.idea(family, name, "cuda")
+    assert fastnn.study.source_path("matmul", device="cuda").name == "matmul.cu"
+    assert fastnn.study.source_path("tanh", device="cuda").name == "tile.cuh" and "Mse" in fastnn.source("mse_loss", device="cuda")
+    with pytest.raises(ValueError, match="no kernel 'peak' for cuda"):
+        fastnn.source("peak", device="cuda")
+    with pytest.raises(ValueError, match="no rung 'tiled'; its rungs are: 1 naive, 2 coalesced"):
+        fastnn.source("matmul", "tiled", "cuda")
+    with pytest.raises(ValueError, match="5 packed, 6 production; on cuda: 1 naive, 2 coalesced"):
+        fastnn.rung(matmul="fast")
+    with pytest.raises(ValueError, match="no rungs on cuda"):
+        fastnn.rung(lstm="naive", device="cuda")
+    with pytest.raises(ValueError, match="'cpu' or 'cuda'"):
+        fastnn.rungs(device="tpu")
+
+
 def operands(rng, scale=1.0):
     shapes = {"x": (2, 3, 13, 17), "w": (5, 3, 3, 3), "m": (19, 37), "v": (37,), "s": (4, 3, 5)}
     return {name: (rng.standard_normal(shape) * scale).astype(np.float32) for name, shape in shapes.items()}

@@ -4,6 +4,7 @@
 
 #include "../core/isa.h"
 #include "../core/parallel.h"
+#include "../core/rungs.h"
 #include "../kernels/table.h"
 
 namespace py = pybind11;
@@ -110,15 +111,18 @@ PYBIND11_MODULE(_cpu, m) {
     return list;
   }, "(name, description, supported here) of every instruction set built");
   m.def("table_version", &table_version, "grows when an instruction set or a rung is chosen");
-  m.def("rungs", [] {
+  m.def("rungs", [](bool cuda) {
+    const Place place = cuda ? Place::cuda : Place::cpu;
     py::list list;
-    for (int i = 0; i < rung_count(); ++i) {
-      const Rung& r = rung_at(i);
-      list.append(py::make_tuple(r.family, r.number, r.name, r.kernel, rung_chosen(i)));
+    for (int i = 0; i < rung_count(place); ++i) {
+      const Rung& r = rung_at(place, i);
+      list.append(py::make_tuple(r.family, r.number, r.name, r.kernel, rung_chosen(place, i)));
     }
     return list;
-  }, "(family, number, name, kernel, chosen) of every rung");
-  m.def("set_rung", [](const std::string& family, const std::string& name) { rung_set(family.c_str(), name.c_str()); });
+  }, "(family, number, name, kernel, chosen) of every rung of a device", py::arg("cuda") = false);
+  m.def("set_rung", [](const std::string& family, const std::string& name, bool cuda) {
+    rung_set(cuda ? Place::cuda : Place::cpu, family.c_str(), name.c_str());
+  }, py::arg("family"), py::arg("name"), py::arg("cuda") = false);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads);
   m.def("launches", [] {

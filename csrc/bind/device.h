@@ -15,7 +15,7 @@ constexpr const char* place_name(Place p) { return p == Place::cpu ? "cpu" : "cu
 
 template <class K> K kernel_at(Place place, K Table::* kernel, const char* name) {
   if (place == Place::cpu) [[likely]] return active->*kernel;
-  if (K found = gpu->table->*kernel) return found;
+  if (K found = active_cuda->*kernel) return found;
   raise_missing(name);
 }
 

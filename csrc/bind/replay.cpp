@@ -13,7 +13,7 @@
 #include <atomic>
 #include <utility>
 
-#include "../core/isa.h"
+#include "../core/rungs.h"
 #include "../core/program.h"
 #include "batch.h"
 #include "watched.h"

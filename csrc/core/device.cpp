@@ -6,6 +6,7 @@
 #include "../kernels/table.h"
 #include "error.h"
 #include "program.h"
+#include "rungs.h"
 
 namespace fastnn {
 
@@ -20,6 +21,7 @@ void device_open(const char* path) {
   const Device* found = get();
   if (strcmp(found->signature, KERNELS_SIGNATURE))
     raise_error(ErrorKind::runtime, "cuda: %s was built from another version of kernels.def; build it again", path);
+  ladders_set(Place::cuda, *found->table, *found->rungs);
   gpu = found;
 }
 

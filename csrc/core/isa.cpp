@@ -5,6 +5,7 @@
 
 #include "../kernels/table.h"
 #include "error.h"
+#include "rungs.h"
 
 namespace fastnn {
 
@@ -47,24 +48,8 @@ const Entry* entries(int* count) {
   return list;
 }
 const Entry* chosen = nullptr;
-Table current;                     // the chosen table, with the chosen rungs in their kernels' places
-constexpr int MAX_RUNGS = 128;
-bool rungs_chosen[MAX_RUNGS];      // the lists of all instruction sets come from the same lines
-
-int64_t version = 0;
-
-void compose() {
-  ++version;
-  current = *chosen->table;
-  for (int i = 0; i < chosen->rungs->count; ++i) {
-    const Rung& r = chosen->rungs->list[i];
-    if (rungs_chosen[i]) memcpy(reinterpret_cast<char*>(&current) + r.slot, &r.run, sizeof r.run);
-  }
-}
 
 }  // namespace
-
-const Table* active = &current;
 
 int isa_count() {
   int n;
@@ -87,23 +72,10 @@ void isa_set(const char* name) {
     if (name[0] ? !strcmp(list[i].isa.name, name) : list[i].isa.supported) {
       if (!list[i].isa.supported) raise_error(ErrorKind::value, "instruction set %s is not supported by this CPU", name);
       chosen = &list[i];
-      compose();
+      ladders_set(Place::cpu, *chosen->table, *chosen->rungs);
       return;
     }
   raise_error(ErrorKind::value, "unknown instruction set '%s'; this build has v2, v3, v4 (or neon)", name);
-}
-
-int64_t table_version() { return version; }
-int rung_count() { return chosen->rungs->count; }
-const Rung& rung_at(int i) { return chosen->rungs->list[i]; }
-bool rung_chosen(int i) { return rungs_chosen[i]; }
-void rung_set(const char* family, const char* name) {
-  bool found = !name[0];
-  for (int i = 0; i < rung_count(); ++i) found |= !strcmp(rung_at(i).family, family) && !strcmp(rung_at(i).name, name);
-  if (!found) raise_error(ErrorKind::value, "%s has no rung '%s'", family, name);
-  for (int i = 0; i < rung_count(); ++i)
-    if (!strcmp(rung_at(i).family, family)) rungs_chosen[i] = !strcmp(rung_at(i).name, name);
-  compose();
 }
 
 }  // namespace fastnn

@@ -14,13 +14,4 @@ Isa isa_at(int i);            // best last
 const char* isa_name();       // the active one
 void isa_set(const char* name);  // ValueError when unknown or not supported here
 
-int64_t table_version();         // grows when an instruction set or a rung is chosen
-
-// Rungs (kernels/table.h) of the active instruction set.
-struct Rung;
-int rung_count();
-const Rung& rung_at(int i);
-bool rung_chosen(int i);
-void rung_set(const char* family, const char* name);  // "" for the production kernels; ValueError when unknown
-
 }  // namespace fastnn

@@ -27,6 +27,7 @@ static const Rung list[] = {
 };
 #undef RUNG
 #undef KERNEL
+static_assert(sizeof list / sizeof list[0] <= MAX_RUNGS);
 extern const Rungs rungs;
 const Rungs rungs = {list, int(sizeof list / sizeof list[0])};
 }  // namespace fastnn::FN_ISA

@@ -16,6 +16,20 @@ static const Table table = {
 #undef KERNEL
 };
 
+#define KERNEL(name, params)
+#define CUDA_RUNG(family, number, name, kernel) decltype(cuda::kernel) kernel##_##name;
+#include "../kernels.def"
+#undef CUDA_RUNG
+
+#define CUDA_RUNG(family, number, name, kernel) \
+  {#family, #kernel, #name, number, offsetof(Table, kernel), reinterpret_cast<void (*)()>(&cuda::kernel##_##name)},
+static const Rung list[] = {
+#include "../kernels.def"
+};
+#undef CUDA_RUNG
+#undef KERNEL
+static const Rungs rungs = {list, int(sizeof list / sizeof list[0])};
+
 static int64_t stream() { return reinterpret_cast<int64_t>(runtime::stream()); }
 static void synchronize() {
   runtime::wait();
@@ -29,7 +43,7 @@ constexpr auto counted = &shim::counts;
 constexpr void (*counted)(void (*)(void*, const char*, const int64_t*), void*) = nullptr;
 #endif
 
-static const Device device = {KERNELS_SIGNATURE, &table, nullptr, runtime::device_count, runtime::why_none, runtime::describe,
+static const Device device = {KERNELS_SIGNATURE, &table, &rungs, runtime::device_count, runtime::why_none, runtime::describe,
                               runtime::pool_alloc, runtime::pool_free, runtime::to_device, runtime::to_host, synchronize, stream, runtime::drain,
                               runtime::pool_stats, runtime::pool_trim, runtime::set_matmul_precision, counted};
 

@@ -25,24 +25,29 @@ int threads;
 std::vector<std::vector<Access>> warps;
 std::map<std::pair<int, const void*>, int> passed;  // how often a thread has passed a place
 
-// Cycles of one request of shared memory: words of the same bank (32 of 4 bytes) come one after another, equal ones at once.
-int64_t cycles(const Access* a, const Access* end) {
-  std::vector<uintptr_t> banks[32];
-  for (; a < end; ++a)
-    for (uintptr_t word = a->address / 4; word <= (a->address + a->bytes - 1) / 4; ++word) {
-      auto& bank = banks[word % 32];
-      if (std::find(bank.begin(), bank.end(), word) == bank.end()) bank.push_back(word);
-    }
-  size_t most = 1;
-  for (auto& bank : banks) most = std::max(most, bank.size());
-  return int64_t(most);
+// Cycles of one request of shared memory beyond those it needs: words of the same bank (32 of 4 bytes) come one after another, equal
+// ones at once. The halves of a warp that reads 8 bytes a lane, and the quarters of one that reads 16, come one after another anyway.
+int64_t conflicts(const Access* begin, const Access* end) {
+  const int lanes = std::max(1, 128 / std::max(4, int(begin->bytes)));
+  int64_t more = 0;
+  for (int first = 0; first < 32; first += lanes) {
+    std::vector<uintptr_t> banks[32];
+    for (const Access* a = begin; a < end; ++a)
+      for (uintptr_t word = a->address / 4; word <= (a->address + a->bytes - 1) / 4; ++word) {
+        auto& bank = banks[word % 32];
+        if (a->lane / lanes == first / lanes && std::find(bank.begin(), bank.end(), word) == bank.end()) bank.push_back(word);
+      }
+    size_t most = 1;
+    for (auto& bank : banks) most = std::max(most, bank.size());
+    more += int64_t(most) - 1;
+  }
+  return more;
 }
 void add_request(const Access* a, const Access* end, int lanes) {
   if (end - a < lanes) ++counters[DIVERGENT];
   if (a->shared) {
-    const int64_t bytes = (end - a) * a->bytes;  // wide accesses take more cycles even without conflicts
     ++counters[SHARED_REQUESTS];
-    counters[CONFLICTS] += std::max<int64_t>(0, cycles(a, end) - std::max<int64_t>(1, (bytes + 127) / 128));
+    counters[CONFLICTS] += conflicts(a, end);
     return;
   }
   std::vector<uintptr_t> sectors;

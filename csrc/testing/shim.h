@@ -107,6 +107,9 @@ template <class T> class global {
   explicit operator bool() const { return p != nullptr; }
 };
 template <class To, class From> global<To> view_as(global<From> g) { return global<To>(reinterpret_cast<To*>(g.address())); }
+template <class To, class From> shim::Shared<To> view_as(shim::Shared<From> s) {
+  return {reinterpret_cast<To*>(s.data), s.n * int64_t(sizeof(From)) / int64_t(sizeof(To)), s.name};
+}
 template <class T> bool aligned(global<T> g, int bytes) { return reinterpret_cast<uintptr_t>(g.address()) % unsigned(bytes) == 0; }
 
 #define SHARED(T, name, n)                                        \

@@ -138,11 +138,11 @@ def board_command(args) -> int:
 
 def study_command(args) -> int:
     """Climbs a ladder of kernels on this machine."""
-    from fastnn.bench.ladder import study, study_memory
+    from fastnn.bench.ladder import study, study_cuda
 
     if args.device == "cuda":
         try:
-            study_memory(args.family, derivative=args.derivative)
+            study_cuda(args.family, quick=args.quick, derivative=args.derivative)
         except RuntimeError as e:
             raise ValueError(e) from None
         return 0
@@ -202,7 +202,7 @@ def main(argv=None) -> int:
     p.add_argument("--derivative", action="store_true", help="the derivative instead of the forward")
     p.add_argument("--threads", type=int, metavar="N")
     p.add_argument("--quick", action="store_true", help="a smaller problem")
-    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: what the GPU's kernels ask of memory, counted by the host shim")
+    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: the GPU's ladder, timed; on the host shim what it asks of memory")
     p.set_defaults(run=study_command)
     p = commands.add_parser("info", help="versions, CPU, instruction set, threads")
     p.set_defaults(run=info)
