@@ -12,11 +12,12 @@
 //    channels.h               one filter a channel: narrow planes, and filters that the next does not have
 //    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
 //    winograd.h               3×3 and 5×5 filters of stride 1, float32, where its transforms pay
-//    filters.h                many channels and taps: filters in the lanes
+//    filters.h, filter_weights.h   many channels and taps: filters in the lanes
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
 #include "channels.h"
 #include "depthwise.h"
+#include "filter_weights.h"
 #include "filters.h"
 #include "winograd_weights.h"
 
@@ -225,7 +226,8 @@ void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d s) {
         using T = decltype(t);
         return channels_pay(x, dw, g, s, Partial::dw) ? taps_on_channels<T>(dw, g, x, s) : has_planes(dw, s) && weights_on_planes<T>(dw, g, x, s);
       })) return;
-  if (!weights_on_tiles(dw, g, x, s)) conv2d_dw_implicit(dw, g, x, s);
+  if (weights_on_tiles(dw, g, x, s)) return;
+  if (!with_float(dw, [&](auto t) { return filter_weights<decltype(t)>(dw, g, x, s); })) conv2d_dw_implicit(dw, g, x, s);
 }
 
 }  // namespace fastnn::FN_ISA

@@ -6,7 +6,7 @@
 //    g row o   ═══════  [ acc 4 × 6 ]        a step; lanes are folded once, at the end of a block
 //
 // Rows of x are offsets into the slab. Positions run on over the slab's border columns, where the copy of g is zero.
-// The best there is for few filters or few taps; with many of both, outer.h.
+// For filters that fill no vector, and 1×1; with many filters and taps, outer.h.
 #pragma once
 #include "tile.h"
 #include "window.h"

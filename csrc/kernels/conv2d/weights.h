@@ -23,6 +23,12 @@ template <class T> struct Weights {
   int64_t filter;  // elements of dw for one (o, c): P·Q
 };
 
+template <class T> static Weights<T> weights_of(const View& dw, const View& g, const View& x, const Conv2d& s) {
+  const int64_t area = x.shape[2] * x.shape[3], g_area = g.shape[2] * g.shape[3];
+  return {g.ptr<T>(), x.ptr<T>(), dw.ptr<T>(), s.groups, dw.shape[0] / s.groups, dw.shape[1], g.shape[1] * g_area, g_area,
+          x.shape[1] * area, area, x.ptr<T>() + x.numel(), dw.shape[2] * dw.shape[3]};
+}
+
 // Copy m rows of a block of g: dense, or `width` apart with zeros between.
 template <class T>
 static void fill_gradient(T* to, int64_t row, int64_t image, int64_t width, const T* g, const Weights<T>& p, int64_t m,
@@ -42,6 +48,18 @@ static void fill_gradient(T* to, int64_t row, int64_t image, int64_t width, cons
     }
 }
 
+// Blocks of positions as chunks with sums of their own: enough for every machine's threads, few enough that their sums stay small; never
+// a function of the threads. A wave is at most ~0.5 GFLOP a task, so that Ctrl-C is answered between waves.
+struct Chunks {
+  int64_t count, each, wave;
+  FN Chunks(int64_t blocks, int64_t parts, int64_t sums_bytes, int64_t block_work) {
+    count = least(blocks, most(1, least(ceil_div(32, parts), (int64_t(16) << 20) / sums_bytes)));
+    count = least(count, most(1, blocks * block_work >> 17));
+    each = ceil_div(blocks, count), count = ceil_div(blocks, each);
+    wave = most(1, (int64_t(1) << 28) / most(1, block_work));
+  }
+};
+
 template <class T> static void weights(const Weights<T>& p, const Window& s) {
   constexpr int64_t L = lanes<T>, budget = (256 << 10) / int64_t(sizeof(T));
   const int64_t size = p.groups * p.m * p.channels * p.filter;
@@ -56,14 +74,8 @@ template <class T> static void weights(const Weights<T>& p, const Window& s) {
   const int64_t share = s.images * s.rows * s.cols / ceil_div(32, parts);
   Blocks b = cut(s, channels, budget, least(most(share, 256), outer ? 384 : 1024));
 
-  // Chunks: enough for every machine's threads, few enough that their sums stay small; never a function of the threads.
-  int64_t chunks = least(b.count(), most(1, least(ceil_div(32, parts), (int64_t(16) << 20) / (size * int64_t(sizeof(T))))));
-  chunks = least(chunks, most(1, b.count() * filters * k_full * b.images * b.rows * b.cols >> 17));
-  const int64_t per_chunk = ceil_div(b.count(), chunks);
-  chunks = ceil_div(b.count(), per_chunk);
-  // A wave is at most ~0.5 GFLOP a task, so that Ctrl-C is answered between waves.
-  const int64_t wave =
-      most(1, (int64_t(1) << 28) / most(1, filters * k_full * b.images * b.rows * b.cols));
+  const Chunks share_of(b.count(), parts, size * int64_t(sizeof(T)), filters * k_full * b.images * b.rows * b.cols);
+  const int64_t chunks = share_of.count, per_chunk = share_of.each, wave = share_of.wave;
 
   // Without borders x is read where it is, and g by dots.
   const bool direct = is_slab(s, b), g_direct = !outer && b.cols == s.cols && b.extra[1] == 0;

@@ -10,7 +10,7 @@
 //                 +-------+
 //    tile     sse 4x8    avx2 6x16    avx512 14x32    neon 8x12     (float; half the columns for double)
 //    cost     2.MR.NR flops per MR+NR loads: bound by the FMA ports from k = 64 on. Zen 4, one core, operands in L1: 118
-//             GFLOP/s at every M from 4 to 14, unrolled or not, prefetched or not; FMAs that load nothing do 129
+//             GFLOP/s at every M from 4 to 14, unrolled or not, prefetched or not; Zen 5 262-268: all that FMAs alone do
 //    read on  pack.h (why copying pays)  ->  gemm.h (cache blocks, threads)  ->  matmul.cpp (which path when)
 #pragma once
 #include "../../core/simd.h"

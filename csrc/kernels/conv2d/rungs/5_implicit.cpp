@@ -20,7 +20,7 @@ template <class F> void over_positions(const View& y, const View& x, const View&
   Scratch<int64_t> row(taps), col(taps), index(taps);
   Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
   add_taps(window, w, s);
-  run(window, taps);
+  run(window);
 }
 
 // stride² small convolutions of g, all of stride 1.
@@ -41,15 +41,11 @@ template <class T> void input_gradient(View dx, View g, View w, View bias, const
 }
 
 template <class T> void forward(View y, View x, View w, View bias, const Conv2d& s) {
-  over_positions(y, x, w, s, [&](const Window& window, int64_t) { gather<T>(gather_images<T>(y, x, w, bias, s), window); });
+  over_positions(y, x, w, s, [&](const Window& window) { gather<T>(gather_images<T>(y, x, w, bias, s), window); });
 }
 
 template <class T> void weight_gradient(View dw, View g, View x, const Conv2d& s) {
-  const int64_t area = x.shape[2] * x.shape[3], g_area = g.shape[2] * g.shape[3];
-  over_positions(g, x, dw, s, [&](const Window& window, int64_t taps) {
-    weights<T>({g.ptr<T>(), x.ptr<T>(), dw.ptr<T>(), s.groups, dw.shape[0] / s.groups, dw.shape[1], g.shape[1] * g_area, g_area,
-                x.shape[1] * area, area, x.ptr<T>() + x.numel(), taps}, window);
-  });
+  over_positions(g, x, dw, s, [&](const Window& window) { weights<T>(weights_of<T>(dw, g, x, s), window); });
 }
 
 }  // namespace
