@@ -81,7 +81,7 @@ def climbs(family, quick):
 
         flops, size = 2.0 * b * h * t * t * e, 16.0 * b * h * t * e  # two products, of each the half below the diagonal
         return Climb(f"{b}x{h}x{t}x{e} causal", lambda: attend(q, k, v), _gradient(attend, q, k, v), flops, size, 2.5)
-    rows, n = (512, 1024) if quick else (16384, 1024)  # larger than the last cache, as the limit is memory
+    rows, n = (64 if _place == "cuda" else 512, 1024) if quick else (16384, 1024)  # larger than the last cache, as the limit is memory
     (x,) = _arrays((rows, n))
     if family == "softmax":
         return Climb(

@@ -311,16 +311,15 @@ def test_products_on_tensor_cores(m, n, k, precision, error, rng):
 RUNGS = [(family, name) for family, ladder in fastnn.rungs(device="cuda").items() for name in ladder[:-1]]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("family, name", RUNGS)
-def test_rung_is_the_cpus(family, name, dtype):
+def test_rung_is_the_cpus(family, name):  # float64 in test_matmul_rungs and test_row_rungs
     with fastnn.rung(**{family: name}, device="cuda"):
-        assert compare({"layer_norm": "norm"}.get(family, family), dtype)
+        assert compare({"layer_norm": "norm"}.get(family, family), "float32")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", fastnn.rungs("matmul", "cuda"))
-def test_matmul_rung_shapes_and_strides(name, schedule, rng, monkeypatch):
+def test_matmul_rungs(name, schedule, rng, monkeypatch):
     """Ragged tiles, nothing to add, operands and results of any strides, batches; and the derivatives, which are products again."""
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
     for m, k, n in [(1, 1, 1), (0, 3, 2), (3, 0, 2), (17, 33, 65), (133, 9, 130)]:
@@ -335,6 +334,33 @@ def test_matmul_rung_shapes_and_strides(name, schedule, rng, monkeypatch):
     with fastnn.rung(matmul=name, device="cuda"):
         both(lambda a, b: a @ b, rng.standard_normal((2, 3, 33, 9)), rng.standard_normal((3, 9, 40)))
         both(lambda a, b: a @ b, rng.standard_normal((4, 7, 9)), rng.standard_normal((9, 36)))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("family, name", [r for r in RUNGS if r[0] in ("softmax", "layer_norm")])
+def test_row_rungs(family, name, schedule, rng, monkeypatch):
+    """Rows shorter than a warp, longer than a block, and than what registers hold; fewer rows than threads, and more than blocks."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    F = fastnn.nn.functional
+    with fastnn.rung(**{family: name}, device="cuda"):
+        for shape in [(300, 1), (3, 17), (2, 257), (1, 4200), (7, 0), (0, 7)]:
+            x, w, b = rng.standard_normal(shape), rng.standard_normal(shape[1]), rng.standard_normal(shape[1])
+            if family == "softmax":
+                both(lambda x: F.softmax(x, 1), x)
+                both(lambda x: F.softmax(x, 0), x)
+            elif shape[1]:
+                both(lambda x, w, b: F.layer_norm(x, w.shape, w, b), x, w, b)
+                both(lambda x: F.layer_norm(x, x.shape[1:]), x)
+
+
+@pytest.mark.parametrize("name", fastnn.rungs("softmax", "cuda"))
+@pytest.mark.parametrize("log", [False, True])
+def test_softmax_of_special_values(name, log):
+    inf, nan = np.inf, np.nan
+    x = np.array([[inf, 0, 1], [-inf, -inf, -inf], [nan, 1, 2], [-inf, 1, -inf], [inf, inf, -inf], [1, -inf, nan], [1e30, -1e30, 0]])
+    F = fastnn.nn.functional
+    with fastnn.rung(softmax=name, device="cuda"):
+        both(lambda x: (F.log_softmax if log else F.softmax)(x, 1), x, grad=False)
 
 
 def test_ladders_are_each_devices_own():
@@ -522,7 +548,7 @@ def test_study_prints_the_ladder(capsys, monkeypatch):
     from fastnn.bench import ladder
     from fastnn.cli import main
 
-    family = "matmul"
+    family = "softmax"
     assert main(["study", family, "--device", "cuda", "--quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[4:]] == [[str(i), name] for i, name in enumerate(fastnn.rungs(family, "cuda"), 1)]

@@ -49,7 +49,8 @@ template <class T, bool LOG> __global__ void forward(Rows r, global<T> y, global
     MaxSum<T> a = {-T(Limits<T>::INF), T(0)};
     for (int64_t j = team.part; j < n; j += team.parts) a = joined(a, {x[at + j * r.inner], T(1)});
     a = team.join(memory, a, [](const MaxSum<T>& p, const MaxSum<T>& q) { return joined(p, q); });
-    const T scale = LOG ? log(a.s) : T(1) / a.s;
+    const T sum = a.m == Limits<T>::INF ? T(Limits<T>::NAN_) : a.s;  // infinity minus infinity: all of the row
+    const T scale = LOG ? log(sum) : T(1) / sum;
     for (int64_t j = team.part; j < n; j += team.parts) {
       const T v = x[at + j * r.inner] - a.m;
       y[at + j * r.inner] = LOG ? v - scale : exp(v) * scale;
