@@ -230,6 +230,20 @@ def test_layers_use_it(rng):
     np.testing.assert_allclose(y.detach().numpy(), layer(x, x, x, padding)[0].detach().numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_padded_keys_equal_none_bit_for_bit(rng, dtype):
+    """Whether the queries are cut, too, or not, unless 8 or less are left: those read keys in place and sum in another order."""
+    for width, longest in ((4, 12), (20, 40), (64, 300)):
+        lengths = np.array([longest, longest - 1, longest // 2 + 3, 9])
+        q, k, v = (fastnn.from_numpy(a) for a in arrays(rng, dtype, *[(4, 2, longest, width)] * 3))
+        y = F.scaled_dot_product_attention(q, k, v, fastnn.from_numpy(np.arange(longest) < lengths[:, None, None, None]))
+        for b, n in enumerate(lengths.tolist()):
+            for m in (n, longest):
+                assert fastnn.equal(y[b, :, :m], F.scaled_dot_product_attention(q[b, :, :m], k[b, :, :n], v[b, :, :n]))
+        few, seen = q[:, :, :3], fastnn.from_numpy(np.arange(longest) < 5)
+        assert fastnn.equal(F.scaled_dot_product_attention(few, k, v, seen), F.scaled_dot_product_attention(few, k[:, :, :5], v[:, :, :5]))
+
+
 def test_bad_input(rng):
     q, k, v = (fastnn.from_numpy(a) for a in arrays(rng, "float32", (2, 4, 5, 8), (2, 4, 6, 8), (2, 4, 6, 8)))
     f = F.scaled_dot_product_attention

@@ -145,7 +145,9 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
     int64_t j = x * panels / pieces.columns * NR<T>;
     return j >= n ? n : j > 0 && !Right::packs && n - j < W ? j - W : j;
   };
-  const int64_t panel = Left::packs ? MR * depth : 0, block = Right::packs ? NC<T> < n ? NC<T> : panels * NR<T> : n;
+  int64_t most = NC<T>;
+  if constexpr (requires { right.most; }) most = right.most;
+  const int64_t panel = Left::packs ? MR * depth : 0, block = Right::packs ? most < n ? most : panels * NR<T> : n;
   parallel_for(pieces.rows * pieces.columns, 1, [&](int64_t begin, int64_t stop) {
     Scratch<T> a(panel ? panel * ceil_div(blocks.count, pieces.rows) + W : 0), b(Right::packs ? block * depth + W : 0);
     for (int64_t piece = begin; piece < stop; ++piece) {
@@ -225,6 +227,7 @@ template <class T> struct RowsInPlace {
 template <class T> struct PackColumns {  // of B
   static constexpr bool packs = true;
   Matrix<T> b;
+  int64_t most = NC<T>;  // columns at a time
   void pack(T* to, int64_t from, int64_t end, int64_t p, int64_t depth) const {
     if (b.cs == 1 && end - from >= 2 * NR<T>) {  // row by row, as memory lies: panel by panel 1024^3 costs 3 % more
       for (int64_t q = 0; q < depth; ++q) {

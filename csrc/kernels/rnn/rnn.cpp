@@ -29,7 +29,7 @@ void check(const Times& times, const Layer& l, const View& y, int gates, int sta
 
 void project(const View& to, const Layer& l, int64_t columns) {  // W_ih x + b_ih of all steps
   View out = matrix(to, 0, l.x.shape[0], columns, columns);
-  if (l.x.shape[0]) matmul_bias(Out{out}, In{l.x}, In{transposed(l.w_ih)}, In{l.b_ih});
+  if (l.x.shape[0]) matmul_rows(Out{out}, In{l.x}, In{transposed(l.w_ih)}, In{l.b_ih});
 }
 
 // W_hh for the forward tile: panel p holds the gates of UNITS vectors of units, for each k; in PARTS parts, one after another.
