@@ -260,3 +260,14 @@ def test_constraints_of_parts_and_of_matrices():
         assert not kind.check(fn.ones(2, 3))
     assert c.square.check(fn.ones(2, 2)) and not c.nonnegative_integer.check(fn.tensor(math.inf))
     assert c.positive_semidefinite.check(D.transform_to(c.positive_semidefinite)(fn.ones(2, 2)))
+
+
+def test_printed_without_the_parameters_of_what_it_is_made_of():
+    torch = pytest.importorskip("torch")
+    texts = []
+    for t in (torch, fn):
+        d = t.distributions
+        made = [d.LogNormal(0.0, 1.0), d.HalfNormal(1.0), d.Chi2(1.0), d.InverseGamma(1.0, 2.0), d.OneHotCategorical(t.ones(3)), d.Gamma(1.0, 2.0)]
+        made += [d.ComposeTransform([d.ExpTransform(), d.AffineTransform(1.0, 2.0)]).inv]
+        texts.append(repr(made).replace("fastnn", "torch"))
+    assert texts[0] == texts[1]

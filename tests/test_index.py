@@ -144,7 +144,7 @@ def test_random_keys_against_torch(rng):
         (IndexError, "single ellipsis", lambda x, i: x[..., ...]),
         (IndexError, "got float", lambda x, i: x[1.0]),
         (IndexError, "long, int, byte or bool", lambda x, i: x[x]),
-        (IndexError, "got str|long, int", lambda x, i: x["a"]),
+        (TypeError, "got a str", lambda x, i: x["a"]),
         (IndexError, r"mask \[2\] at index 0 does not match", lambda x, i: x[fastnn.tensor([True, False])]),
         (IndexError, r"broadcast together with shapes \[2\], \[3\]", lambda x, i: x[i, [0, 1, 2]]),
         (IndexError, "0-dim tensor", lambda x, i: fastnn.tensor(1.0)[0]),

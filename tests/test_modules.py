@@ -183,10 +183,18 @@ def test_parameter_containers():
     d = nn.ParameterDict({"w": fastnn.ones(2)})
     d["v"] = nn.Parameter(fastnn.ones(3))
     assert [n for n, _ in d.named_parameters()] == ["w", "v"] and "w" in d and len(d) == 2
-    for broken in (lambda: p.append(3), lambda: d.update({"x": 3})):
-        with pytest.raises(TypeError):
-            broken()
     assert "Parameter containing" in repr(p)
+    p.append("a")  # what is no tensor stays what it is
+    d |= {"x": None, "a": [1]}
+    assert p[-1] == "a" and list(p.state_dict()) == list("0123") and list(d) == ["w", "v", "a", "x"] and d["x"] is None
+    assert [n for n, _ in d.named_parameters()] == ["w", "v"] and d.pop("a") == [1] and d.popitem() == ("x", None) and len(d.copy()) == 2
+    assert "(4): Object of type: str" in repr(p) and d.setdefault("v", 3).shape == (3,) and list(reversed(d)) == ["v", "w"]
+    for kind, broken in [
+        (TypeError, lambda: p.extend(fastnn.ones(2))), (TypeError, lambda: d[3]), (AttributeError, lambda: d["q"]), (IndexError, lambda: p[9]),
+        (RuntimeError, lambda: d(1)), (ValueError, lambda: d.update([("a",)])), (KeyError, lambda: d.update({"keys": fastnn.ones(1)})),
+    ]:  # fmt: skip
+        with pytest.raises(kind):
+            broken()
 
 
 def test_same_seed_same_weights():

@@ -40,6 +40,22 @@ def test_classes_of_errors(kind, call):
         call()
 
 
+@pytest.mark.parametrize(
+    "text",
+    "F.layer_norm(i,(2,)) F.gumbel_softmax(i) F.softmax(i,0) D.Geometric(0.) D.LKJCholesky(2.5) D.Normal(0.,1.).sample(3) D.Uniform(1.,1.) "
+    "D.TransformedDistribution(D.Normal(0.,1.),3) t.device('cuda',-1) t.device(-1) i['a'] t.signal.windows.hann(3,dtype=t.int64) "
+    "t.signal.windows.exponential(3,center=1) t.signal.windows.general_cosine(3,a=None)".split(),
+)
+def test_classes_of_errors_are_pytorchs(text):
+    torch = pytest.importorskip("torch")
+    raised = []
+    for t in (torch, fastnn):
+        with pytest.raises(Exception) as e:  # noqa: PT011
+            eval(text, {"t": t, "D": t.distributions, "F": t.nn.functional, "i": t.tensor([0, 1])})
+        raised.append({c for c in e.type.__mro__ if c.__module__ == "builtins"})
+    assert raised[0] <= raised[1]
+
+
 def test_what_scripts_ask_beside_the_usual():
     batches = iter(fastnn.utils.data.DataLoader(range(5), batch_size=2))
     assert len(batches) == 3 and next(batches).tolist() == [0, 1]
@@ -110,7 +126,10 @@ def test_types_by_name():
 @pytest.mark.parametrize(
     "text",
     "x[:2] x[0] x[0,1] x[:,1] x[i] x[None] x[...] x[1:,0] x[0,:2] x.view(-1) x.unsqueeze(0) x.sum(0) x.sum() x.mean(1) x@x.T x@x[0] x[0]@x[0] "
-    "F.linear(x,x) F.linear(x,x,x[0,:3]) 1-x x.square() x.norm() x.double() x.clamp(0,1) x*2 F.layer_norm(x,(4,)) F.conv2d(x[None,None],x[None,None])".split(),
+    "F.linear(x,x) F.linear(x,x,x[0,:3]) 1-x x.square() x.norm() x.double() x.clamp(0,1) x*2 F.layer_norm(x,(4,)) F.conv2d(x[None,None],x[None,None]) "
+    "x.max() x.min() x.max(0)[0] x[x>0] F.embedding(i,x) x.index_select(0,i) x[None].transpose(1,2) x[None].mT x[None]@x.T x.tril() x.triu(1) "
+    "x**x 2**x 1/x F.pad(x,(1,1)) F.pad(x[None],(1,1),mode='reflect') x.repeat(2,1) F.interpolate(x[None,None],scale_factor=2) F.selu(x) "
+    "F.interpolate(x[None,None],scale_factor=2,mode='bilinear') x.log1p() F.logsigmoid(x) x.median() F.group_norm(x,2) F.unfold(x[None,None],2)".split(),
 )
 def test_printed_names_of_what_made_a_tensor(text):
     torch = pytest.importorskip("torch")

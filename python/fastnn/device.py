@@ -13,7 +13,7 @@ TYPES = ("cpu", "cuda", "mps", "xpu", "meta")  # what a program may name; tensor
 class device:
     """The name of a place: ``device("cpu")``, ``device("cuda")``, ``device("cuda", 1)``, ``device(1)``.
 
-    Whether tensors can live there is asked when one is made there. RuntimeError for a string that names no place.
+    Whether tensors can live there is asked when one is made there. RuntimeError for a string that names no place, and a negative index.
     """
 
     __slots__ = ("index", "type")
@@ -30,6 +30,8 @@ class device:
             raise RuntimeError(f"Invalid device string: '{type}'")
         if colon and index is not None:
             raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
         self.type, self.index = name, int(number) if colon else index
 
     def __repr__(self):

@@ -19,8 +19,8 @@ class BoundsError(RuntimeError, IndexError):
     """An index outside an axis: PyTorch raises RuntimeError for most ops, NumPy IndexError."""
 
 
-class DTypeError(RuntimeError, TypeError):
-    """Element types that do not fit: PyTorch raises RuntimeError here, NumPy TypeError."""
+class DTypeError(NotImplementedError, TypeError):
+    """Element types that do not fit: PyTorch raises RuntimeError here, or NotImplementedError, which is one; NumPy TypeError."""
 
 
 @functools.cache

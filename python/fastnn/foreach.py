@@ -36,7 +36,8 @@ def _foreach(name):
         def of(a, i):
             return a[i] if isinstance(a, (list, tuple)) else a
 
-        return [of_one(t, [of(a, i) for a in args], {k: of(a, i) for k, a in kwargs.items()}) for i, t in enumerate(tensors)]
+        results = [of_one(t, [of(a, i) for a in args], {k: of(a, i) for k, a in kwargs.items()}) for i, t in enumerate(tensors)]
+        return results if name.endswith("_") else tuple(results)
 
     f.__name__ = f.__qualname__ = public
     f.__doc__ = f"`Tensor.{name}` of each tensor."

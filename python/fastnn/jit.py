@@ -18,6 +18,16 @@ def trace(func, example_inputs=None, *args, **kwargs):
     return func
 
 
+def save(m, f, _extra_files=None):
+    """NotImplementedError: programs are Python here. Save the state_dict of the module, and make the module again to load it."""
+    raise NotImplementedError("jit.save: there is no compiled program to save; use fastnn.save(module.state_dict(), f)")
+
+
+def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
+    """NotImplementedError, as `save`."""
+    raise NotImplementedError("jit.load: compiled programs cannot be read; use module.load_state_dict(fastnn.load(f))")
+
+
 def is_scripting():
     """False."""
     return False

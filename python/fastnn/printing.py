@@ -87,8 +87,10 @@ def _finished(out, parts, indent, newline=False):
 
 _PYTORCHS = {  # where PyTorch's last step has another name than the op
     "avg_pool": "AvgPool2D", "batch_norm": "NativeBatchNorm", "clamp_min": "Clamp", "conv2d": "Convolution", "cross_entropy": "NllLoss",
-    "dropout": "Mul", "inv": "LinalgInvEx", "l1_loss": "Mean", "layer_norm": "NativeLayerNorm", "max_pool": "MaxPool2DWithIndices",
-    "norm": "LinalgVectorNorm", "square": "Pow", "to": "ToCopy",
+    "attention": "ScaledDotProductFlashAttentionForCpu", "cholesky": "LinalgCholeskyEx", "det": "LinalgDet", "dropout": "Mul",
+    "group_norm": "NativeGroupNorm", "inv": "LinalgInvEx", "l1_loss": "Mean", "layer_norm": "NativeLayerNorm", "log1p": "Log1P",
+    "logsigmoid": "LogSigmoid", "masked_select": "Index", "max_pool": "MaxPool2DWithIndices", "modulus": "Abs",
+    "norm": "LinalgVectorNorm", "ranked": "Median", "selu": "Elu", "solve": "LinalgSolveEx", "square": "Pow", "to": "ToCopy", "unfold": "Im2Col",
 }  # fmt: skip
 
 
@@ -110,9 +112,25 @@ def _step(name, args, options, shape):
         steps = [i for i in (index if isinstance(index, tuple) else (index,)) if i is not Ellipsis and (i != slice(None) or i is index)]
         return "Alias" if not steps else "Unsqueeze" if steps[-1] is None else "Slice" if isinstance(steps[-1], slice) else "Select", 0
     if name == "getitem":
-        return "Index", 0
+        return "Embedding" if "skip" in options else "IndexSelect" if "wrap" in options else "Index", 0
+    if name == "permute" and len(shape) > 2 and sum(i != k for i, k in enumerate(options.get("dims", ()))) == 2:
+        return "Transpose", 0
+    if name in ("amax", "amin") and not shape:
+        return name[1:].capitalize(), 1
+    if name == "pad":
+        axes = sum(n != m for n, m in zip(shape, args[0].shape if args else shape, strict=True))
+        names = ["ConstantPadNd", f"ReflectionPad{axes}D", f"ReplicationPad{axes}D", None if "value" in options else "Repeat"]
+        return names[options["mode"]], 0
+    if name == "triangle":
+        return ("Triu" if options.get("upper") else "Tril"), 0
+    if name == "pow" and ranks:
+        return None, 2 if ranks[0] is None else int(ranks[1] is not None)
+    if name == "div" and ranks and ranks[0] is None:
+        return "Mul", 0
+    if name == "interpolate" and options["tables"][-2] is not None:
+        return {1: "UpsampleNearest2D", 2: "UpsampleBilinear2D", 4: "UpsampleBicubic2D"}.get(options["tables"][-2].shape[1]), 0
     if name == "matmul":
-        return {(2, 2): "Mm", (2, 1): "Mv", (1, 1): "Dot", (3, 3): "Bmm"}.get(tuple(ranks[:2])), 0
+        return {(2, 2): "Mm", (2, 1): "Mv", (1, 1): "Dot", (3, 3): "Bmm"}.get(tuple(ranks[:2]), "UnsafeView" if ranks else None), 0
     if name == "linear" and ranks:
         return "View" if ranks[0] > 2 else "Addmm" if len(ranks) > 2 and ranks[2] is not None else "Mm", 0
     if name == "reshape" and args:

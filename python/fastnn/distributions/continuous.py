@@ -69,6 +69,7 @@ class LogNormal(_LocScale):
     """exp of a Normal(loc, scale)."""
 
     support = constraints.positive
+    _derived = True
 
     mean = property(lambda self: exp(self.loc + self.scale**2 / 2))
     mode = property(lambda self: exp(self.loc - self.scale**2))
@@ -100,6 +101,7 @@ class _Half(Distribution):
     arg_constraints = {"scale": constraints.positive}
     support = constraints.nonnegative
     has_rsample = True
+    _derived = True
     whole: type
 
     def __init__(self, scale, validate_args=None):
@@ -171,14 +173,15 @@ class HalfCauchy(_Half):
 class Uniform(Distribution):
     """Uniform on [low, high)."""
 
-    arg_constraints = {"low": constraints.dependent, "high": constraints.dependent}
     has_rsample = True
 
     def __init__(self, low, high, validate_args=None):
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.shape, (), validate_args)
-        if self._validate_args and not constraints.holds(constraints.less_than(self.high.detach()), self.low.detach()):
-            raise ValueError("Uniform is not defined when low>= high")
+
+    @property
+    def arg_constraints(self):
+        return {"low": constraints.less_than(self.high.detach()), "high": constraints.greater_than(self.low.detach())}
 
     @constraints.dependent_property
     def support(self):

@@ -15,7 +15,7 @@ from ..ops.reduce import sum as total
 from ..ops.shape import broadcast_shapes, expand, reshape
 from ..tensor import Size, finfo
 from . import constraints
-from .distribution import Distribution, ExponentialFamily, _shape, broadcast_all
+from .distribution import Distribution, ExponentialFamily, broadcast_all
 from .utils import clamp_probs
 
 __all__ = ["Bernoulli", "Categorical", "Geometric", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
@@ -81,6 +81,11 @@ class Geometric(Binary):
     mode = property(lambda self: self.probs * 0)
     variance = property(lambda self: (1 / self.probs - 1) / self.probs)
 
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        super().__init__(probs, logits, validate_args)
+        if self._validate_args and probs is not None and not constraints.holds(constraints.positive, self.probs.detach()):
+            raise ValueError(f"Expected parameter probs of distribution {self!r} to be positive but found invalid values:\n{self.probs}")
+
     def sample(self, sample_shape=()):
         p = self.probs.detach()
         u = rand(self._extended_shape(sample_shape), dtype=p.dtype)
@@ -132,7 +137,7 @@ class Classes(Distribution):
         return new
 
     def _indices(self, sample_shape):
-        shape = _shape(sample_shape)
+        shape = tuple(sample_shape)
         rows = reshape(self.probs.detach(), (-1, self._num_events))
         count = 1
         for s in shape:
@@ -178,6 +183,7 @@ class OneHotCategorical(Classes):
     """`Categorical` as vectors with a single 1."""
 
     support = constraints.one_hot
+    _derived = True
 
     def _event(self):
         return (self._num_events,)

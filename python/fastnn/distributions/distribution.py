@@ -24,6 +24,7 @@ class Distribution:
     has_rsample = False
     has_enumerate_support = False
     _validate_args = True
+    _derived = False  # whether PyTorch's own is made of another distribution, and prints without its parameters
 
     @staticmethod
     def set_default_validate_args(value):
@@ -121,7 +122,7 @@ class Distribution:
         return new
 
     def _extended_shape(self, sample_shape=()):
-        return Size((*_shape(sample_shape), *self._batch_shape, *self._event_shape))
+        return Size((*sample_shape, *self._batch_shape, *self._event_shape))
 
     def _validate_sample(self, value):
         if not isinstance(value, Tensor):
@@ -146,17 +147,13 @@ class Distribution:
         return value
 
     def __repr__(self):
-        shown = {n: self.__dict__[n] for n in self.arg_constraints if self.__dict__.get(n) is not None}
+        shown = {n: self.__dict__[n] for n in self.arg_constraints if not self._derived and self.__dict__.get(n) is not None}
         inside = ", ".join(f"{n}: {v if v.numel() == 1 else v.size()}" for n, v in shown.items())
         return f"{type(self).__name__}({inside})"
 
 
 class ExponentialFamily(Distribution):
     """PyTorch's base of those with natural parameters; their formulas are written out here."""
-
-
-def _shape(sample_shape):
-    return (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
 
 
 def broadcast_all(*values):

@@ -52,6 +52,7 @@ class Chi2(Gamma):
     """The sum of df squares of standard normal numbers."""
 
     arg_constraints = {"df": constraints.positive}
+    _derived = True
 
     def __init__(self, df, validate_args=None):
         (self.df,) = broadcast_all(df)
@@ -64,6 +65,7 @@ class InverseGamma(Distribution):
     arg_constraints = {"concentration": constraints.positive, "rate": constraints.positive}
     support = constraints.positive
     has_rsample = True
+    _derived = True
 
     def __init__(self, concentration, rate, validate_args=None):
         self.concentration, self.rate = broadcast_all(concentration, rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 from ..ops import linalg
 from ..ops.diagonal import diag_embed, diagonal, tril
@@ -236,7 +237,7 @@ class LKJCholesky(Distribution):
     def __init__(self, dim, concentration=1.0, validate_args=None):
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
-        self.dim = dim
+        self.dim = operator.index(dim)
         (self.concentration,) = broadcast_all(concentration)
         super().__init__(self.concentration.shape, (dim, dim), validate_args)
 

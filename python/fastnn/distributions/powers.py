@@ -115,7 +115,7 @@ class GeneralizedPareto(Distribution):
     @property
     def variance(self):
         k = self.concentration
-        return where(k < 0.5, self.scale**2 / ((1 - k) ** 2 * (1 - 2 * k)), math.inf)
+        return where(k < 0.5, self.scale**2 / ((1 - k) ** 2 * (1 - 2 * k)), math.nan)
 
     def _safe(self):
         flat = abs(self.concentration) < 1e-12

@@ -6,7 +6,7 @@ import math
 
 from ..ops.join import cat, stack
 from ..ops.reduce import sum as total
-from ..tensor import Tensor
+from ..tensor import Size, Tensor
 from . import constraints
 
 
@@ -150,6 +150,14 @@ class ComposeTransform(Transform):
     bijective = property(lambda self: all(p.bijective for p in self.parts))
 
     @property
+    def inv(self):
+        """The inverses of the parts, the last one first."""
+        if self._inv is None:
+            self._inv = ComposeTransform([part.inv for part in reversed(self.parts)])
+            self._inv._inv = self
+        return self._inv
+
+    @property
     def sign(self):
         return math.prod(p.sign for p in self.parts)
 
@@ -248,7 +256,7 @@ class ReshapeTransform(Transform):
         cut = len(shape) - len(old)
         if cut < 0 or tuple(shape[cut:]) != old:
             raise ValueError(f"Shape mismatch: expected {old} but got {tuple(shape[max(cut, 0):])}")
-        return (*shape[:cut], *new)
+        return Size((*shape[:cut], *new))
 
     def _call(self, x):
         return x.reshape(self.forward_shape(x.shape))

@@ -29,8 +29,8 @@ class TransformedDistribution(Distribution):
     """f(x) of x from base_distribution, f one transform or several in a row."""
 
     def __init__(self, base_distribution, transforms, validate_args=None):
-        self.transforms = [transforms] if isinstance(transforms, Transform) else list(transforms)
-        if not all(isinstance(t, Transform) for t in self.transforms):
+        self.transforms = [transforms] if isinstance(transforms, Transform) else transforms
+        if not isinstance(self.transforms, list) or not all(isinstance(t, Transform) for t in self.transforms):
             raise ValueError(f"transforms must be a Transform or list, but was {transforms}")
         shape = (*base_distribution.batch_shape, *base_distribution.event_shape)
         whole = ComposeTransform(self.transforms)

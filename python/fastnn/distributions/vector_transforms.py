@@ -12,7 +12,7 @@ from ..ops.pad import pad
 from ..ops.reduce import sum as total
 from ..ops.scan import cumprod, cumsum
 from ..ops.softmax import softmax
-from ..tensor import finfo
+from ..tensor import Size, finfo
 from . import constraints
 from .transform import Transform, needs
 
@@ -55,11 +55,11 @@ class StickBreakingTransform(Transform):
 
     def forward_shape(self, shape):
         needs(shape, 1)
-        return (*shape[:-1], shape[-1] + 1)
+        return Size((*shape[:-1], shape[-1] + 1))
 
     def inverse_shape(self, shape):
         needs(shape, 1)
-        return (*shape[:-1], shape[-1] - 1)
+        return Size((*shape[:-1], shape[-1] - 1))
 
 
 class LowerCholeskyTransform(Transform):
@@ -133,10 +133,10 @@ class CorrCholeskyTransform(Transform):
         n = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
         if n * (n - 1) // 2 != shape[-1]:
             raise ValueError("Input is not a flattened lower-diagonal number")
-        return (*shape[:-1], n, n)
+        return Size((*shape[:-1], n, n))
 
     def inverse_shape(self, shape):
         needs(shape, 2)
         if shape[-1] != shape[-2]:
             raise ValueError("Input is not square")
-        return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
+        return Size((*shape[:-2], shape[-1] * (shape[-1] - 1) // 2))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from ..tensor import Tensor
@@ -187,37 +189,35 @@ class ModuleDict(_Keyed, Module):
 
 
 class _ParameterHolder(Module):
-    """Entries become parameters when they are tensors."""
-
-    def __init__(self, values=None):
-        super().__init__()
-        if values is not None:
-            self.update(values) if isinstance(self, ParameterDict) else self.extend(values)
-
-    @property
-    def _entries(self):
-        return self._parameters
+    """Entries are attributes. Tensors become parameters; what is no tensor is kept as it is, as in a list or dictionary of Python."""
 
     def _put(self, name, value):
-        if isinstance(value, Tensor) and not isinstance(value, Parameter):
-            value = Parameter(value)
-        if not isinstance(value, Parameter):
-            raise TypeError(f"{type(self).__name__} holds parameters, got {type(value).__name__}")
-        self._parameters[name] = value
+        setattr(self, name, Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value)
 
     @staticmethod
     def _kind(p):
         return p.type()
 
-    def extra_repr(self):
-        return "\n".join(
-            f"  ({name}): Parameter containing: [{self._kind(p)} of size {'x'.join(map(str, p.shape))}]"
-            for name, p in self._parameters.items()
-        )
+    def _lines(self, entries):
+        def text(value):
+            if isinstance(value, Tensor):
+                return f"Parameter containing: [{self._kind(value)} of size {'x'.join(map(str, value.shape))}]"
+            return f"Object of type: {type(value).__name__}"
+
+        return "\n".join(f"  ({name}): {text(value)}" for name, value in entries)
+
+    def __call__(self, *args, **kwargs):
+        raise RuntimeError(f"{type(self).__name__} should not be called.")
 
 
 class ParameterList(_ParameterHolder):
-    """A list of parameters."""
+    """A list whose tensors are parameters; other values stay as they are. IndexError for what is not in it."""
+
+    def __init__(self, values=None):
+        super().__init__()
+        self._size = 0
+        if values is not None:
+            self.extend(values)
 
     @staticmethod
     def _kind(p):
@@ -230,24 +230,30 @@ class ParameterList(_ParameterHolder):
         return str(index % size)
 
     def __len__(self):
-        return len(self._parameters)
+        return self._size
 
     def __iter__(self):
-        return iter(self._parameters.values())
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return ParameterList(list(self)[index])
-        return self._parameters[self._name(index)]
+            return type(self)(list(self)[index])
+        return getattr(self, self._name(index))
 
     def __setitem__(self, index, value):
         self._put(self._name(index), value)
 
+    def __dir__(self):
+        return [name for name in super().__dir__() if not name.isdigit()]
+
     def append(self, value):
-        self._put(str(len(self)), value)
+        self._put(str(self._size), value)
+        self._size += 1
         return self
 
     def extend(self, values):
+        if isinstance(values, Tensor) or not isinstance(values, Iterable):
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in list(values):
             self.append(value)
         return self
@@ -255,15 +261,101 @@ class ParameterList(_ParameterHolder):
     def __iadd__(self, values):
         return self.extend(values)
 
+    def extra_repr(self):
+        return self._lines(enumerate(self))
+
 
 class ParameterDict(_Keyed, _ParameterHolder):
-    """A dictionary of parameters. They are in the order of their keys where they come from a plain dict, as in PyTorch."""
+    """A dictionary whose tensors are parameters; other values stay as they are. Keys are strings.
+
+    Entries are in the order of their keys where they come from a plain dict. AttributeError for a key that is not there, as in PyTorch.
+    """
 
     def __init__(self, parameters=None):
-        super().__init__(parameters)
+        super().__init__()
+        self._keys = {}
+        if parameters is not None:
+            self.update(parameters)
 
-    def update(self, parameters):
-        super().update(sorted(parameters.items()) if type(parameters) is dict else parameters)
+    @property
+    def _entries(self):
+        return {key: getattr(self, key) for key in self._keys}
+
+    def __getitem__(self, key):
+        if not isinstance(key, str):
+            raise TypeError(f"Index given to ParameterDict cannot be used as a key as it is not a string (type is '{type(key).__name__}').")
+        return getattr(self, key)
 
     def __setitem__(self, key, value):
+        if not isinstance(key, str):
+            self[key]  # raises, as for reading
         self._put(key, value)
+        self._keys[key] = None
+
+    def __delitem__(self, key):
+        del self._keys[key]
+        delattr(self, key)
+
+    def __reversed__(self):
+        return reversed(self._keys)
+
+    def keys(self):
+        return self._keys.keys()
+
+    def update(self, parameters):
+        if not isinstance(parameters, Iterable):
+            raise TypeError(
+                f"ParametersDict.update should be called with an iterable of key/value pairs, but got {type(parameters).__name__}"
+            )
+        if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
+            parameters = sorted(parameters.items())
+        for i, pair in enumerate(parameters.items() if hasattr(parameters, "items") else parameters):
+            if len(pair) != 2:
+                raise ValueError(f"ParameterDict update sequence element #{i} has length {len(pair)}; 2 is required")
+            self[pair[0]] = pair[1]
+
+    def pop(self, key):
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self):
+        """The last (key, value), taken out. KeyError where there is none."""
+        key = next(reversed(self._keys), None)
+        if key is None:
+            raise KeyError("popitem(): dictionary is empty")
+        return key, self.pop(key)
+
+    def clear(self):
+        for key in list(self._keys):
+            del self[key]
+
+    def setdefault(self, key, default=None):
+        """self[key], after setting it to default where there is no such key."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def copy(self):
+        return ParameterDict(OrderedDict(self.items()))
+
+    def fromkeys(self, keys, default=None):
+        """A new dictionary with these keys, each with the value default."""
+        return ParameterDict((key, default) for key in keys)
+
+    def __or__(self, other):
+        new = self.copy()
+        new.update(other)
+        return new
+
+    def __ror__(self, other):
+        new = other.copy()
+        new.update(self)
+        return new
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    def extra_repr(self):
+        return self._lines(self.items())

@@ -228,6 +228,8 @@ def _index_item(k):
         return from_numpy(a if a.dtype.kind == "b" else a.astype(np.int64, copy=False))
     if hasattr(k, "__index__"):
         return k.__index__()
+    if isinstance(k, str):
+        raise TypeError("tensors are indexed by numbers, slices, None, ... and tensors, got a str")
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
         f"(got {type(k).__name__})"

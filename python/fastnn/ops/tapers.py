@@ -6,11 +6,12 @@ With sym=True they are symmetric, M weights over M - 1 steps; with sym=False (pe
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 
 from ..dtypes import as_dtype, get_default_dtype
-from ..errors import DTypeError, ShapeError
+from ..errors import ShapeError
 from ..tensor import tensor
 
 
@@ -24,7 +25,9 @@ def _window(formula):
         if M < 0:
             raise ShapeError(f"{name} requires non-negative window length, got M={M}")
         if not dtype.is_floating_point:
-            raise DTypeError(f"{name} expects floating point dtypes, got: {dtype}")
+            raise ValueError(f"{name} expects floating point dtypes, got: {dtype}")
+        if sym and options.get("center") is not None:
+            raise ValueError("Center must be None for symmetric windows")
         weights = formula(np.arange(M, dtype=np.float64), max(M - 1 if sym else M, 1), **options)
         return tensor(weights if M > 1 else np.ones(M), dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -73,6 +76,8 @@ def gaussian(n, steps, *, std=1.0):
 @_window
 def general_cosine(n, steps, *, a):
     """The sum of (-1)^k a[k] cos(2 pi k n / steps). TypeError or ValueError for a that is no sequence of numbers."""
+    if not isinstance(a, Iterable):
+        raise TypeError("Coefficients must be a list/tuple")
     if not a:
         raise ValueError("Coefficients cannot be empty")
     return _cosines(n, steps, a)

@@ -23,8 +23,8 @@ class RMSprop(Grouped):
 
     def update(self, group, params, grads):
         steps, squares = self.counts(params), self.slots(params, "square_avg")
-        means = self.slots(params, "grad_avg") if group["centered"] else []
         buffers = self.slots(params, "momentum_buffer") if group["momentum"] > 0 else []
+        means = self.slots(params, "grad_avg") if group["centered"] else []
         options = {k: group[k] for k in ("alpha", "eps", "weight_decay", "momentum", "maximize")}
         rules.rmsprop(params, squares, means, buffers, steps, grads, group.rate, **options)
 
@@ -46,8 +46,8 @@ class Adagrad(Grouped):
     def add_param_group(self, param_group):
         super().add_param_group(param_group)
         group = self.param_groups[-1]  # PyTorch makes the state at once, and so state dicts have it before any step
-        self.slots(group["params"], "sum", group["initial_accumulator_value"])
         self.counts(group["params"])
+        self.slots(group["params"], "sum", group["initial_accumulator_value"])
 
     def check_rows(self, group):
         if group["weight_decay"]:

@@ -53,6 +53,7 @@ class _MomentumCycle(LRScheduler):
     """Schedules that turn momentum (or Adam's first beta) down while the learning rate goes up."""
 
     def _take_momentum(self, base_momentum, max_momentum, last_epoch):
+        """(lowest, highest) of every group, once written into the groups."""
         defaults = self.optimizer.defaults
         if "momentum" not in defaults and "betas" not in defaults:
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
@@ -63,6 +64,7 @@ class _MomentumCycle(LRScheduler):
             for group, low, high in zip(self.optimizer.param_groups, lows, highs, strict=True):
                 group["base_momentum"], group["max_momentum"] = low, high
                 self._set_momentum(group, high)
+        return lows, highs
 
     def _set_momentum(self, group, value):
         if self.use_beta1:
@@ -152,7 +154,7 @@ class CyclicLR(_MomentumCycle):
         self.mode, self.gamma, self.cycle_momentum, self._scale_fn_custom = mode, gamma, cycle_momentum, scale_fn
         self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         if cycle_momentum:
-            self._take_momentum(base_momentum, max_momentum, last_epoch)
+            self.base_momentums, self.max_momentums = self._take_momentum(base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lows
 
