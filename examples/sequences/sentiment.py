@@ -3,7 +3,10 @@
     python examples/sequences/sentiment.py        (sentiment/rt-polarity.* below --root or $FASTNN_DATA)
 
 A tenth is held out (--fold says which); nothing is pretrained. The bag's weights are those of naive Bayes times what it learns
-(Wang, Manning 2012).
+(Wang, Manning 2012). From so few sentences a network alone learns less than naive Bayes knows by counting, but errs elsewhere. So
+each is shown alone, as the mean of five, and together with naive Bayes: the sum of both log odds (Genest, Zidek 1986).
+Mean of folds 0 and 1: naive Bayes 79.6 %; with it 5 CNNs 79.9, 5 BiLSTMs 80.3; one alone 77.7 and 78.3. The Transformer was only
+measured where TRUST was chosen: folds 5 and 6, three of them and naive Bayes 78.1 %, naive Bayes 77.1, three without it 76.6.
 """
 
 import argparse
@@ -19,8 +22,8 @@ from fastnn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 BARS = {"bag of bigrams": 0.77, "CNN": 0.75, "BiLSTM": 0.74, "Transformer": 0.73}
 
-
 LONGEST = 64  # words of a sentence that the networks read
+TRUST = 0.25  # in the log odds of naive Bayes: words go together, so each counts for less than it says (best on folds 5 to 7: 0.25 to 0.3)
 
 
 def load(root):
@@ -62,8 +65,10 @@ class Bag:
         return fastnn.tensor(flat), fastnn.tensor(offsets), fastnn.tensor(self.ratio[flat].astype(np.float32))
 
     def naive_bayes(self, sentences):
+        """Σ r: the log odds of praise, were the grams independent."""
         _, offsets, ratio = (t.numpy() for t in self.batch(sentences))
-        return np.add.reduceat(np.append(ratio, 0), np.minimum(offsets, len(ratio))) > 0
+        sums = np.cumsum(np.append(0.0, ratio))
+        return sums[np.append(offsets[1:], len(ratio))] - sums[offsets]
 
     def fit(self, train, epochs):
         self.layer = nn.EmbeddingBag(len(self.index), 1, mode="sum")
@@ -142,12 +147,12 @@ def padded(sentences, index):
     return fastnn.tensor(ids), fastnn.tensor(lengths)
 
 
-def fit(model, train, index, epochs, batch=64):
+def fit(model, train, index, epochs, seed, batch=64):
     nn.init.normal_(model.table.weight, 0.0, 0.3)
-    optimizer, rng = optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05), np.random.default_rng(0)
+    optimizer, rng = optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05), np.random.default_rng(seed)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=epochs * -(-len(train) // batch))
+    model.train()
     for _ in range(epochs):
-        model.train()
         order = sorted(range(len(train)), key=lambda i: len(train[i][0]) + rng.uniform(0, 6))  # little padding
         batches = [order[b : b + batch] for b in range(0, len(order), batch)]
         for b in rng.permutation(len(batches)):
@@ -158,6 +163,7 @@ def fit(model, train, index, epochs, batch=64):
             nn.utils.clip_grad_norm_(model.parameters(), 3.0)
             optimizer.step()
             schedule.step()
+    model.eval()
 
 
 def accuracy(scores, held):
@@ -169,35 +175,39 @@ def main():
     parser.add_argument("--root", help="folder of the data, looked into before $FASTNN_DATA")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fold", type=int, default=0, help="which tenth is held out")
-    parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the sentences")
+    parser.add_argument("--members", type=int, default=5, help="networks of a kind, whose mean is taken")
+    parser.add_argument("--quick", action="store_true", help="one epoch on a tenth of the sentences, one network of a kind")
     args = parser.parse_args()
     data = load(args.root)
     data = [data[i] for i in np.random.default_rng(0).permutation(len(data))]
     if args.quick:
         data = data[:1000]
     train, held = [s for i, s in enumerate(data) if i % 10 != args.fold], data[args.fold :: 10]
-    bag = Bag(train)
-    baseline = np.mean(bag.naive_bayes(held) == np.array([label for _, label in held], bool))
-
-    def report(name, right, start):
-        print(
-            f"{name:15} accuracy {right:.1%}  bar {BARS[name]:.0%}  naive Bayes {baseline:.1%}  {time.time() - start:.0f} s  seed {args.seed}",
-            flush=True,
-        )
-
-    start = time.time()
+    bag, start = Bag(train), time.time()
+    counted = bag.naive_bayes(held)
+    print(f"naive Bayes on bigrams, the trivial baseline: {accuracy(counted, held):.1%}", flush=True)
     bag.fit(train, 1 if args.quick else 10)
     with fastnn.no_grad():
-        report("bag of bigrams", accuracy(bag.scores(held).numpy(), held), start)
+        right = accuracy(bag.scores(held).numpy(), held)
+    seconds, name = time.time() - start, "bag of bigrams"
+    print(f"{name:14}  {right:.1%}  bar {BARS[name]:.0%}  {seconds:.0f} s  seed {args.seed}", flush=True)
+
     counts = Counter(w for words, _ in train for w in words)
     index = {w: i + 2 for i, w in enumerate(w for w, n in counts.items() if n > 1)}
-    for name, build, epochs in (("CNN", Cnn, 6), ("BiLSTM", BiLstm, 6), ("Transformer", Transformer, 6)):
-        fastnn.manual_seed(args.seed)
-        model, start = build(len(index) + 2), time.time()
-        fit(model, train, index, 1 if args.quick else epochs)
-        model.eval()
-        with fastnn.no_grad():
-            report(name, accuracy(model(*padded(held, index)).numpy(), held), start)
+    for name, build in (("CNN", Cnn), ("BiLSTM", BiLstm), ("Transformer", Transformer)):
+        start, answers = time.time(), []
+        for seed in range(args.seed, args.seed + (1 if args.quick else args.members)):
+            fastnn.manual_seed(seed)
+            model = build(len(index) + 2)
+            fit(model, train, index, 1 if args.quick else 6, seed)
+            with fastnn.no_grad():
+                answers.append(model(*padded(held, index)).numpy())
+        alone, mean = np.mean([accuracy(a, held) for a in answers]), np.mean(answers, 0)
+        print(
+            f"{name:14}  naive Bayes and network together {accuracy(mean + TRUST * counted, held):.1%}  "
+            f"(one network alone {alone:.1%}, mean of {len(answers)} {accuracy(mean, held):.1%})  bar {BARS[name]:.0%}  "
+            f"{time.time() - start:.0f} s  seeds {args.seed}..{seed}", flush=True,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
