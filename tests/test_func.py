@@ -133,6 +133,13 @@ def test_ensemble_of_modules(rng):
     assert params["weight"].requires_grad and buffers == {}
     got.sum().backward()
     assert params["weight"].grad.shape == (4, 3, 5)
+    skeleton = fastnn.nn.Linear(5, 3).double().to("meta")
+    assert skeleton.weight.shape == (3, 5) and skeleton(data).isnan().all()
+    assert fastnn.equal(F.vmap(lambda p, x: F.functional_call(skeleton, p, (x,)), in_dims=(0, None))(params, data), got)
+    with pytest.raises(RuntimeError):
+        skeleton.load_state_dict(nets[0].state_dict())
+    skeleton.to_empty(device="cpu").load_state_dict(nets[0].state_dict())
+    assert fastnn.equal(skeleton(data), nets[0](data))
 
 
 def test_hvp_and_value_and_grad(x):

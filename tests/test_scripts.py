@@ -85,6 +85,18 @@ def test_integers_become_the_default_dtype(dtype):
         fastnn.set_default_dtype(fastnn.float32)
 
 
+@pytest.mark.parametrize(
+    "text", "[1.,a] [a,2] [i,1.5] [i,True] [d,1.] [1.,d] [[1.,a],[2.,3.]] [[a,a],[d,d]] [1e-12,np.float32(2)] [np.float64(1),a]".split()
+)
+def test_dtype_of_lists_with_tensors(text):
+    torch = pytest.importorskip("torch")
+    kinds = []
+    for t in (torch, fastnn):
+        names = {"a": t.ones(2).sum(), "d": t.tensor(1.5, dtype=t.float64), "i": t.tensor(2), "np": np}
+        kinds.append(str(t.tensor(eval(text, names)).dtype).partition(".")[2])
+    assert kinds[0] == kinds[1]
+
+
 def test_spawned_processes():
     from fastnn import multiprocessing as mp
 

@@ -49,10 +49,11 @@ def test_nested(tmp_path):
         "strided": fastnn.ones(3, 4)[:, 1:3].t(),
         "numbers": [math.inf, math.nan, 10**30, -1],
         "tuple": (), "unicode": {"größe": fastnn.zeros(1)},
-        "parameter": nn.Parameter(fastnn.ones(2)),
+        "parameter": nn.Parameter(fastnn.ones(2)), "places": [x.size(), x.dtype, fastnn.float16, fastnn.device("cuda:1")],
     }  # fmt: skip
     fastnn.save(obj, tmp_path / "f")
     assert same(fastnn.load(tmp_path / "f"), obj)
+    assert isinstance(fastnn.load(tmp_path / "f")["places"][0], fastnn.Size)
 
 
 def test_training_continues_from_a_file(tmp_path):
@@ -219,6 +220,9 @@ HOSTILE = {
     "description names a tensor twice": described([{"tensor": "x"}, {"tensor": "x"}], x=1),
     "description leaves one out": described([], x=1),
     "description with an unknown kind": described({"object": []}),
+    "description with no dtype": described({"dtype": ["np"]}),
+    "description with a list as device": described({"device": [["cpu"]]}),
+    "description with a broken device": described({"device": ["cpu:x"]}),
     "description with two kinds": described({"tuple": [], "dict": []}),
     "description with a bad pair": described({"dict": [["a"]]}),
     "description with a bad key": described({"dict": [[None, 1]]}),

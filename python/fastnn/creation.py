@@ -87,9 +87,8 @@ def _to_array(data):
     if hasattr(data, "__dlpack__"):  # PyTorch's, JAX's: their __array__ warns or does not exist
         return _supported(np.from_dlpack(data.detach() if hasattr(data, "detach") else data))
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
-        data = [np.array(_cpu.numpy(d, False)) if isinstance(d, _cpu.Array) else d for d in data]
-        a = np.array(data)
-        return _supported(a)
+        a = np.array([np.array(_cpu.numpy(d, False)) if isinstance(d, _cpu.Array) else d for d in data])
+        return _supported(a.astype(_widest(data)) if a.dtype == np.float64 else a)
     try:
         a = np.array(data)
     except ValueError as e:
@@ -99,14 +98,14 @@ def _to_array(data):
     if a.dtype.kind in "US":
         raise TypeError(f"new(): invalid data type '{a.dtype}'")
     if a.dtype == np.float64:
-        a = a.astype(_widest(data) if _has_numpy(data) else dtypes.get_default_dtype().numpy)
+        a = a.astype(_widest(data) if _has_dtype(data) else dtypes.get_default_dtype().numpy)
     return _supported(a)
 
 
-def _has_numpy(data):
+def _has_dtype(data):
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
+    return isinstance(data, (np.ndarray, np.generic, _cpu.Array))
 
 
 def _widest(data):
@@ -115,6 +114,8 @@ def _widest(data):
         return functools.reduce(np.promote_types, map(_widest, data))
     if isinstance(data, (np.ndarray, np.generic)):
         return data.dtype if data.dtype.kind == "f" else np.dtype(bool)
+    if isinstance(data, _cpu.Array):
+        return data.dtype.numpy if data._floating else np.dtype(bool)
     return dtypes.get_default_dtype().numpy
 
 

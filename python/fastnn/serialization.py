@@ -1,6 +1,6 @@
 """Saving and loading: safetensors files, never pickle, so a file from a stranger can do no more than be refused.
 
-`save` takes any nesting of dicts, lists and tuples of tensors, arrays, numbers, strings and None: state dicts of modules,
+`save` takes any nesting of dicts, lists and tuples of tensors, arrays, numbers, strings, None, dtypes and devices: state dicts of modules,
 optimizers, schedulers, or all of them in one dict. Tensors go into the file under their path ("model.0.weight"); the
 nesting goes into its metadata as JSON. A flat dict of tensors therefore makes a file that every reader of safetensors
 understands, and files written by other libraries load as a flat dict.
@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .device import is_cuda
+from . import dtypes
+from .device import TYPES, device, is_cuda
 from .errors import named
 from .files import write_whole
 from .parts import is_complex
-from .tensor import Tensor, from_numpy
+from .tensor import Size, Tensor, from_numpy
 
 __all__ = ["load", "load_file", "save", "save_file"]
 
@@ -108,7 +109,7 @@ def _decode(name, entry):
 
 
 def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization=True):
-    """Save a nesting of dicts, lists, tuples, tensors, ndarrays, numbers, strings and None. TypeError for anything else.
+    """Save a nesting of dicts, lists, tuples, tensors, ndarrays, numbers, strings, None, dtypes, devices. TypeError for anything else.
 
     f: a path, or a file to write to. What PyTorch is told about pickle is accepted: there is none in the file.
     """
@@ -134,7 +135,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
         if used != set(tensors):
             raise ValueError("there are tensors that have no place")
         return obj
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{f}: its description of the saved object is not valid: {error}") from None
 
 
@@ -156,6 +157,8 @@ def _take_apart(obj, path, tensors, depth):
         return obj
     if isinstance(obj, np.generic):
         return obj.item()
+    if isinstance(obj, (dtypes.dtype, device)):
+        return {type(obj).__name__: [obj.name if isinstance(obj, dtypes.dtype) else str(obj)]}
     inside = f"{path}." if path else ""
     if isinstance(obj, dict):
         for key in obj:
@@ -165,7 +168,7 @@ def _take_apart(obj, path, tensors, depth):
         return {kind: [[k, _take_apart(v, f"{inside}{k}", tensors, depth + 1)] for k, v in obj.items()]}
     if isinstance(obj, (list, tuple)):
         items = [_take_apart(v, f"{inside}{i}", tensors, depth + 1) for i, v in enumerate(obj)]
-        return items if isinstance(obj, list) else {"tuple": items}
+        return items if isinstance(obj, list) else {"size" if isinstance(obj, Size) else "tuple": items}
     raise TypeError(f"save: cannot save {type(obj).__name__} at {path or 'the top'}")
 
 
@@ -189,8 +192,15 @@ def _put_together(node, tensors, used, depth):
 
         (pairs,) = value
         return view_as_complex(_put_together(pairs, tensors, used, depth + 1))
-    if kind == "tuple":
-        return tuple(_put_together(v, tensors, used, depth + 1) for v in value)
+    if kind in ("dtype", "device"):
+        (name,) = value
+        if kind == "device" and isinstance(name, str) and name.partition(":")[0] in TYPES:
+            return device(name)
+        if not isinstance(vars(dtypes).get(name), dtypes.dtype):
+            raise ValueError(f"there is no {kind} {name!r}")
+        return vars(dtypes)[name]
+    if kind in ("tuple", "size"):
+        return (Size if kind == "size" else tuple)(_put_together(v, tensors, used, depth + 1) for v in value)
     if kind in ("dict", "ordered"):
         out = OrderedDict() if kind == "ordered" else {}
         for key, item in value:

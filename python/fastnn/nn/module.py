@@ -6,11 +6,13 @@ The names of a state dict equal PyTorch's, so weights load from one to the other
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 from .. import dtypes
 from ..autodiff import no_grad
-from ..tensor import Tensor
+from ..device import device as as_device
+from ..tensor import Tensor, empty, full
 from .hooks import (  # noqa: F401
     EVERY_BACKWARD,
     EVERY_FORWARD,
@@ -299,7 +301,11 @@ class Module(StateDict):
         return self
 
     def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
-        """to(dtype), to(device), to(device, dtype), to(tensor): floating point data only changes its dtype."""
+        """to(dtype), to(device), to(device, dtype), to(tensor): floating point data only changes its dtype.
+
+        to("meta"): the shapes are kept and the memory is given up, for `func.functional_call` of a skeleton or
+        `load_state_dict(assign=True)`. What is read from it is NaN (0 in integers), and it cannot be written.
+        """
         for arg in args:
             if isinstance(arg, Tensor):
                 dtype, device = arg.dtype, arg.device
@@ -310,6 +316,8 @@ class Module(StateDict):
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
         options = {} if device is None else {"device": device}
+        if device is not None and as_device(device).type == "meta":
+            return self._apply(lambda t: full((), math.nan if t.dtype.is_floating_point else 0, dtype=dtype or t.dtype).expand(t.shape))
 
         def convert(t):
             if dtype is not None and t.dtype.is_floating_point:
@@ -329,8 +337,8 @@ class Module(StateDict):
         return self._apply(lambda t: t.type(dst_type))
 
     def to_empty(self, *, device, recurse=True):
-        """The module itself: there is memory behind every parameter."""
-        return self.to(device)
+        """New memory for every tensor, whose numbers are arbitrary."""
+        return self._apply(lambda t: empty(t.shape, dtype=t.dtype, device=device))
 
     def share_memory(self):
         """The module itself: workers are threads of this process."""
