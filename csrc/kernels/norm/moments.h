@@ -5,6 +5,7 @@
 //
 // float32 accumulators hold at most 4096 / (4·lanes) terms each, so the error does not grow with the row.
 #pragma once
+#include "../../core/stream.h"
 #include "../../core/sweep.h"
 
 namespace fastnn::FN_ISA {
@@ -27,21 +28,22 @@ template <class T> FN T total_of(const T* x, int64_t n) {
   return sum_of<T>(s);
 }
 
-template <class T> FN T spread_of(const T* x, int64_t n, T mean) {  // Σ (x - mean)²
+template <class T, class F = Fetch<false>> FN T spread_of(const T* x, int64_t n, T mean, F fetch = {}) {  // Σ (x - mean)²
   vec<T> s[4] = {};
   sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
+    if (k % 2) fetch(x + i);
     vec<T> d = load_part(x + i, c, mean) - mean;
     s[k] += d * d;
   });
   return sum_of<T>(s);
 }
 
-template <class T> FN Moments moments(const T* x, int64_t n) {
+template <class T, class F = Fetch<false>> FN Moments moments(const T* x, int64_t n, F fetch = {}) {
   Moments all;
   for (int64_t i = 0; i < n; i += BLOCK) {
     int64_t count = n - i < BLOCK ? n - i : BLOCK;
     T mean = total_of(x + i, count) / T(count);
-    all.join(double(count), mean, spread_of(x + i, count, mean));
+    all.join(double(count), mean, spread_of(x + i, count, mean, fetch));
   }
   return all;
 }

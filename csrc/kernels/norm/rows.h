@@ -7,7 +7,9 @@
 //
 // The derivative recomputes mean and r: the row is in the first-level cache by then, and an op that saved them could
 // not be differentiated again. Large results are streamed while the rows to come are fetched (8192x768, Zen 5: 0.74 -> 0.59 ms,
-// the derivative 1.29 -> 0.84). dw and db are summed per chunk of rows, the chunks in order: the same on any number of threads. `period` rows have weights of their own (group norm: the groups); layer norm has period 1.
+// the derivative 1.29 -> 0.84; from memory, asked for in two of layer norm's passes instead of one, 0.66 -> 0.60). dw and db are summed
+// per chunk of rows, the chunks in order: the same on any number of threads. `period` rows have weights of their own (group norm: the
+// groups); layer norm has period 1.
 #pragma once
 #include "../../core/note.h"
 #include "../../core/parallel.h"
@@ -18,9 +20,9 @@ namespace fastnn::FN_ISA {
 
 FN int64_t rows_grain(int64_t n) { return n < 16384 ? 16384 / (n < 1 ? 1 : n) : 1; }
 
-template <bool CENTRE, class T> FN void row_stats(T& mean, T& r, const T* x, int64_t n, double eps) {
+template <bool CENTRE, class T, class F = Fetch<false>> FN void row_stats(T& mean, T& r, const T* x, int64_t n, double eps, F fetch = {}) {
   if constexpr (CENTRE) {
-    Moments m = moments(x, n);
+    Moments m = moments(x, n, fetch);
     mean = T(m.mean);
     r = T(rsqrt1(m.m2 / double(n) + eps));
   } else {
@@ -38,21 +40,21 @@ static void normalise_rows(T* y, const T* x, const T* w, const T* b, int64_t row
     rows_to(y, begin, end, n, moved, [&](T* yr, int64_t row, auto fetch) FN_LAMBDA {
       const T *xr = x + row * n, *wr = w + row % period * n, *br = b + row % period * n;
       T mean, r;
-      row_stats<CENTRE>(mean, r, xr, n, eps);
+      row_stats<CENTRE>(mean, r, xr, n, eps, fetch);
       if (w && b) {
-        sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
-          fetch(xr + i);
+        sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
+          if (!CENTRE || k % 2 == 0) fetch(xr + i);
           vec<T> v = (load_part(xr + i, c) - mean) * r;
           store_part(yr + i, v * load_part(wr + i, c) + load_part(br + i, c), c);
         });
       } else if (w) {
-        sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
-          fetch(xr + i);
+        sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
+          if (!CENTRE || k % 2 == 0) fetch(xr + i);
           store_part(yr + i, (load_part(xr + i, c) - mean) * r * load_part(wr + i, c), c);
         });
       } else {
-        sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
-          fetch(xr + i);
+        sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
+          if (!CENTRE || k % 2 == 0) fetch(xr + i);
           vec<T> v = (load_part(xr + i, c) - mean) * r;
           store_part(yr + i, b ? v + load_part(br + i, c) : v, c);
         });
