@@ -6,6 +6,7 @@
 
 nanoGPT's configuration for a CPU (Karpathy): 4 layers, 4 heads, 128 wide, a context of 64, 12 windows a step, 2,000 steps, no
 dropout; the first 90 % of the text to learn from. Printed is the mean -log p of a character of the rest, in windows side by side.
+With --long, on two Zen 5 cores: GPT 1.58 in 129 s, LLaMA's changes 1.52 in 142 s; counts of the last five characters 1.67.
 """
 
 import argparse
