@@ -130,6 +130,22 @@ def test_random_keys_against_torch(rng):
 
 
 @pytest.mark.parametrize(
+    "key", "[i,1-i] [[0,1],[1,2]] [i[0],i[1]] [i] [[0,1]] [0,slice(1,3)] [None,1] [1,[0,1]] [0,1] [True,False] [...,0] []".split()
+)
+@pytest.mark.filterwarnings("ignore")
+def test_lists_of_indices_are_tuples_as_in_pytorch(key):
+    torch = pytest.importorskip("torch")
+    got = []
+    for t in (torch, fastnn):
+        x, i = t.arange(24).view(2, 3, 4), t.tensor([0, 1])
+        index = eval(key, {"i": i})
+        got.append(x[index].tolist())
+        x[index] = -1
+        got.append(x.tolist())
+    assert got[:2] == got[2:]
+
+
+@pytest.mark.parametrize(
     ("error", "message", "f"),
     [
         (IndexError, "too many indices for tensor of dimension 2", lambda x, i: x[0, 0, 0]),

@@ -42,7 +42,7 @@ def test_classes_of_errors(kind, call):
 
 @pytest.mark.parametrize(
     "text",
-    "F.layer_norm(i,(2,)) F.gumbel_softmax(i) F.softmax(i,0) D.Geometric(0.) D.LKJCholesky(2.5) D.Normal(0.,1.).sample(3) D.Uniform(1.,1.) "
+    "F.layer_norm(i,(2,)) F.gumbel_softmax(i) F.softmax(i,0) t.tensor(2**63) t.tensor([2**64]) D.Geometric(0.) D.LKJCholesky(2.5) D.Normal(0.,1.).sample(3) D.Uniform(1.,1.) "
     "D.TransformedDistribution(D.Normal(0.,1.),3) t.device('cuda',-1) t.device(-1) i['a'] t.signal.windows.hann(3,dtype=t.int64) "
     "t.signal.windows.exponential(3,center=1) t.signal.windows.general_cosine(3,a=None)".split(),
 )

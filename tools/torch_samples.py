@@ -32,6 +32,7 @@ class Unsupported(Exception):
 # What differs from PyTorch on purpose: (operator or "*", words of the message, the reason).
 DELIBERATE = [
     ("*", "unexpected keyword argument 'out'", "results are always new tensors; a script that passes out= is refused, not misread"),
+    ("*", "out=", "results are new and then copied: out may share memory with an argument, and be of any dtype that holds them"),
     ("*", "Exception ()", "a Python number where PyTorch insists on a tensor works, as in NumPy"),
     ("*conv*", "for 'Long'", "convolutions of integers"),
     ("*avg_pool*", "expected float32 or float64, got int64", "means of integers"),

@@ -93,6 +93,8 @@ def _to_array(data):
         a = np.array(data)
     except ValueError as e:
         raise ValueError(f"tensor: {e}") from None
+    if a.dtype.kind in "uO" and not _has_dtype(data) and a.size and all(type(n) is int for n in a.ravel().tolist()):
+        raise ValueError("tensor: Overflow when unpacking long long")
     if a.dtype == object:
         raise DTypeError("tensor: expected numbers or nested sequences of numbers of equal length")
     if a.dtype.kind in "US":

@@ -13,6 +13,8 @@ take the place `at` among the axes that remain. Negative indices count from the 
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .. import _cpu, dtypes
@@ -236,8 +238,14 @@ def _index_item(k):
     )
 
 
+_PARTS = (Array, np.ndarray, list, tuple, range, slice)  # what makes a list a tuple of indices in PyTorch's eyes
+
+
 def _parse(x, key):
     """(view, indices, axes, at): the key of the view to take first, or None, then index tensors for axes of that view."""
+    if type(key) is list and len(key) < 32 and any(isinstance(k, _PARTS) or k is None or k is Ellipsis for k in key):
+        warnings.warn("a list of several indices is taken as a tuple, as PyTorch does: write x[tuple(list)]", stacklevel=4)
+        key = tuple(key)
     if type(key) is not tuple:
         key = (key,)
     items, used, dots = [], 0, None
