@@ -488,8 +488,11 @@ BROKEN = [
     (0, "a missing barrier, read forwards", ["first", "turn"]),
     (1, "a missing barrier, read backwards", ["last"]),
     (2, "a missing barrier between warps", ["first", "last"]),
+    (8, "a copy that nobody waits for", SCHEDULES),
+    (9, "a product that nobody waits for", SCHEDULES),
+    (10, "a tile given away before all have read it", ["first"]),
 ]
-REFUSED = [(3, "not all threads reach"), (4, "not all threads reach"), (5, "nothing is allocated"), (6, "shared tile\\[128\\]"), (7, "barrier")]
+REFUSED = [(11, "bytes more announced"), (12, "not all threads reach"), (3, "not all threads reach"), (4, "not all threads reach"), (5, "nothing is allocated"), (6, "shared tile\\[128\\]"), (7, "barrier")]
 
 
 def broken(which):
@@ -505,6 +508,13 @@ def test_shim_shows_missing_barriers(which, what, schedules, monkeypatch):
         monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
         wrong, message = broken(which)
         assert wrong > 0, (what, schedule, message)
+
+
+@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_shim_copies_what_is_waited_for(schedule, monkeypatch):
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    assert broken(13) == (0, "")
 
 
 @pytest.mark.skipif(not SHIM, reason="of the host shim")

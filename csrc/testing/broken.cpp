@@ -1,7 +1,7 @@
 // testing/broken.cpp: wrong kernels, which the shim must catch (tests/test_cuda.py calls them by number).
 #include <stdio.h>
 
-#include "../core/cuda/kernel.cuh"
+#include "../core/cuda/hopper.cuh"
 
 namespace fastnn::cuda {
 namespace {
@@ -47,6 +47,34 @@ __global__ void half_a_shuffle(global<float> y) {
   y[threadIdx.x] = v;
 }
 
+
+// What the copy engine and tensor cores do later. 8 rows of 16 numbers, all N.
+__global__ void fill(global<float> x) { x[threadIdx.x] = N; }
+__global__ void boxes(global<float> y, const __grid_constant__ BoxMap x, bool waits, bool hurries, unsigned announced) {
+  SHARED_TILES(float, tile, N);
+  SHARED(Arrival, full, 1);
+  if (threadIdx.x == 0) start(full[0]), hand_over();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    if (announced) announce(full[0], announced);
+    copy_box(tile, 0, x, 0, 0, full[0]);
+  }
+  if (waits) wait(full[0], 0);
+  if (hurries && threadIdx.x == 0) announce(full[0], announced), copy_box(tile, 0, x, 0, 0, full[0]);
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+__global__ void product_without_wait(global<float> y) {
+  SHARED_TILES(float, tile, 64 * BOX);
+  for (int e = int(threadIdx.x); e < 64 * BOX; e += N) tile[e] = 4;
+  hand_over();
+  __syncthreads();
+  float d[32] = {};
+  wgmma_begin(d);
+  wgmma(d, rows_at(tile, 0), rows_at(tile, 0));
+  y[threadIdx.x] = d[0];
+  wgmma_wait(d);
+}
+
 }  // namespace
 }  // namespace fastnn::cuda
 
@@ -65,6 +93,16 @@ extern "C" __attribute__((visibility("default"))) int fastnn_shim_broken(int whi
     if (which == 5) launch("one_too_far", one_too_far, 1, N, y);
     if (which == 6) launch("shared_too_far", shared_too_far, 1, N, y);
     if (which == 7) launch("half_a_shuffle", half_a_shuffle, 1, N, y);
+    Scratch<float> x(N);
+    launch("fill", fill, 1, N, x);
+    const BoxMap map = box_map(x.read(), 8, BOX, BOX, 8);
+    const unsigned bytes = N * sizeof(float);
+    if (which == 8) launch("boxes", boxes, 1, N, y, map, false, false, bytes);
+    if (which == 9) launch("product_without_wait", product_without_wait, 1, N, y);
+    if (which == 10) launch("boxes", boxes, 1, N, y, map, true, true, bytes);
+    if (which == 11) launch("boxes", boxes, 1, N, y, map, true, false, bytes / 2);
+    if (which == 12) launch("boxes", boxes, 1, N, y, map, true, false, 0u);
+    if (which == 13) launch("boxes", boxes, 1, N, y, map, true, false, bytes);  // this one is right
     float got[N];
     runtime::to_host(got, y.data, sizeof got);
     int wrong = 0;

@@ -82,6 +82,9 @@ void count_access(int thread, const void* place, const void* address, size_t byt
 void count_barrier() {
   if (counting) ++counters[BARRIERS];
 }
+void count_copy(int64_t sectors) {
+  if (counting) ++counters[REQUESTS], counters[SECTORS] += sectors, counters[IDEAL] += sectors;
+}
 void end_block() {
   if (!counting) return;
   for (size_t w = 0; w < warps.size(); ++w) {

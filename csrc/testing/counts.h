@@ -16,6 +16,7 @@ void begin_kernel(const char* name);
 void begin_block(int threads);
 void count_access(int thread, const void* place, const void* address, size_t bytes, bool shared);
 void count_barrier();
+void count_copy(int64_t sectors);  // of the copy engine: one request
 void end_block();
 extern bool counting;  // from the first time that counts are asked for
 

@@ -63,6 +63,11 @@ void* shim::reach(const void* address, size_t bytes, size_t alignment) {
   return bytes_of(address);
 }
 
+const void* shim::peek(const void* address, size_t bytes) {
+  if (!device || !inside(address, bytes)) outside_global(address, bytes);
+  return bytes_of(address);
+}
+
 namespace runtime {
 
 int device_count() { return 1; }
@@ -115,6 +120,7 @@ void wait() {}
 void drain() {}
 void launch_failed(const char*) {}
 bool has_tf32() { return true; }
+bool is_hopper() { return true; }
 
 }  // namespace runtime
 }  // namespace fastnn::cuda

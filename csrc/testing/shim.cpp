@@ -29,7 +29,7 @@ namespace {
 
 constexpr size_t STACK = 256 << 10;
 constexpr int LANES = 32, MOST = 1024;
-enum class State { ready, at_block, at_warp, done };
+enum class State { ready, at_block, at_warp, asleep, done };
 enum class Schedule { first, last, turn, random };
 
 // A fiber's first start is by ucontext; from then on it is left and entered by longjmp, which asks nothing of the system (swapcontext
@@ -202,8 +202,8 @@ bool open_barrier() {
     if (all[i].state != State::done) waiting = &all[i];
   if (!waiting) return false;
   for (int i = 0; i < count; ++i)
-    if (all[i].state != waiting->state || all[i].line != waiting->line || all[i].state == State::at_warp)
-      if (&all[i] != waiting || all[i].state == State::at_warp) raise_divergent("a barrier that not all threads reach", *waiting, all[i]);
+    if (all[i].state != waiting->state || all[i].line != waiting->line || all[i].state != State::at_block)
+      if (&all[i] != waiting || all[i].state != State::at_block) raise_divergent("a barrier that not all threads reach", *waiting, all[i]);
   for (int i = 0; i < count; ++i) set(all[i], State::ready);
   count_barrier();
   return true;
@@ -218,6 +218,7 @@ void run_block() {
   ++block_serial;
   for (Warp& w : warps) w.arrived = 0;
   begin_block(count);
+  begin_async();
   for (;;) {
     const int next = pick();
     if (next < 0 && !open_barrier()) break;
@@ -277,6 +278,11 @@ void outside_global(const void* address, size_t bytes) {
               now->block.x, now->block.y, now->block.z, now->number, int(bytes), address);
 }
 
+void sleep(const char* file, int line) { pause(State::asleep, file, line); }
+void wake() {
+  for (int i = 0; i < count; ++i)
+    if (all[i].state == State::asleep) set(all[i], State::ready);
+}
 void block_barrier(const char* file, int line) { pause(State::at_block, file, line); }
 
 void warp_barrier(unsigned lanes, const char* file, int line) {
@@ -297,13 +303,17 @@ void warp_barrier(unsigned lanes, const char* file, int line) {
     if (lanes >> (i - first) & 1) set(all[i], State::ready);
 }
 
-uint64_t exchange(unsigned lanes, uint64_t value, int lane, const char* file, int line) {
+static const uint64_t* gathered(unsigned lanes, uint64_t value, const char* file, int line) {
   Running* t = current;
   Warp& w = warps[t->number / LANES];
   const int turn = t->exchanges++ & 1;
   w.values[turn][t->number % LANES] = value;
   warp_barrier(lanes, file, line);
-  return w.values[turn][lane & (LANES - 1)];
+  return w.values[turn];
+}
+const uint64_t* gather(uint64_t value, const char* file, int line) { return gathered(0xffffffffu, value, file, line); }
+uint64_t exchange(unsigned lanes, uint64_t value, int lane, const char* file, int line) {
+  return gathered(lanes, value, file, line)[lane & (LANES - 1)];
 }
 unsigned match(unsigned lanes, uint64_t value, const char* file, int line) {
   Running* t = current;

@@ -52,9 +52,16 @@ void reach_shared(const void* address, size_t bytes);   // counts it
 [[noreturn]] void outside_shared(const char* name, int64_t i, int64_t n);
 bool enter_shared(int64_t& block);  // true for the first thread of a block that comes by
 
+const void* peek(const void* device_address, size_t bytes);  // where it lies, not counted as a request
+void check_map(bool good);
+void begin_async();                        // forgets what the block before has not waited for (hopper.cpp)
+void sleep(const char* file, int line);    // until another thread calls wake()
+void wake();
+
 void block_barrier(const char* file, int line);
 void warp_barrier(unsigned lanes, const char* file, int line);
 uint64_t exchange(unsigned lanes, uint64_t value, int from, const char* file, int line);  // the value of lane `from`
+const uint64_t* gather(uint64_t value, const char* file, int line);  // of all lanes; good until a lane's next but one exchange
 unsigned ballot(unsigned lanes, bool flag, const char* file, int line);
 unsigned match(unsigned lanes, uint64_t value, const char* file, int line);  // the lanes with the same value
 

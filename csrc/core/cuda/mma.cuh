@@ -45,14 +45,17 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], 
   __trap();  // the host does not launch such kernels on older ones
 #endif
 #else
+  struct Operands { const uint32_t *a, *b; } mine = {a, b};
   const int lane = int(threadIdx.x) % WARP, g = lane / 4, t = lane % 4;
+  const uint64_t* all = shim::gather(reinterpret_cast<uint64_t>(&mine), __FILE__, __LINE__);
+  const auto of = [&](int from) { return *reinterpret_cast<const Operands*>(all[from]); };
   for (int k = 0; k < 8; ++k) {
-    const int high = k / 4, from = g * 4 + k % 4;
-    const uint32_t upper = __shfl_sync(ALL, high ? a[2] : a[0], from), lower = __shfl_sync(ALL, high ? a[3] : a[1], from);
-    const uint32_t left = __shfl_sync(ALL, b[high], 2 * t * 4 + k % 4), right = __shfl_sync(ALL, b[high], (2 * t + 1) * 4 + k % 4);
-    d[0] += float_of(upper) * float_of(left), d[1] += float_of(upper) * float_of(right);
-    d[2] += float_of(lower) * float_of(left), d[3] += float_of(lower) * float_of(right);
+    const int high = k / 4;
+    const uint32_t *x = of(g * 4 + k % 4).a, left = of(2 * t * 4 + k % 4).b[high], right = of((2 * t + 1) * 4 + k % 4).b[high];
+    d[0] += float_of(x[2 * high]) * float_of(left), d[1] += float_of(x[2 * high]) * float_of(right);
+    d[2] += float_of(x[2 * high + 1]) * float_of(left), d[3] += float_of(x[2 * high + 1]) * float_of(right);
   }
+  __syncwarp();  // nobody changes operands that others still read
 #endif
 }
 

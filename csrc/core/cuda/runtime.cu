@@ -134,6 +134,13 @@ bool has_tf32() {
   }();
   return yes;
 }
+bool is_hopper() {
+  static const bool yes = [] {
+    cudaDeviceProp p;
+    return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major == 9 && p.minor == 0;
+  }();
+  return yes;
+}
 void drain() { must("synchronize", cudaDeviceSynchronize()); }
 void launch_failed(const char* name) { must(name, cudaGetLastError()); }
 

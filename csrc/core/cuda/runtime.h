@@ -24,6 +24,7 @@ void wait();                             // for the stream
 void drain();                            // for all streams, other libraries' too
 void launch_failed(const char* name);    // raises if the launch just made was refused
 bool has_tf32();                         // tensor cores that take float32
+bool is_hopper();                        // compute capability 9.0
 
 // faults.cpp
 int matmul_precision();                  // of float32: 0 float32, 1 float32 by three TF32 products, 2 TF32

@@ -9,7 +9,7 @@
 // cost     143 registers a thread (sm_90a) leave room for one block on a multiprocessor: nothing is fetched while it multiplies
 // counted  128 x 128 x 128: 384 requests of global memory, 6,144 sectors; 4,736 of shared memory, 0 conflicts
 //          derivative:      768 requests of global memory, 12,288 sectors; 9,472 of shared memory, 0 conflicts
-// read on  ../matmul.cu: smaller tiles and pieces of k for products that would leave multiprocessors idle, and tensor cores
+// read on  8_tensor.cu; ../matmul.cu: smaller tiles, and pieces of k, for products that would leave multiprocessors idle
 #include "wide.cuh"
 
 namespace fastnn::cuda {

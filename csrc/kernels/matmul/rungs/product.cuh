@@ -6,6 +6,7 @@ namespace fastnn::cuda {
 
 void matmul(Out c, In a, In b);
 void matmul_bias(Out c, In a, In b, In bias);
+void matmul_bias_warps(Out c, In a, In b, In bias);  // rung 7, for what tensor cores do not take
 
 // f(product, first row, first column) for tiles of BM x BN numbers of C: a block goes on where y and z of a grid end.
 template <int BM, int BN, class T, class F> __device__ __forceinline__ void each_tile(const Product<T>& all, const F& f) {
@@ -25,8 +26,8 @@ template <class T> struct Operand {
   int64_t length, depth, step, k_step;
   __device__ __forceinline__ T at(int64_t i, int64_t k) const { return i < length && k < depth ? x[i * step + k * k_step] : T(0); }
 };
-template <class T> __device__ __forceinline__ Operand<T> left(const Product<T>& p) { return {p.a, p.m, p.k, p.a_rs, p.a_cs}; }
-template <class T> __device__ __forceinline__ Operand<T> right(const Product<T>& p) { return {p.b, p.n, p.k, p.b_cs, p.b_rs}; }
+template <class T> FN Operand<T> left(const Product<T>& p) { return {p.a, p.m, p.k, p.a_rs, p.a_cs}; }
+template <class T> FN Operand<T> right(const Product<T>& p) { return {p.b, p.n, p.k, p.b_cs, p.b_rs}; }
 
 // LENGTH x DEPTH numbers to tile[i * STEP + k * K_STEP] in shared memory: neighbours read neighbours, whichever way the operand lies.
 template <int LENGTH, int DEPTH, int STEP, int K_STEP, int THREADS, class T, class M>
