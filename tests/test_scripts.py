@@ -97,6 +97,16 @@ def test_dtype_of_lists_with_tensors(text):
     assert kinds[0] == kinds[1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    "nn.ReLU6() nn.LazyInstanceNorm2d() nn.LazyInstanceNorm1d(1e-3,0.2,False) nn.LazyInstanceNorm1d(affine=False) nn.LazyBatchNorm2d() "
+    "nn.LazyLinear(3) nn.TripletMarginWithDistanceLoss() nn.PairwiseDistance().norm isinstance(nn.ReLU6(),nn.Hardtanh) nn.ReLU6().max_val".split(),
+)
+def test_printed_modules(text):
+    torch = pytest.importorskip("torch")
+    assert repr(eval(text, {"nn": nn})) == repr(eval(text, {"nn": torch.nn}))
+
+
 def test_spawned_processes():
     from fastnn import multiprocessing as mp
 

@@ -22,12 +22,6 @@ class ReLU(Stateless):
     function, options = "relu", dict(inplace=False)
 
 
-class ReLU6(Stateless):
-    """min(max(x, 0), 6)"""
-
-    function, options = "relu6", dict(inplace=False)
-
-
 class LeakyReLU(Stateless):
     """x where x > 0, else negative_slope · x"""
 
@@ -115,6 +109,13 @@ class Hardtanh(Stateless):
         super().__init__(*args, **kwargs)
         if not self.max_val > self.min_val:
             raise AssertionError(f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})")
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)"""
+
+    function, options = "relu6", dict(inplace=False)
+    min_val, max_val = 0.0, 6.0
 
 
 class Hardsigmoid(Stateless):

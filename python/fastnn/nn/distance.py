@@ -22,3 +22,4 @@ class PairwiseDistance(_Distance):
     """|x₁ - x₂ + eps| in the p-norm along the last axis"""
 
     function, options = "pairwise_distance", dict(p=2.0, eps=1e-6, keepdim=False)
+    norm = property(lambda self: self.p)  # PyTorch's name of it

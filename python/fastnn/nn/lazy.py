@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 from ..tensor import Tensor
@@ -47,9 +48,12 @@ class LazyModuleMixin:
 class _Lazy(LazyModuleMixin, Module):
     becomes: type
     axis = -1  # of the input, whose length is the missing argument
+    defaults: dict  # arguments that are others than those of the ordinary layer unless given
 
     def __init__(self, *args, **kwargs):
         super().__init__()
+        given = list(inspect.signature(self.becomes).parameters)[1 : 1 + len(args)]
+        kwargs = {name: value for name, value in self.defaults.items() if name not in given} | kwargs
         object.__setattr__(self, "_arguments", (args, kwargs))
         for name, p in self.becomes(1, *args, **kwargs)._parameters.items():
             self.register_parameter(name, p if p is None else UninitializedParameter(dtype=p.dtype))
@@ -83,8 +87,9 @@ class _Lazy(LazyModuleMixin, Module):
         return re.sub(r"^(in_features=)?1\b", r"\g<1>0", self.becomes(1, *args, **kwargs).extra_repr())
 
 
-def _lazy(becomes, axes=None):
-    lazy = type("Lazy" + becomes.__name__, (_Lazy,), {"becomes": becomes, "cls_to_become": becomes, "axis": -1 if axes is None else 1, "axes": axes})
+def _lazy(becomes, axes=None, **defaults):
+    known = {"becomes": becomes, "cls_to_become": becomes, "axis": -1 if axes is None else 1, "axes": axes, "defaults": defaults}
+    lazy = type("Lazy" + becomes.__name__, (_Lazy,), known)
     lazy.__module__ = __name__
     lazy.__doc__ = f"{becomes.__name__} without its first argument: it is the size of the first input's axis {lazy.axis}."
     return lazy
@@ -94,6 +99,8 @@ LazyLinear = _lazy(Linear)
 LazyConv1d, LazyConv2d = _lazy(Conv1d, 2), _lazy(Conv2d, 3)
 LazyConvTranspose1d, LazyConvTranspose2d = _lazy(ConvTranspose1d, 2), _lazy(ConvTranspose2d, 3)
 LazyBatchNorm1d, LazyBatchNorm2d = _lazy(BatchNorm1d, 1), _lazy(BatchNorm2d, 3)
-LazyInstanceNorm1d, LazyInstanceNorm2d = _lazy(InstanceNorm1d, 2), _lazy(InstanceNorm2d, 3)
 LazyConv3d, LazyConvTranspose3d = _lazy(Conv3d, 4), _lazy(ConvTranspose3d, 4)
-LazyBatchNorm3d, LazyInstanceNorm3d = _lazy(BatchNorm3d, 4), _lazy(InstanceNorm3d, 4)
+LazyBatchNorm3d = _lazy(BatchNorm3d, 4)
+LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d = (
+    _lazy(becomes, axes, affine=True, track_running_stats=True) for becomes, axes in ((InstanceNorm1d, 2), (InstanceNorm2d, 3), (InstanceNorm3d, 4))
+)

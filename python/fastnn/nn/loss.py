@@ -8,6 +8,7 @@ import warnings
 from ..errors import ShapeError
 from ..ops.linear_cross_entropy import LinearCrossEntropyOptions
 from . import functional as F
+from .distance import PairwiseDistance
 from .linear import Linear
 from .module import Module
 from .stateless import Stateless
@@ -187,6 +188,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(*args, **kwargs)
         if self.margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {self.margin} instead")
+        if self.distance_function is None:
+            self.distance_function = PairwiseDistance()
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
