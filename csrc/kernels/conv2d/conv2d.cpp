@@ -143,14 +143,6 @@ template <class F> bool with_size(int64_t K, int64_t S, const F& f) {
                 : (S == 1 ? f(Constant<7>{}, Constant<1>{}) : f(Constant<7>{}, Constant<2>{}));
 }
 
-struct Taps {  // a window over one plane and its lists
-  Scratch<int64_t> row, col, index;
-  Window window;
-  Taps(int64_t taps, const View& positions, const View& in, int64_t stride)
-      : row(taps), col(taps), index(taps),
-        window{1, positions.shape[2], positions.shape[3], in.shape[2], in.shape[3], {stride, stride}, 0, row, col, index} {}
-};
-
 template <class T> PlanesOf<T> planes_of(const View& out, const View& in, const View& w, const View& bias, bool flipped) {
   return {in.ptr<T>(),  in.ptr<T>() + in.numel(),    out.ptr<T>(), w.ptr<T>(),   bias.ndim < 0 ? nullptr : bias.ptr<T>(),
           in.shape[0] * in.shape[1], in.shape[1], w.shape[2] * w.shape[3], out.shape[2], out.shape[3], flipped};
@@ -159,7 +151,7 @@ template <class T> PlanesOf<T> planes_of(const View& out, const View& in, const 
 // The convolution, and with `flipped` its input gradient of stride 1. Filters that partly see nothing go the general way.
 template <class T> bool filter_on_planes(const View& out, const View& in, const View& w, const View& bias, const Conv2d& s, bool flipped) {
   const int64_t K = w.shape[2], S = s.stride[0];
-  Taps t(K * K, out, in, S);
+  Taps t(K * K, 1, out, in, {S, S});
   for (int64_t i = 0; i < K * K; ++i)
     add_tap(t.window, i / K - (flipped ? K - 1 - s.padding[0] : s.padding[0]),
             i % K - (flipped ? K - 1 - s.padding[1] : s.padding[1]), i);
@@ -171,7 +163,7 @@ template <class T> bool filter_on_planes(const View& out, const View& in, const 
 
 template <class T> bool spread_on_planes(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
   const int64_t K = w.shape[2];
-  Taps t(K * K, dx, g, 1);
+  Taps t(K * K, 1, dx, g, {1, 1});
   t.window.rows = ceil_div(dx.shape[2], 2), t.window.cols = ceil_div(dx.shape[3], 2);
   Scratch<int64_t> phase(K * K);
   for (int64_t i = 0; i < K * K; ++i) {
@@ -186,7 +178,7 @@ template <class T> bool spread_on_planes(const View& dx, const View& g, const Vi
 
 template <class T> bool weights_on_planes(const View& dw, const View& g, const View& x, const Conv2d& s) {
   const int64_t K = dw.shape[2], S = s.stride[0];
-  Taps t(K * K, g, x, S);
+  Taps t(K * K, 1, g, x, {S, S});
   for (int64_t i = 0; i < K * K; ++i) add_tap(t.window, i / K - s.padding[0], i % K - s.padding[1], i);
   return t.window.taps == K * K && with_size(K, S, [&](auto size, auto stride) {
     PlanesOf<T> p = planes_of<T>(dw, x, dw, View{}, false);

@@ -141,12 +141,10 @@ template <class T> static bool filter_weights(const Weights<T>& p, const Window&
 
 // dw, if it pays.
 template <class T> static bool filter_weights(const View& dw, const View& g, const View& x, const Conv2d& s) {
-  const int64_t taps = dw.shape[2] * dw.shape[3];
   if (dw.numel() * g.numel() * x.numel() == 0) return false;
-  Scratch<int64_t> row(taps), col(taps), index(taps);
-  Window window{g.shape[0], g.shape[2], g.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
-  add_taps(window, dw, s);
-  return filter_weights<T>(weights_of<T>(dw, g, x, s), window, dw.shape[2]);
+  Taps t(dw.shape[2] * dw.shape[3], x.shape[0], g, x, {s.stride[0], s.stride[1]});
+  add_taps(t.window, dw, s);
+  return filter_weights<T>(weights_of<T>(dw, g, x, s), t.window, dw.shape[2]);
 }
 
 }  // namespace fastnn::FN_ISA

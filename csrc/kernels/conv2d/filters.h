@@ -253,11 +253,10 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
 template <class T> static bool filter_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
   const int64_t taps = w.shape[2] * w.shape[3];
   if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1], taps, 1)) return false;
-  Scratch<int64_t> row(taps), col(taps), index(taps);
-  Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
-  add_taps(window, w, s);
-  const int64_t first[2] = {0, window.taps};
-  const Filters<T> f = {gather_images<T>(y, x, w, bias, s), window, {1, 1}, first, y.shape[2], y.shape[3], taps};
+  Taps t(taps, x.shape[0], y, x, {s.stride[0], s.stride[1]});
+  add_taps(t.window, w, s);
+  const int64_t first[2] = {0, t.window.taps};
+  const Filters<T> f = {gather_images<T>(y, x, w, bias, s), t.window, {1, 1}, first, y.shape[2], y.shape[3], taps};
   return s.stride[1] == 1 ? filters<1, T>(f) : filters<2, T>(f);
 }
 

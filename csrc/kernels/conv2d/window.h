@@ -59,6 +59,15 @@ FN void add_phase_taps(Window& s, const View& w, const Conv2d& c, int64_t row_ph
   }
 }
 
+// A window over `images` of `in` and the lists of at most `taps` taps, none of them added yet.
+struct Taps {
+  Scratch<int64_t> row, col, index;
+  Window window;
+  Taps(int64_t taps, int64_t images, const View& positions, const View& in, const int64_t (&stride)[2])
+      : row(taps), col(taps), index(taps),
+        window{images, positions.shape[2], positions.shape[3], in.shape[2], in.shape[3], {stride[0], stride[1]}, 0, row, col, index} {}
+};
+
 struct Blocks {
   int64_t images, rows, cols;         // positions in a full block
   int64_t along_n, along_r, along_c;  // number of blocks

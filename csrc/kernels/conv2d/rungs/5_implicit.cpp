@@ -16,11 +16,9 @@ namespace {
 
 // The positions of y, each seeing the taps of its window in x.
 template <class F> void over_positions(const View& y, const View& x, const View& w, const Conv2d& s, const F& run) {
-  const int64_t taps = w.shape[2] * w.shape[3];
-  Scratch<int64_t> row(taps), col(taps), index(taps);
-  Window window{x.shape[0], y.shape[2], y.shape[3], x.shape[2], x.shape[3], {s.stride[0], s.stride[1]}, 0, row, col, index};
-  add_taps(window, w, s);
-  run(window);
+  Taps t(w.shape[2] * w.shape[3], x.shape[0], y, x, {s.stride[0], s.stride[1]});
+  add_taps(t.window, w, s);
+  run(t.window);
 }
 
 // stride² small convolutions of g, all of stride 1.
