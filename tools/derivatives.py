@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "python")]
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.append(str(ROOT / "python"))  # last: an installed package comes first, and processes that a test starts inherit this
 
 import fastnn  # noqa: E402
 import fastnn.nn.functional as F  # noqa: E402
