@@ -211,12 +211,13 @@ class profile:
     __str__ = table
 
     def export_chrome_trace(self, path):
-        """Writes the events for chrome://tracing."""
+        """Writes the events for chrome://tracing, whole or not at all."""
         import json
 
+        from .files import write_whole
+
         events = [{"name": e.name, "ph": "X", "ts": e.start * 1e6, "dur": e.cpu_time_total, "pid": os.getpid(), "tid": 0} for e in self._events]
-        with open(path, "w") as f:
-            json.dump({"traceEvents": events}, f)
+        write_whole(path, json.dumps({"traceEvents": events}).encode())
 
 
 class emit_nvtx(profile):

@@ -118,9 +118,8 @@ template <class T> struct Bands {
   int64_t stride[2];
   Blocks b;
 
-  explicit Bands(const Window& s) : window(s), stride{s.stride[0], s.stride[1]} {
-    window.rows = (s.rows - 1) * stride[0] + 1, window.cols = (s.cols - 1) * stride[1] + 1;
-    window.stride[0] = window.stride[1] = 1;
+  explicit Bands(const Window& s) : window(every_column(s)), stride{s.stride[0], s.stride[1]} {
+    window.rows = (s.rows - 1) * stride[0] + 1, window.stride[0] = 1;
     b = cut(window, 1, BAND_BYTES / int64_t(sizeof(T)), window.rows * window.cols);
     b.rows = ceil_div(b.rows, stride[0]) * stride[0], b.along_r = ceil_div(window.rows, b.rows);
     lay_out(b);

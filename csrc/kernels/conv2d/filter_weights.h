@@ -71,16 +71,15 @@ template <class T> static bool filter_weights(const Weights<T>& p, const Window&
   constexpr int64_t L = lanes<T>, size = sizeof(T);
   const int64_t Q = p.filter / P, step = s.stride[1], whole = ceil_div(p.m, L) * L;
   if (Q < 2 || s.taps != p.filter || s.col[1] != s.col[0] + 1 || step > Q || 5 * p.m < 4 * whole) return false;
-  Window every = s;  // of the slab: phases of rows, but every column
-  every.stride[1] = 1, every.cols = (s.cols - 1) * step + 1;
+  const Window every = every_column(s);  // of the slab
 
-  const Even cb = evenly(p.channels, most(1, 320 / s.taps)), panels = {ceil_div(p.m, NR<T>), ceil_div(p.m, NR<T>)};
-  const int64_t channels = ceil_div(p.channels, cb.parts), parts = p.groups * cb.parts * ceil_div(p.m, 4 * NR<T>);
+  const int64_t panels = ceil_div(p.m, NR<T>);
+  const Even cb = evenly(p.channels, most(1, 320 / s.taps)), ob = evenly(panels, 4);
+  const int64_t channels = ceil_div(p.channels, cb.parts), parts = p.groups * cb.parts * ob.parts;
   const int64_t share = s.images * s.rows * s.cols / ceil_div(32, parts);
   Blocks b = cut(every, channels, (int64_t(256) << 10) / size, step * least(most(share, 256), 384));
   if (b.cols < every.cols) return false;
-  const int64_t positions = b.images * b.rows * s.cols, k = p.channels * p.filter, all = p.groups * panels.parts * k * NR<T>;
-  const Even ob = evenly(panels.parts, 4);
+  const int64_t positions = b.images * b.rows * s.cols, k = p.channels * p.filter, all = p.groups * panels * k * NR<T>;
   const Chunks chunks(b.count(), parts, all * size, least(p.m, 4 * NR<T>) * channels * s.taps * positions);
 
   Scratch<int64_t> offset(channels * s.taps), first(channels * P);
@@ -91,11 +90,11 @@ template <class T> static bool filter_weights(const Weights<T>& p, const Window&
   parallel_for(chunks.count * all, 1 << 16, [&](int64_t begin, int64_t end) { zero_run(sums + begin, end - begin); });
 
   for (int64_t from = 0; from < chunks.each; from += chunks.wave)
-    parallel_for(p.groups * cb.parts * ob.parts * chunks.count, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(parts * chunks.count, 1, [&](int64_t begin, int64_t end) {
       Scratch<T> slab(slab_size<T>(b)), turned(positions * NR<T> + L);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t o_block = i % ob.parts, c_block = i / ob.parts % cb.parts, group = i / ob.parts / cb.parts % p.groups;
-        const int64_t chunk = i / ob.parts / cb.parts / p.groups, c0 = cb.begin(c_block), rows = cb.size(c_block) * P;
+        const int64_t chunk = i / parts, c0 = cb.begin(c_block), rows = cb.size(c_block) * P;
         const T* x = p.x + (group * p.channels + c0) * p.x_channel;
         const int64_t last = least(b.count(), least(chunks.each, from + chunks.wave) + chunk * chunks.each);
         for (int64_t j = chunk * chunks.each + from; j < last; ++j) {
@@ -108,7 +107,7 @@ template <class T> static bool filter_weights(const Weights<T>& p, const Window&
               const T* g = p.g + (block.n + n) * p.g_image + (group * p.m + m0) * p.g_channel + block.t * s.cols;
               pack_panel<T>(turned + n * run * NR<T>, NR<T>, Matrix<T>{g, p.g_channel, 1}, m, run);
             }
-            T* to = sums + ((chunk * p.groups + group) * panels.parts + panel) * k * NR<T> + c0 * p.filter * NR<T>;
+            T* to = sums + ((chunk * p.groups + group) * panels + panel) * k * NR<T> + c0 * p.filter * NR<T>;
             for (int64_t part = 0; part < pieces.parts; ++part) {
               const int64_t taps = pieces.size(part);
               const Even tiles = evenly(rows, least(MR / taps, 7));
@@ -126,7 +125,7 @@ template <class T> static bool filter_weights(const Weights<T>& p, const Window&
   parallel_for(p.groups * vectors, ceil_div(1 << 14, chunks.count * k * L), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t group = i / vectors, m0 = i % vectors * L;
-      const T* from = sums + (group * panels.parts + m0 / NR<T>) * k * NR<T> + m0 % NR<T>;
+      const T* from = sums + (group * panels + m0 / NR<T>) * k * NR<T> + m0 % NR<T>;
       for (int64_t tap = 0; tap < k; tap += L) {
         vec<T> v[L] = {};
         for (int64_t q = 0; q < least(L, k - tap); ++q)

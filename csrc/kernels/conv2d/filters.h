@@ -181,8 +181,7 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
   constexpr int64_t L = lanes<T>, size = sizeof(T);
   if (f.s.taps == 0 || f.s.images * f.s.rows * f.s.cols * f.p.groups == 0) return false;
   const Gather<T>& p = f.p;
-  Window s = f.s;  // of the slab: phases of rows, but every column
-  s.stride[1] = 1, s.cols = (s.cols - 1) * S + 1;
+  const Window s = every_column(f.s);  // of the slab
   const int64_t panels = ceil_div(p.m, NR<T>), count = f.phases[0] * f.phases[1], all = s.images * s.rows * f.s.cols;
   const int64_t slab_bytes = l2_bytes / 4, chunk_bytes = 3 * l2_bytes / 8;  // they stay in L2 together
   // Several tasks for each thread, of 100 positions or more: as often are the weights read from L2.

@@ -59,6 +59,12 @@ FN void add_phase_taps(Window& s, const View& w, const Conv2d& c, int64_t row_ph
   }
 }
 
+// The window whose slab has every column in its place, for a reader that takes the stride itself.
+FN Window every_column(Window s) {
+  s.cols = (s.cols - 1) * s.stride[1] + 1, s.stride[1] = 1;
+  return s;
+}
+
 // A window over `images` of `in` and the lists of at most `taps` taps, none of them added yet.
 struct Taps {
   Scratch<int64_t> row, col, index;

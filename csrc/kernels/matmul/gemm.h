@@ -145,9 +145,9 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
     int64_t j = x * panels / pieces.columns * NR<T>;
     return j >= n ? n : j > 0 && !Right::packs && n - j < W ? j - W : j;
   };
-  int64_t most = NC<T>;
-  if constexpr (requires { right.most; }) most = right.most;
-  const int64_t panel = Left::packs ? MR * depth : 0, block = Right::packs ? most < n ? most : panels * NR<T> : n;
+  const int64_t panel = Left::packs ? MR * depth : 0;
+  int64_t block = n;  // columns of B at a time
+  if constexpr (Right::packs) block = right.most < n ? right.most : panels * NR<T>;
   parallel_for(pieces.rows * pieces.columns, 1, [&](int64_t begin, int64_t stop) {
     Scratch<T> a(panel ? panel * ceil_div(blocks.count, pieces.rows) + W : 0), b(Right::packs ? block * depth + W : 0);
     for (int64_t piece = begin; piece < stop; ++piece) {

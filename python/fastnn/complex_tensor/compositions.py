@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 
@@ -209,22 +208,15 @@ def solve_ex(A, B, *, left=True, check_errors=False):
 
 @form()
 def tensorinv(A, ind=2):
-    if ind <= 0:
-        raise ShapeError(f"Expected a strictly positive integer for 'ind', got {ind}")
-    first, last = A.shape[:ind], A.shape[ind:]
-    if math.prod(first) != math.prod(last):
-        raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(last)} != {math.prod(first)}")
-    return inv(A.reshape(math.prod(first), -1)).reshape(*last, *first)
+    n, shape = lu.inverse_shape(A.shape, ind)
+    return inv(A.reshape(n, -1)).reshape(shape)
 
 
 @form()
 def tensorsolve(A, B, dims=None):
-    if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
-    last = A.shape[B.ndim :]
-    if math.prod(last) != B.numel():
-        raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(last)} != {B.numel()}")
-    return solve(A.reshape(B.numel(), -1), B.reshape(-1)).reshape(last)
+    A = lu.to_the_end(A, dims)
+    n, shape = lu.solution_shape(A.shape, B.shape)
+    return solve(A.reshape(n, -1), B.reshape(-1)).reshape(shape)
 
 
 @form()

@@ -261,24 +261,40 @@ def solve_ex(A, B, *, left=True, check_errors=False):
 # -- tensors as matrices -----------------------------------------------------------------------------------------------------------
 
 
-def tensorinv(A, ind=2):
-    """The inverse of A as a map from its last axes to its first `ind`."""
+def inverse_shape(shape, ind):
+    """(n, shape of the inverse) of a tensor of this shape that is an n x n matrix from its last axes to its first `ind`."""
     if ind <= 0:
         raise ShapeError(f"Expected a strictly positive integer for 'ind', got {ind}")
-    first, last = A._shape[:ind], A._shape[ind:]
+    first, last = shape[:ind], shape[ind:]
     if math.prod(first) != math.prod(last):
         raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(last)} != {math.prod(first)}")
-    return reshape(inv(reshape(A, (math.prod(first), -1))), (*last, *first))
+    return math.prod(first), (*last, *first)
+
+
+def solution_shape(shape, other):
+    """(n, shape of X) of an n x n system A X = B, from the shapes of A and B."""
+    n, last = math.prod(other), shape[len(other) :]
+    if math.prod(last) != n:
+        raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(last)} != {n}")
+    return n, last
+
+
+def to_the_end(A, dims):
+    """A with these axes last, if any are given."""
+    return A if dims is None else A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
+
+
+def tensorinv(A, ind=2):
+    """The inverse of A as a map from its last axes to its first `ind`."""
+    n, shape = inverse_shape(A._shape, ind)
+    return reshape(inv(reshape(A, (n, -1))), shape)
 
 
 def tensorsolve(A, B, dims=None):
     """X with tensordot(A, X, X.ndim) = B; dims: axes of A that are moved to its end first."""
-    if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
-    last = A._shape[B.ndim :]
-    if math.prod(last) != B._size:
-        raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(last)} != {B._size}")
-    return reshape(solve(reshape(A, (B._size, -1)), reshape(B, (-1,))), last)
+    A = to_the_end(A, dims)
+    n, shape = solution_shape(A._shape, B._shape)
+    return reshape(solve(reshape(A, (n, -1)), reshape(B, (-1,))), shape)
 
 
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
