@@ -34,11 +34,12 @@ template <class T> struct Filters {
 };
 
 // Emerald Rapids (AVX2 there), two cores, how much faster than gather.h: 64x56x56 to 128, 3×3 stride 2, 1.09 (1.04), dx 1.26 (1.11);
-// 256x14x14 to 512 1.40, dx 1.44; 64x16x16 to 128, 4×4 stride 2, 1.09 (1.2), dx 1.4; 32x28x28, 7×7, 1.3 (1.2). Lost: k = 48 0.6,
-// 144 0.9; 1×1 0.8 to 1; 24 filters (8 lanes idle) 0.8, 50 0.95; dx towards 6 to 8 channels 0.4 to 0.6.
-template <class T> FN bool filters_pay(int64_t m, int64_t channels, int64_t taps, int64_t phases) {
+// 256x14x14 to 512 1.40, dx 1.44; 64x16x16 to 128, 4×4 stride 2, 1.09 (1.2), dx 1.4; 32x28x28, 7×7, 1.3 (1.2). Lost: 1×1
+// 0.8 to 1; 24 filters (8 lanes idle) 0.8, 50 0.95; dx towards 6 to 8 channels 0.4 to 0.6.
+// Zen 5, results turned by 16: stride 2, k from 72 on 1.05 to 1.6, dx of stride 2 from any k on 1.5 to 2.3; stride 1, k = 256, 0.85.
+template <class T> FN bool filters_pay(int64_t m, int64_t k, int64_t taps, int64_t enough) {
   const int64_t whole = ceil_div(m, lanes<T>) * lanes<T>;
-  return m && taps > 1 && channels * taps >= phases * (phases > 1 ? 64 : 192) && 5 * m >= 4 * whole;
+  return m && taps > 1 && k >= enough && 5 * m >= 4 * whole;
 }
 
 // M positions, S apart, Row of them in one row of the slab and the others in the next.
@@ -53,11 +54,12 @@ template <int Row, int S, class T> struct Spots {
   }
 };
 
-template <class T> constexpr int SPOTS = (MR + lanes<T> - 1) / lanes<T> * lanes<T>;  // positions of a tile, in whole vectors
+constexpr int SPOTS = 16;  // positions whose sums are turned together: those of one or two rows, whole vectors
 
-// sums[V][SPOTS][L] in blocks of k that start from zero each: shorter chains of sums, smaller errors.
+// sums[V][SPOTS][L], the second row of positions `next` after the first. In blocks of k that start from zero each: shorter chains
+// of sums, smaller errors.
 template <int M, int Row, int S, int V, class T>
-static void filter_tile(int64_t k, const T* base, int64_t pitch, const int64_t* offset, const T* w, const T* bias, T* sums) {
+static void filter_tile(int64_t k, const T* base, int64_t pitch, const int64_t* offset, const T* w, const T* bias, T* sums, int64_t next) {
   constexpr int64_t L = lanes<T>;
   const int64_t depth = most(1, ceil_div(k, most(1, ceil_div(k, KC))));
   for (int64_t at = 0; at == 0 || at < k; at += depth) {
@@ -67,26 +69,27 @@ static void filter_tile(int64_t k, const T* base, int64_t pitch, const int64_t* 
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
-        T* to = sums + (v * SPOTS<T> + i) * L;
+        T* to = sums + (v * SPOTS + i / Row * next + i % Row) * L;
         store(to, at ? load(to) + acc[i][v] : bias ? load(bias + v * L) + acc[i][v] : acc[i][v]);
       }
   }
 }
 
-template <class T> using FilterTile = void (*)(int64_t, const T*, int64_t, const int64_t*, const T*, const T*, T*);
+template <class T> using FilterTile = void (*)(int64_t, const T*, int64_t, const int64_t*, const T*, const T*, T*, int64_t);
 
-template <int M, int Row, int S, class T> static FilterTile<T> filter_tile_wide(int vectors) {
+// Positions of a tile of that many vectors: one of a single vector has registers for more, and needs them to hide what an FMA takes.
+constexpr int filter_tile_high(int64_t vectors) { return MR * NV / vectors < SPOTS ? int(MR * NV / vectors) : SPOTS; }
+
+// A tile of `cols` positions in each of one or two rows.
+template <int S, class T> static FilterTile<T> filter_tile_of(int64_t rows, int64_t cols, int64_t vectors) {
   FilterTile<T> tile = nullptr;
-  with_constant<NV>(vectors, [&](auto v) { tile = filter_tile<M, Row, S, decltype(v)::value, T>; });
-  return tile;
-}
-// Tiles of `cols` positions in each of one or two rows.
-template <int S, class T> static FilterTile<T> filter_tile_of(int rows, int cols, int vectors) {
-  FilterTile<T> tile = nullptr;
-  with_constant<MR>(cols, [&](auto m) {
-    constexpr int M = decltype(m)::value;
-    if constexpr (M <= MR / 2) tile = rows == 2 ? filter_tile_wide<2 * M, M, S, T>(vectors) : filter_tile_wide<M, M, S, T>(vectors);
-    else tile = filter_tile_wide<M, M, S, T>(vectors);
+  with_constant<NV>(vectors, [&](auto v) {
+    constexpr int V = decltype(v)::value;
+    with_constant<filter_tile_high(V)>(cols, [&](auto m) {
+      constexpr int M = decltype(m)::value;
+      if constexpr (2 * M <= filter_tile_high(V)) tile = rows == 2 ? filter_tile<2 * M, M, S, V, T> : filter_tile<M, M, S, V, T>;
+      else tile = filter_tile<M, M, S, V, T>;
+    });
   });
   return tile;
 }
@@ -138,31 +141,33 @@ template <class T> FN void turn_sums(vec<T> (&block)[lanes<T>], const T* sums) {
   transpose<T>(block);
 }
 
-template <class T> static void put_row(const Patch<T>& p, const T* sums) {
+// Positions that lie beside each other, also of two rows.
+template <class T> static void put_run(const Patch<T>& p, const T* sums) {
   constexpr int64_t L = lanes<T>;
+  const int64_t count = p.rows * p.cols;
   for (int64_t v = 0; v * L < p.filters; ++v)
-    for (int64_t q = 0; q < p.cols; q += L) {
+    for (int64_t q = 0; q < count; q += L) {
       T* to = p.out + v * L * p.channel + q;
       vec<T> block[L];
-      turn_sums<T>(block, sums + (v * SPOTS<T> + q) * L);
+      turn_sums<T>(block, sums + (v * SPOTS + q) * L);
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i)
         if (i < p.filters - v * L) {
-          if (p.cols - q >= L) store(to + i * p.channel, block[i]);
-          else store_n(to + i * p.channel, block[i], p.cols - q);
+          if (count - q >= L) store(to + i * p.channel, block[i]);
+          else store_n(to + i * p.channel, block[i], count - q);
         }
     }
 }
 
-// Two rows of a tile, or two phases of columns, `positions` in each row.
-template <class T> static void put_rows(const Patch<T>& p, const T* sums, int64_t phases, int64_t rows, int64_t positions) {
-  constexpr int64_t L = lanes<T>, P = SPOTS<T>;
-  alignas(VECTOR_BYTES) T turned[2][L][P + L];  // a second row begins anywhere
+// Two phases of columns, `positions` in each row.
+template <class T> static void put_phases(const Patch<T>& p, const T* sums, int64_t rows, int64_t positions) {
+  constexpr int64_t L = lanes<T>;
+  alignas(VECTOR_BYTES) T turned[2][L][SPOTS + L];  // a second row begins anywhere
   for (int64_t v = 0; v * L < p.filters; ++v) {
-    for (int64_t phase = 0; phase < phases; ++phase)
+    for (int64_t phase = 0; phase < 2; ++phase)
       for (int64_t q = 0; q < rows * positions; q += L) {
         vec<T> block[L];
-        turn_sums<T>(block, sums + ((phase * NV + v) * P + q) * L);
+        turn_sums<T>(block, sums + ((phase * NV + v) * SPOTS + q) * L);
 #pragma GCC unroll 16
         for (int i = 0; i < L; ++i) store(turned[phase][i] + q, block[i]);
       }
@@ -170,8 +175,7 @@ template <class T> static void put_rows(const Patch<T>& p, const T* sums, int64_
       for (int64_t r = 0; r < p.rows; ++r) {
         T* to = p.out + (v * L + lane) * p.channel + r * p.row;
         const T *even = turned[0][lane] + r * positions, *odd = turned[1][lane] + r * positions;
-        if (phases == 1) copy_run(to, even, p.cols);
-        else for (int64_t q = 0; q < positions; q += L)
+        for (int64_t q = 0; q < positions; q += L)
           put_pairs<T>(to + 2 * q, load(even + q), load(odd + q), p.cols - 2 * q, typename MakeSequence<L>::type{});
       }
   }
@@ -205,13 +209,13 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
     slab_offsets(part, b, offset + p.channels * f.first[phase]);
   }
 
-  // Tiles of two rows where they are higher: 7 columns 2×7 instead of 7, 16 2×6, 2×5, 2×5 instead of 8, 8.
-  const int64_t single = ceil_div(f.s.cols, MR), twice = ceil_div(f.s.cols, MR / 2), high = s.rows > 1 && 40 * single > 23 * twice ? 2 : 1;
-  const Even across = {f.s.cols, high == 2 ? twice : single};
+  // Two rows together where they are short. Wider ones: 64x16x32x32 to 32, stride 2, 1.25 times as fast in groups of 8 + 8 than as 2×6, 2×5, 2×5.
+  const int64_t high = s.rows > 1 && 2 * f.s.cols <= SPOTS && (f.phases[0] == 1 || f.phases[1] == 2) ? 2 : 1;
+  const Even across = evenly(f.s.cols, SPOTS);
   const Even chunks = evenly(panels, most(1, chunk_bytes / (p.channels * s.taps * NR<T> * size)));
   const Even mc = {chunks.parts, most(1, least(tasks / (p.groups * blocks), chunks.parts))};
   parallel_for(p.groups * blocks * mc.parts, 1, [&](int64_t begin, int64_t end) {
-    Scratch<T> slab(slab_size<T>(b)), sums(2 * NV * SPOTS<T> * L);
+    Scratch<T> slab(slab_size<T>(b)), sums(2 * NV * SPOTS * L);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t part = i % mc.parts, group = i / mc.parts / blocks;
       const Block block = block_at(s, b, i / mc.parts % blocks);
@@ -222,15 +226,19 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
           const int64_t m0 = panel * NR<T>, m = least(NR<T>, p.m - m0);
           const Patch<T> patch = {to + m0 * p.out_channel, p.out_channel, f.phases[0] * f.width, m, least(rows, rows_left), least(positions * f.phases[1], cols_left)};
           patch.fetch();
-          const FilterTile<T> run_tile = filter_tile_of<S, T>(int(rows), int(positions), int(ceil_div(m, L)));
-          for (int64_t w = 0; w < f.phases[1]; ++w) {
-            const int64_t phase = h * f.phases[1] + w, first = f.first[phase], taps = f.first[phase + 1] - first;
-            run_tile(p.channels * taps, base, b.width, offset + p.channels * first,
-                     packed + group * w_size + (first * panels + panel * taps) * p.channels * NR<T>,
-                     p.bias ? bias + group * panels * NR<T> + m0 : nullptr, sums + w * NV * SPOTS<T> * L);
+          const Even parts = evenly(positions, filter_tile_high(ceil_div(m, L)) / rows);
+          for (int64_t i = 0; i < parts.parts; ++i) {
+            const int64_t u = parts.begin(i);
+            const FilterTile<T> run_tile = filter_tile_of<S, T>(rows, parts.size(i), ceil_div(m, L));
+            for (int64_t w = 0; w < f.phases[1]; ++w) {
+              const int64_t phase = h * f.phases[1] + w, first = f.first[phase], taps = f.first[phase + 1] - first;
+              run_tile(p.channels * taps, base + u * S, b.width, offset + p.channels * first,
+                       packed + group * w_size + (first * panels + panel * taps) * p.channels * NR<T>,
+                       p.bias ? bias + group * panels * NR<T> + m0 : nullptr, sums + (w * NV * SPOTS + u) * L, positions);
+            }
           }
-          if (rows == 1 && f.phases[1] == 1) put_row<T>(patch, sums);
-          else put_rows<T>(patch, sums, f.phases[1], rows, positions);
+          if (f.phases[1] == 1) put_run<T>(patch, sums);
+          else put_phases<T>(patch, sums, rows, positions);
         }
       };
       for (int64_t chunk = mc.begin(part); chunk < mc.begin(part) + mc.size(part); ++chunk)
@@ -251,7 +259,7 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
 // y = x ∗ w, if it pays.
 template <class T> static bool filter_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
   const int64_t taps = w.shape[2] * w.shape[3];
-  if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1], taps, 1)) return false;
+  if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1] * taps, taps, s.stride[1] == 1 ? 192 : 64)) return false;
   Taps t(taps, x.shape[0], y, x, {s.stride[0], s.stride[1]});
   add_taps(t.window, w, s);
   const int64_t first[2] = {0, t.window.taps};
@@ -262,7 +270,7 @@ template <class T> static bool filter_images(const View& y, const View& x, const
 // dx, if it pays.
 template <class T> static bool filter_gradients(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
   const int64_t taps = w.shape[2] * w.shape[3], H = dx.shape[2], W = dx.shape[3], down = s.stride[0], across = s.stride[1], phases = down * across;
-  if (across > 2 || H < down || W < across || !filters_pay<T>(w.shape[1], w.shape[0] / s.groups, taps, phases)) return false;
+  if (across > 2 || H < down || W < across || !filters_pay<T>(w.shape[1], w.shape[0] / s.groups * taps, taps, phases > 1 ? 1 : 192)) return false;
   Scratch<int64_t> row(taps), col(taps), index(taps), first(phases + 1);
   Window window{g.shape[0], ceil_div(H, down), ceil_div(W, across), g.shape[2], g.shape[3], {1, 1}, 0, row, col, index};
   for (int64_t phase = 0; phase < phases; ++phase) {
