@@ -15,29 +15,21 @@ using Large = Tile<128, 128, 8, 8, 8>;
 using Small = Tile<64, 64, 16, 4, 4>;
 constexpr int64_t PIECE = 256;  // of k, at least
 
-template <class T, class S, class Store>
-__device__ __forceinline__ void product_tile(const Product<T>& p, int64_t row0, int64_t col0, int64_t begin, int64_t end, const Store& store) {
-  if constexpr (on_tensor_cores<S>)
-    multiply_on_tensor_cores<S>(
-        p.m, p.n, row0, col0, begin, end, p.a_cs == 1, p.b_rs == 1 && p.b_cs != 1, [&](int64_t i, int64_t k) { return p.a[i * p.a_rs + k * p.a_cs]; },
-        [&](int64_t k, int64_t j) { return p.b[k * p.b_rs + j * p.b_cs]; }, store);
-  else multiply_tile<T, S>(p, row0, col0, begin, end, store);
+template <class T, class S> __device__ __forceinline__ void product_tile(const Product<T>& p, int64_t row0, int64_t column0, int64_t begin) {
+  if constexpr (on_tensor_cores<S>) multiply_on_tensor_cores<S>(p, row0, column0, begin);
+  else multiply_tile<T, S>(p, row0, column0, begin);
 }
 
 template <class T, class S> __global__ void __launch_bounds__(S::THREADS) tiles(Product<T> all) {
   for (int64_t z = blockIdx.z; z < all.batch.count; z += gridDim.z)
-    for (int64_t y = blockIdx.y; y * S::BM < all.m; y += gridDim.y) {
-      const Product<T> p = all.at(z);
-      product_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, 0, p.k,
-                         [&](int64_t i, int64_t j, T v) { p.c[i * p.c_rs + j * p.c_cs] = p.d ? v + p.start(i, j) : v; });
-    }
+    for (int64_t y = blockIdx.y; y * S::BM < all.m; y += gridDim.y) product_tile<T, S>(all.at(z), y * S::BM, int64_t(blockIdx.x) * S::BN, 0);
 }
 
 template <class T, class S> __global__ void __launch_bounds__(S::THREADS) tiles_of_pieces(Product<T> p, global<T> partial, int64_t depth) {
-  const int64_t begin = int64_t(blockIdx.z) * depth, end = begin + depth < p.k ? begin + depth : p.k;
-  for (int64_t y = blockIdx.y; y * S::BM < p.m; y += gridDim.y)
-    product_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end,
-                       [&](int64_t i, int64_t j, T v) { partial[(blockIdx.z * p.m + i) * p.n + j] = v; });
+  const int64_t begin = int64_t(blockIdx.z) * depth;
+  if (begin + depth < p.k) p.k = begin + depth;
+  p.c = partial + blockIdx.z * p.m * p.n, p.c_rs = p.n, p.c_cs = 1, p.d = global<const T>();
+  for (int64_t y = blockIdx.y; y * S::BM < p.m; y += gridDim.y) product_tile<T, S>(p, y * S::BM, int64_t(blockIdx.x) * S::BN, begin);
 }
 template <class T> __global__ void add_pieces(Product<T> p, global<const T> partial, int64_t pieces) {
   for (int64_t e = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; e < p.m * p.n; e += int64_t(gridDim.x) * blockDim.x) {

@@ -3,6 +3,7 @@
 //
 //    a block has 8 warps, 2 x 4; each makes 64 x 32 of the 128 x 128 tile of C as 4 x 4 products of 16 x 8 (core/cuda/mma.cuh)
 //    rows of shared memory are 8 longer than the tile: lanes (g, t) read t·(BM + 8) + g, which are 32 different banks
+//    (the 16 that transpose an operand on its way in meet in pairs)
 //
 // Not measured on a GPU yet.
 #pragma once
@@ -12,33 +13,25 @@
 namespace fastnn::cuda {
 
 template <bool SPLIT_, int K = 16> struct TensorTile {
-  static constexpr int BM = 128, BN = 128, BK = K, THREADS = 256, PAD = 8, WM = 64, WN = 32;
+  static constexpr int BM = 128, BN = 128, BK = K, THREADS = 256, WM = 64, WN = 32, AS = BM + 8, BS = BN + 8;
   static constexpr bool SPLIT = SPLIT_;  // 3xTF32
 };
 
 template <class S> constexpr bool on_tensor_cores = false;
 template <bool SPLIT, int K> constexpr bool on_tensor_cores<TensorTile<SPLIT, K>> = true;
 
+// As multiply_tile, with rows of S::AS and S::BS; store(i, j, sums) takes two numbers of row i, from j on.
 template <class S, class A, class B, class Store>
-__device__ __forceinline__ void multiply_on_tensor_cores(int64_t m, int64_t n, int64_t row0, int64_t col0, int64_t begin, int64_t end, bool a_by_k,
-                                                         bool b_by_k, const A& read_a, const B& read_b, const Store& store) {
-  constexpr int AS = S::BM + S::PAD, BS = S::BN + S::PAD, TM = S::WM / 16, TN = S::WN / 8;
+__device__ __forceinline__ void multiply_on_tensor_cores(int64_t begin, int64_t end, const A& copy_a, const B& copy_b, const Store& store) {
+  constexpr int AS = S::AS, BS = S::BS, TM = S::WM / 16, TN = S::WN / 8;
   SHARED(float, a, S::BK * AS);
   SHARED(float, b, S::BK * BS);
   const int thread = int(threadIdx.x), lane = thread % WARP, warp = thread / WARP, g = lane / 4, t = lane % 4;
   const int row = warp / (S::BN / S::WN) * S::WM, column = warp % (S::BN / S::WN) * S::WN;
   float sum[TM][TN][4] = {};
   for (int64_t k0 = begin; k0 < end; k0 += S::BK) {
-#pragma unroll
-    for (int e = thread; e < S::BM * S::BK; e += S::THREADS) {
-      const int i = a_by_k ? e / S::BK : e % S::BM, k = a_by_k ? e % S::BK : e / S::BM;
-      a[k * AS + i] = row0 + i < m && k0 + k < end ? read_a(row0 + i, k0 + k) : 0.0f;
-    }
-#pragma unroll
-    for (int e = thread; e < S::BN * S::BK; e += S::THREADS) {
-      const int j = b_by_k ? e / S::BK : e % S::BN, k = b_by_k ? e % S::BK : e / S::BN;
-      b[k * BS + j] = col0 + j < n && k0 + k < end ? read_b(k0 + k, col0 + j) : 0.0f;
-    }
+    copy_a(a, k0);
+    copy_b(b, k0);
     __syncthreads();
 #pragma unroll
     for (int k = 0; k < S::BK; k += 8) {
@@ -77,10 +70,14 @@ __device__ __forceinline__ void multiply_on_tensor_cores(int64_t m, int64_t n, i
 #pragma unroll
     for (int j = 0; j < TN; ++j)
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int64_t r = row0 + row + i * 16 + g + e / 2 * 8, c = col0 + column + j * 8 + 2 * t + e % 2;
-        if (r < m && c < n) store(r, c, sum[i][j][e]);
-      }
+      for (int e = 0; e < 4; e += 2) store(row + i * 16 + g + e / 2 * 8, column + j * 8 + 2 * t, &sum[i][j][e]);
+}
+
+template <class S> __device__ __forceinline__ void multiply_on_tensor_cores(const Product<float>& p, int64_t row0, int64_t column0, int64_t begin) {
+  multiply_on_tensor_cores<S>(
+      begin, p.k, [&](auto& tile, int64_t k0) { copy_operand<S::BM, S::BK, S::AS, S::THREADS>(tile, left(p), row0, k0); },
+      [&](auto& tile, int64_t k0) { copy_operand<S::BN, S::BK, S::BS, S::THREADS>(tile, right(p), column0, k0); },
+      [&](int i, int j, const float* sums) { put(p, row0 + i, column0 + j, sums[0]), put(p, row0 + i, column0 + j + 1, sums[1]); });
 }
 
 }  // namespace fastnn::cuda

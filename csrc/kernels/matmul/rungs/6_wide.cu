@@ -1,6 +1,6 @@
 // matmul on a GPU, rung 6, wide: 16 bytes in each load and store, of global and of shared memory.
 //
-//    global    a thread fetches 4 floats of each tile for 8 of k: A's along k and transposed on the way, B's along a row (wide.cuh)
+//    global    a thread fetches 4 floats of each tile for 8 of k: A's along k and transposed on the way, B's along a row (../wide.cuh)
 //    shared    both tiles lie [8 of k][128 + 4]: 8 numbers of A's column, and of B's row, are 2 loads each, not 8
 //
 // 4 loads from shared memory for 64 multiply-adds. The 4 more a row let the transposing stores hit 32 banks.
@@ -10,7 +10,7 @@
 // counted  128 x 128 x 128: 384 requests of global memory, 8,192 sectors; 4,736 of shared memory, 8,192 conflicts
 //          derivative:      768 requests of global memory, 16,384 sectors; 9,472 of shared memory, 16,384 conflicts
 // read on  7_warps.cu
-#include "wide.cuh"
+#include "product.cuh"
 
 namespace fastnn::cuda {
 namespace {
@@ -25,8 +25,8 @@ template <class T> __global__ void __launch_bounds__(THREADS) wide(Product<T> al
     const int i0 = int(threadIdx.x) / (BN / TN) * TM, j0 = int(threadIdx.x) % (BN / TN) * TN;
     T sum[TM][TN] = {};
     for (int64_t k0 = 0; k0 < p.k; k0 += BK) {
-      copy_wide<BM, BK, AS, THREADS>(a, left(p), row0, k0);
-      copy_wide<BN, BK, BS, THREADS>(b, right(p), column0, k0);
+      copy_wide<BM, BK, AS, THREADS>(a, left(p), row0, k0, lies_wide(left(p)));
+      copy_wide<BN, BK, BS, THREADS>(b, right(p), column0, k0, lies_wide(right(p)));
       __syncthreads();
 #pragma unroll
       for (int k = 0; k < BK; ++k) {

@@ -10,7 +10,7 @@
 // counted  128 x 128 x 128: 384 requests of global memory, 6,144 sectors; 4,736 of shared memory, 0 conflicts
 //          derivative:      768 requests of global memory, 12,288 sectors; 9,472 of shared memory, 0 conflicts
 // read on  8_tensor.cu; ../matmul.cu: smaller tiles, and pieces of k, for products that would leave multiprocessors idle
-#include "wide.cuh"
+#include "product.cuh"
 
 namespace fastnn::cuda {
 namespace {
@@ -27,8 +27,8 @@ template <class T> __global__ void __launch_bounds__(THREADS) warps(Product<T> a
     const int i0 = warp / (BN / WN) * WM + lane / COLUMNS * N, j0 = warp % (BN / WN) * WN + lane % COLUMNS * N;
     T sum[TM][TN] = {};
     for (int64_t k0 = 0; k0 < p.k; k0 += BK) {
-      copy_wide<BM, BK, AS, THREADS>(a, left(p), row0, k0);
-      copy_wide<BN, BK, BS, THREADS>(b, right(p), column0, k0);
+      copy_wide<BM, BK, AS, THREADS>(a, left(p), row0, k0, lies_wide(left(p)));
+      copy_wide<BN, BK, BS, THREADS>(b, right(p), column0, k0, lies_wide(right(p)));
       __syncthreads();
 #pragma unroll
       for (int k = 0; k < BK; ++k) {

@@ -6,9 +6,9 @@
 // set_float32_matmul_precision, has TF32's accuracy. Compute capability 8.0 or newer, and float32; others take rung 7.
 // (An infinite number has no low part: it comes out as NaN.)
 //
-// cost     operands come one number at a time again, through registers to shared memory and from there to registers
-// counted  128 x 128 x 128: 1,536 requests of global memory, 8,192 sectors; 4,096 of shared memory, 1,536 conflicts
-//          derivative:      3,072 requests of global memory, 16,384 sectors; 8,192 of shared memory, 3,072 conflicts
+// cost     operands go through registers to shared memory, and from there to registers again
+// counted  128 x 128 x 128: 768 requests of global memory, 8,192 sectors; 3,712 of shared memory, 512 conflicts
+//          derivative:      1,536 requests of global memory, 16,384 sectors; 7,424 of shared memory, 1,024 conflicts
 // read on  9_hopper.cu
 #include "../tensor.cuh"
 #include "product.cuh"
@@ -21,9 +21,7 @@ using Cores = TensorTile<true>;
 
 __global__ void __launch_bounds__(Cores::THREADS) tensor(Product<float> all) {
   each_tile<Cores::BM, Cores::BN>(all, [&](const Product<float>& p, int64_t row0, int64_t column0) {
-    multiply_on_tensor_cores<Cores>(
-        p.m, p.n, row0, column0, 0, p.k, p.a_cs == 1, p.b_rs == 1 && p.b_cs != 1, [&](int64_t i, int64_t k) { return p.a[i * p.a_rs + k * p.a_cs]; },
-        [&](int64_t k, int64_t j) { return p.b[k * p.b_rs + j * p.b_cs]; }, [&](int64_t i, int64_t j, float v) { put(p, i, j, v); });
+    multiply_on_tensor_cores<Cores>(p, row0, column0, 0);
   });
 }
 

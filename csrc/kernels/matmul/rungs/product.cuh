@@ -1,6 +1,6 @@
 // matmul/rungs/product.cuh: what the GPU's rungs share. A rung is a functor that launches a kernel for products C = A·B (+ D).
 #pragma once
-#include "../product.cuh"
+#include "../wide.cuh"
 
 namespace fastnn::cuda {
 
@@ -16,18 +16,6 @@ template <int BM, int BN, class T, class F> __device__ __forceinline__ void each
 template <int BM, int BN, class T> void launch_tiles(void (*kernel)(Product<T>), int threads, const Product<T>& p) {
   launch("matmul", kernel, grid_of(ceil_div(p.n, BN), ceil_div(p.m, BM), p.batch.count), unsigned(threads), p);
 }
-template <class T> __device__ __forceinline__ void put(const Product<T>& p, int64_t i, int64_t j, T sum) {
-  if (i < p.m && j < p.n) p.c[i * p.c_rs + j * p.c_cs] = p.d ? sum + p.start(i, j) : sum;
-}
-
-// An operand as the products see it: `k` goes along the sum, `i` along the rows of A or the columns of B. Zero outside.
-template <class T> struct Operand {
-  global<const T> x;
-  int64_t length, depth, step, k_step;
-  __device__ __forceinline__ T at(int64_t i, int64_t k) const { return i < length && k < depth ? x[i * step + k * k_step] : T(0); }
-};
-template <class T> FN Operand<T> left(const Product<T>& p) { return {p.a, p.m, p.k, p.a_rs, p.a_cs}; }
-template <class T> FN Operand<T> right(const Product<T>& p) { return {p.b, p.n, p.k, p.b_cs, p.b_rs}; }
 
 // LENGTH x DEPTH numbers to tile[i * STEP + k * K_STEP] in shared memory: neighbours read neighbours, whichever way the operand lies.
 template <int LENGTH, int DEPTH, int STEP, int K_STEP, int THREADS, class T, class M>
