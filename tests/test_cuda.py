@@ -353,6 +353,27 @@ def test_row_rungs(family, name, schedule, rng, monkeypatch):
                 both(lambda x: F.layer_norm(x, x.shape[1:]), x)
 
 
+GEOMETRIES = [  # images, channels, height, width, outputs, kernel, stride, padding, dilation, groups
+    (2, 3, 9, 11, 5, (3, 3), 1, 1, 1, 1), (1, 4, 10, 40, 6, (2, 5), (2, 3), (1, 2), (2, 1), 2), (1, 2, 7, 6, 3, (1, 1), 3, 0, 1, 1),
+    (2, 6, 5, 33, 6, (3, 1), (1, 2), (2, 0), 3, 6), (1, 1, 30, 31, 2, (13, 12), 4, 6, 1, 1), (1, 18, 12, 13, 70, (3, 3), 2, 1, 1, 1),
+    (0, 2, 5, 5, 3, (3, 3), 1, 1, 1, 1), (2, 2, 3, 3, 2, (2, 2), 5, 1, 4, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", fastnn.rungs("conv2d", "cuda"))
+def test_conv2d_rungs(name, schedule, rng, monkeypatch):
+    """Strides that leave rows without a tap, dilations, groups, windows too large for shared memory, ragged tiles; dx, dw and the bias."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    for n, c, h, w, o, kernel, stride, padding, dilation, groups in GEOMETRIES:
+        x, f, b = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c // groups, *kernel)), rng.standard_normal(o)
+        for dtype, rtol in ((np.float64, 1e-11), (np.float32, 2e-5)):
+            with fastnn.rung(conv2d=name, device="cuda"):
+                both(lambda x, f, b: fastnn.nn.functional.conv2d(x, f, b, stride, padding, dilation, groups), *(a.astype(dtype) for a in (x, f, b)), rtol=rtol)  # noqa: B023
+        with fastnn.rung(conv2d=name, device="cuda"):
+            both(lambda x, f: fastnn.nn.functional.conv_transpose2d(x, f, None, stride, 0, 0, groups, dilation), x, rng.standard_normal((c, 2, *kernel)))  # noqa: B023
+
+
 @pytest.mark.parametrize("name", fastnn.rungs("softmax", "cuda"))
 @pytest.mark.parametrize("log", [False, True])
 def test_softmax_of_special_values(name, log):
