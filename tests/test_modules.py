@@ -271,6 +271,19 @@ def test_skip_init():
         fastnn.nn.utils.skip_init(fastnn.nn.ReLU)
 
 
+def test_lazy_convolution_with_groups():
+    for layer in (nn.LazyConv2d(6, 3, groups=2), nn.LazyConvTranspose2d(6, 3, groups=2)):
+        assert repr(layer).startswith(f"{type(layer).__name__}(0, 6,") and "groups=2" in repr(layer)
+        assert layer(fastnn.ones(1, 4, 5, 5)).shape[1] == 6 and layer.in_channels == 4
+
+
+def test_hooks_are_kept_as_they_are():
+    layer, hook = nn.ReLU(), lambda *args, **kwargs: None
+    layer.register_forward_hook(hook)
+    layer.register_forward_pre_hook(hook)
+    assert list(layer._forward_hooks.values()) == list(layer._forward_pre_hooks.values()) == [hook]
+
+
 def test_lazy_layers_keep_the_dtype_they_are_given():
     x = fastnn.ones(2, 4, dtype=fastnn.float64)
     assert nn.LazyLinear(3).double()(x).dtype is fastnn.float64 and nn.LazyLinear(3, dtype=fastnn.float64)(x).dtype is fastnn.float64

@@ -133,6 +133,10 @@ def test_numpy_names():
     x = t(np.ones((2, 3)))
     assert x.sum(axis=0).shape == (3,) and x.mean(axis=(0, 1), keepdims=True).shape == (1, 1)
     assert fastnn.max(x, axis=1, keepdims=True).values.shape == (2, 1)
+    assert fastnn.stack([x, x], axis=-1).shape == (2, 3, 2) and x.cumsum(axis=1)[:, 2].tolist() == [3, 3]
+    assert fastnn.add(x1=x, x2=x).sum() == 12 and x.to(fastnn.complex64).sum(axis=0).real.tolist() == [2, 2, 2]
+    with pytest.raises(TypeError, match="axis"):
+        x.sum(0, axis=0, dim=0)
 
 
 @pytest.mark.parametrize("shape,dim", [((1 << 20,), 0), ((1 << 16, 16), 0), ((16, 1 << 16), 1), ((1 << 16, 3), 0)])

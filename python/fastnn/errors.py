@@ -47,6 +47,10 @@ def complex_forms():
 def _blame(f, error, args, kwargs):
     """The exception to raise for `error`, which f(*args, **kwargs) raised; or the result, where only f's lack of out= was wrong, or
     where an argument is complex: no kernel takes those, so that this is where real functions hand over to their complex forms."""
+    if type(error) is TypeError and "unexpected keyword argument" in str(error) and not _NUMPY.keys().isdisjoint(kwargs):
+        renamed = {_NUMPY.get(name, name): value for name, value in kwargs.items()}
+        if len(renamed) == len(kwargs) and all(name in kwargs or name in f.__code__.co_varnames for name in renamed):
+            return named(f)(*args, **renamed)
     if isinstance(error, Exception) and (is_complex(args) or is_complex(kwargs)) and f not in complex_forms().NATIVE:
         try:
             return complex_forms().answer(f, args, kwargs)
@@ -79,6 +83,7 @@ def _blame(f, error, args, kwargs):
     return error
 
 
+_NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other"}  # its names, which every function takes too
 _SIZES = {"expand": "size", "permute": "dims", "repeat": "repeats", "reshape": "shape", "tile": "dims", "view": "size"}
 
 

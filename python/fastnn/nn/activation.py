@@ -132,6 +132,9 @@ class Hardswish(Stateless):
 
     function, options = "hardswish", dict(inplace=False)
 
+    def extra_repr(self):
+        return ""
+
 
 class Hardshrink(Stateless):
     """x where |x| > lambd, else 0"""

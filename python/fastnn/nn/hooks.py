@@ -13,12 +13,12 @@ EVERY_FORWARD_PRE, EVERY_FORWARD, EVERY_BACKWARD = {}, {}, {}
 
 def register_module_forward_pre_hook(hook):
     """hook(module, args) runs before the forward of every module, and may return other arguments."""
-    return Handle(EVERY_FORWARD_PRE, (hook, False))
+    return Handle(EVERY_FORWARD_PRE, hook)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """hook(module, args, output) runs after the forward of every module, and may return another output."""
-    return Handle(EVERY_FORWARD, (hook, with_kwargs, always_call))
+    return Handle(EVERY_FORWARD, with_options(hook, with_kwargs, always_call))
 
 
 def register_module_full_backward_pre_hook(hook):
@@ -31,10 +31,25 @@ def register_module_full_backward_hook(hook):
     return Handle(EVERY_BACKWARD, hook)
 
 
+class Optioned:
+    """A forward hook that is called with more, or more often, than others."""
+
+    def __init__(self, hook, with_kwargs, always_call):
+        self.hook, self.with_kwargs, self.always_call = hook, with_kwargs, always_call
+
+    def __call__(self, module, args, kwargs, *result):
+        return self.hook(module, args, kwargs, *result) if self.with_kwargs else self.hook(module, args, *result)
+
+
+def with_options(hook, with_kwargs, always_call=False):
+    """hook as it is kept: itself, unless it has options."""
+    return Optioned(hook, with_kwargs, always_call) if with_kwargs or always_call else hook
+
+
 def call(module, args, kwargs):
     """module.forward(*args, **kwargs) with the hooks of the module and those of every module."""
-    for hook, with_kwargs in (*EVERY_FORWARD_PRE.values(), *module._forward_pre_hooks.values()):
-        if with_kwargs:
+    for hook in (*EVERY_FORWARD_PRE.values(), *module._forward_pre_hooks.values()):
+        if isinstance(hook, Optioned):
             changed = hook(module, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -52,14 +67,14 @@ def call(module, args, kwargs):
     try:
         result = module.forward(*args, **kwargs)
         while waiting:
-            hook, with_kwargs, _ = waiting.pop(0)
-            changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+            hook = waiting.pop(0)
+            changed = hook(module, args, kwargs, result) if isinstance(hook, Optioned) else hook(module, args, result)
             if changed is not None:
                 result = changed
     except Exception:
-        for hook, with_kwargs, always in waiting:
-            if always:
-                hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+        for hook in waiting:
+            if isinstance(hook, Optioned) and hook.always_call:
+                hook(module, args, kwargs, result)
         raise
     return watch.outputs(result) if backward_hooks else result
 

@@ -55,8 +55,14 @@ class _Lazy(LazyModuleMixin, Module):
         given = list(inspect.signature(self.becomes).parameters)[1 : 1 + len(args)]
         kwargs = {name: value for name, value in self.defaults.items() if name not in given} | kwargs
         object.__setattr__(self, "_arguments", (args, kwargs))
-        for name, p in self.becomes(1, *args, **kwargs)._parameters.items():
+        for name, p in self._with_least()._parameters.items():
             self.register_parameter(name, p if p is None else UninitializedParameter(dtype=p.dtype))
+
+    def _with_least(self):
+        """The ordinary layer of the least size that its other arguments allow: one channel for each group."""
+        args, kwargs = self._arguments
+        given = inspect.signature(self.becomes).bind(None, *args, **kwargs).arguments
+        return self.becomes(max(1, given.get("groups", 1)), *args, **kwargs)
 
     def initialize_parameters(self, input):
         """Becomes the ordinary layer, with the size that `input` has along its axis; parameters stay the same objects."""
@@ -83,8 +89,7 @@ class _Lazy(LazyModuleMixin, Module):
         return self(input, *args, **kwargs)
 
     def extra_repr(self):
-        args, kwargs = self._arguments
-        return re.sub(r"^(in_features=)?1\b", r"\g<1>0", self.becomes(1, *args, **kwargs).extra_repr())
+        return re.sub(r"^(in_features=)?\d+", r"\g<1>0", self._with_least().extra_repr())
 
 
 def _lazy(becomes, axes=None, **defaults):

@@ -24,6 +24,7 @@ from .hooks import (  # noqa: F401
     register_module_forward_pre_hook,
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
+    with_options,
 )
 from .parameter import Buffer, Parameter
 from .state import StateDict
@@ -357,11 +358,11 @@ class Module(StateDict):
 
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """hook(module, args, output) runs after forward and may return another output; always_call: even if forward raises."""
-        return self._register_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
+        return self._register_hook(self._forward_hooks, with_options(hook, with_kwargs, always_call), prepend)
 
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """hook(module, args) runs before forward and may return other arguments."""
-        return self._register_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+        return self._register_hook(self._forward_pre_hooks, with_options(hook, with_kwargs), prepend)
 
     def register_full_backward_hook(self, hook, prepend=False):
         """hook(module, grad_input, grad_output) runs when the gradients of the module's inputs are known; what it returns

@@ -67,7 +67,7 @@ def _tensors(tensors, name):
     return tensors
 
 
-def cat(tensors, dim=0, *, axis=None):
+def cat(tensors, dim=0):
     """Tensors of equal shape (but for dim) one after the other along dim; dtypes are promoted. 1-d empty ones are skipped."""
     tensors = _tensors(tensors, "cat")
     if not tensors:
@@ -77,7 +77,7 @@ def cat(tensors, dim=0, *, axis=None):
             raise ShapeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     kept = tuple([t for t in tensors if t._shape != (0,)]) or tensors[:1]
     ndim, shape = kept[0].ndim, kept[0]._shape
-    dim = normalize_dim(dim if axis is None else axis, ndim)
+    dim = normalize_dim(dim, ndim)
     for t in kept:
         if t._shape == shape:
             continue

@@ -2,15 +2,14 @@
 
 var, std and norm are in variance.py, products and running sums in scan.py; both stand on the helpers here.
 
-`dim` is None (all axes), an int or a tuple; `axis` and `keepdims` are accepted as in NumPy. Sums, products and counts of
-integers and bools are int64. Errors: IndexError for an axis that does not exist, RuntimeError for one named twice, and
-where a reduction without a neutral element (max, argmax) meets no elements.
+`dim` is None (all axes), an int or a tuple. Sums, products and counts of integers and bools are int64. Errors:
+IndexError for an axis that does not exist, RuntimeError for one named twice, and where a reduction without a neutral
+element (max, argmax) meets no elements.
 """
 
 from __future__ import annotations
 
 import builtins
-import functools
 
 from .. import _cpu, dtypes
 from ..autodiff import Array, op
@@ -64,21 +63,6 @@ def _spread(g, x, dims):
     return _expand(_kept(g, x, dims), shape=x._shape)
 
 
-def _numpy_names(function):
-    """axis= and keepdims= as other names of dim= and keepdim=."""
-
-    @functools.wraps(function)
-    def named(input, *args, **kwargs):
-        if kwargs:
-            if "axis" in kwargs:
-                kwargs["dim"] = kwargs.pop("axis")
-            if "keepdims" in kwargs:
-                kwargs["keepdim"] = kwargs.pop("keepdims")
-        return function(input, *args, **kwargs)
-
-    return named
-
-
 def _need_elements(x, dims, name):
     if x._size == 0:
         if len(dims) == x.ndim:
@@ -121,18 +105,18 @@ def _mean(x, *, dims, shape):
 _mean.partials(lambda g, y, x, dims, shape: _spread(g * (y._size / (x._size or 1)), x, dims)).linear()
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over dim; 0 where there are no elements. float32 is summed in blocks: the error does not grow with length."""
     if dtype is not None:
-        y = sum(input.to(dtype), dim, keepdim, axis=axis, keepdims=keepdims)
+        y = sum(input.to(dtype), dim, keepdim)
         return y if y.dtype is dtype else y.to(dtype)  # integers are summed in int64
-    if dim is None and axis is None and not (keepdim or keepdims):
+    if dim is None and not keepdim:
         return _sum(input, dims=_ALL[input.ndim], shape=())
-    dims = _dims(input, dim if axis is None else axis)
-    return _sum(input, dims=dims, shape=_shape(input, dims, keepdim or keepdims))
+    dims = _dims(input, dim)
+    return _sum(input, dims=dims, shape=_shape(input, dims, keepdim))
 
 
-def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over dim; NaN where there are no elements. RuntimeError for integers, unless dtype says otherwise."""
     if dtype is not None:
         input = input.to(dtype)
@@ -141,8 +125,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {input.dtype.name}"
         )
-    dims = _dims(input, dim if axis is None else axis)
-    return _mean(input, dims=dims, shape=_shape(input, dims, keepdim or keepdims))
+    dims = _dims(input, dim)
+    return _mean(input, dims=dims, shape=_shape(input, dims, keepdim))
 
 
 def sum_to(x, shape):
@@ -164,13 +148,11 @@ def sum_to_size(input, *size):
     return sum_to(input, shape_from(size))
 
 
-@_numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over dim, NaN counted as 0."""
     return sum(_without_nan(input)[0], dim, keepdim, dtype=dtype)
 
 
-@_numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over dim of what is not NaN; NaN where nothing is left."""
     x, valid = _without_nan(input)
@@ -269,7 +251,7 @@ max_result = result_type("max", "values indices")
 min_result = result_type("min", "values indices")
 
 
-def _max_or_min(input, dim, keepdim, keepdims, name, all_of, along, result, two):
+def _max_or_min(input, dim, keepdim, name, all_of, along, result, two):
     if isinstance(dim, Array):
         if isinstance(keepdim, Array):
             raise TypeError(f"{name}: expected one tensor or two, got more")
@@ -281,28 +263,28 @@ def _max_or_min(input, dim, keepdim, keepdims, name, all_of, along, result, two)
     dim = normalize_dim(dim, input.ndim)
     dims = (dim,) if input.ndim else ()
     _need_elements(input, dims, name)
-    return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim or keepdims)))
+    return result(*along(input, dim=dim, shape=_shape(input, dims, keepdim)))
 
 
-def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
+def max(input, dim=None, keepdim=False, *, other=None):
     """The largest element; NaN if there is one. With dim: (values, indices), the first index where several are equal.
 
     max(input, other) is `maximum`. Gradients go to the element at the index, or evenly to all that are equal (no dim).
     """
     if dim is None:
-        dim = axis if axis is not None else other
+        dim = other
     if dim is None and input._size:
         return _amax(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim, keepdim, keepdims, "max", _amax, _max_along, max_result, "maximum")
+    return _max_or_min(input, dim, keepdim, "max", _amax, _max_along, max_result, "maximum")
 
 
-def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None, other=None):
+def min(input, dim=None, keepdim=False, *, other=None):
     """The smallest element; NaN if there is one. With dim: (values, indices), the first index where several are equal."""
     if dim is None:
-        dim = axis if axis is not None else other
+        dim = other
     if dim is None and input._size:
         return _amin(input, dims=_ALL[input.ndim], shape=())
-    return _max_or_min(input, dim, keepdim, keepdims, "min", _amin, _min_along, min_result, "minimum")
+    return _max_or_min(input, dim, keepdim, "min", _amin, _min_along, min_result, "minimum")
 
 
 def _a_extremum(input, dim, keepdim, name, f):
@@ -313,24 +295,23 @@ def _a_extremum(input, dim, keepdim, name, f):
     return f(input, dims=dims, shape=_shape(input, dims, keepdim))
 
 
-def amax(input, dim=(), keepdim=False, *, axis=(), keepdims=False):
+def amax(input, dim=(), keepdim=False):
     """The largest elements over dim; gradients go evenly to all that are equal."""
-    if dim == () == axis and not (keepdim or keepdims) and input._size:
+    if dim == () and not keepdim and input._size:
         return _amax(input, dims=_ALL[input.ndim], shape=())
-    return _a_extremum(input, dim if axis == () else axis, keepdim or keepdims, "amax", _amax)
+    return _a_extremum(input, dim, keepdim, "amax", _amax)
 
 
-def amin(input, dim=(), keepdim=False, *, axis=(), keepdims=False):
+def amin(input, dim=(), keepdim=False):
     """The smallest elements over dim; gradients go evenly to all that are equal."""
-    if dim == () == axis and not (keepdim or keepdims) and input._size:
+    if dim == () and not keepdim and input._size:
         return _amin(input, dims=_ALL[input.ndim], shape=())
-    return _a_extremum(input, dim if axis == () else axis, keepdim or keepdims, "amin", _amin)
+    return _a_extremum(input, dim, keepdim, "amin", _amin)
 
 
 aminmax_result = result_type("aminmax", "min max")
 
 
-@_numpy_names
 def aminmax(input, *, dim=None, keepdim=False):
     """(min, max) over dim."""
     return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
@@ -359,14 +340,14 @@ def _arg(input, dim, keepdim, name):
     return index
 
 
-def argmax(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+def argmax(input, dim=None, keepdim=False):
     """The index of the largest element (the first of equals; a NaN counts as largest), of the flattened input without dim."""
-    return _arg(input, dim if axis is None else axis, keepdim or keepdims, "argmax")
+    return _arg(input, dim, keepdim, "argmax")
 
 
-def argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+def argmin(input, dim=None, keepdim=False):
     """The index of the smallest element (the first of equals; a NaN counts as smallest)."""
-    return _arg(input, dim if axis is None else axis, keepdim or keepdims, "argmin")
+    return _arg(input, dim, keepdim, "argmin")
 
 
 # -- any, all, count_nonzero ------------------------------------------------------------------------------------------------
@@ -378,19 +359,16 @@ def _logical(input, dim, keepdim, name):
     return y.to(dtypes.uint8) if input.dtype is dtypes.uint8 else y
 
 
-@_numpy_names
 def any(input, dim=None, keepdim=False):
     """Is any element over dim not zero? NaN is not zero; False where there are no elements."""
     return _logical(input, dim, keepdim, "any")
 
 
-@_numpy_names
 def all(input, dim=None, keepdim=False):
     """Are all elements over dim not zero? True where there are no elements."""
     return _logical(input, dim, keepdim, "all")
 
 
-@_numpy_names
 def count_nonzero(input, dim=None):
     """How many elements over dim are not zero (int64)."""
     dims = _dims(input, dim)
@@ -420,7 +398,6 @@ _logsumexp.partials(_logsumexp_dx).joint(_logsumexp_dx_in_one_pass).tangents(
 )
 
 
-@_numpy_names
 def logsumexp(input, dim, keepdim=False):
     """log Σ exp(x) over dim, without overflow; -inf where every element is -inf or there are none."""
     if not input._floating:

@@ -12,7 +12,7 @@ from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
 from ..tensor import normalize_dim, ones_like, tensor
-from .reduce import _dims, _numpy_names, _packed, _run, _shape, _spread, _sum
+from .reduce import _dims, _packed, _run, _shape, _spread, _sum
 from .shape import _permute, _reshape
 
 
@@ -134,7 +134,6 @@ _linear_scan.partials(
 _shift.partials(lambda g, y, x, dim, reverse: _shift(g, dim=dim, reverse=not reverse)).linear()
 
 
-@_numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over dim; 1 where there are no elements. Its derivatives are right with zeros among the factors."""
     if dtype is not None:
@@ -151,14 +150,12 @@ def _scanned(input, dim, dtype):
     return wide, normalize_dim(dim, input.ndim), input.dtype if dtype is not None else wide.dtype
 
 
-@_numpy_names
 def cumsum(input, dim, *, dtype=None):
     """Running sums along dim. Float carries are exact to twice the precision: the error does not grow along the row."""
     x, dim, dtype = _scanned(input, dim, dtype)
     return _cumsum(x, dim=dim).to(dtype)
 
 
-@_numpy_names
 def cumprod(input, dim, *, dtype=None):
     """Running products along dim."""
     x, dim, dtype = _scanned(input, dim, dtype)

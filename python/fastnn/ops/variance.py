@@ -15,7 +15,6 @@ from .reduce import (
     _mean,
     _mean_of_ties,
     _need_elements,
-    _numpy_names,
     _run,
     _shape,
     _shared,
@@ -97,26 +96,22 @@ def _variance(f, name, input, dim, unbiased, correction, keepdim):
     return f(input, dims=dims, shape=_shape(input, dims, keepdim), correction=1.0 if correction is None else float(correction))
 
 
-@_numpy_names
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """Σ (x - mean)² / (n - correction) over dim, correction 1 unless given (unbiased=False: 0). Two passes, no cancellation."""
     return _variance(_var, "var", input, dim, unbiased, correction, keepdim)
 
 
-@_numpy_names
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The square root of `var`. Where it is 0 its gradient is 0."""
     return _variance(_std, "std", input, dim, unbiased, correction, keepdim)
 
 
-@_numpy_names
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(var, mean) over dim."""
     v = var(input, dim, unbiased, keepdim, correction=correction)
     return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
-@_numpy_names
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(std, mean) over dim."""
     v = std(input, dim, unbiased, keepdim, correction=correction)
@@ -155,7 +150,6 @@ def _norm_tangent(t, y, x, dims, shape, p):
 _norm.partials(_norm_dx).tangents(_norm_tangent)
 
 
-@_numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|^p)^(1/p) over dim: p = 2 ("fro", None), 1, 0 (how many are not 0), inf (largest |x|), -inf, or any number."""
     if dtype is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ...autodiff import no_grad
 from ..parameter import Parameter
-from .parametrizations import SpectralNorm, norm_except, normalize
+from .parametrizations import _SpectralNorm, norm_except, normalize
 
 __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
-class _WeightNorm:
+class WeightNorm:
     def __init__(self, name, dim):
         self.name, self.dim = name, dim
 
@@ -22,7 +22,7 @@ class _WeightNorm:
 
 
 def _hook(module, kind, name):
-    for key, (hook, _) in module._forward_pre_hooks.items():
+    for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, kind) and hook.name == name:
             return key, hook
     return None, None
@@ -30,10 +30,10 @@ def _hook(module, kind, name):
 
 def weight_norm(module, name="weight", dim=0):
     """weight = g v / |v| (Salimans and Kingma 2016); see parametrizations.weight_norm."""
-    if _hook(module, _WeightNorm, name)[1] is not None:
+    if _hook(module, WeightNorm, name)[1] is not None:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     weight = getattr(module, name)
-    hook = _WeightNorm(name, dim)
+    hook = WeightNorm(name, dim)
     with no_grad():
         g = norm_except(weight.detach(), dim)
     delattr(module, name)
@@ -46,7 +46,7 @@ def weight_norm(module, name="weight", dim=0):
 
 def remove_weight_norm(module, name="weight"):
     """Ends weight_norm: `name` is a parameter again."""
-    key, hook = _hook(module, _WeightNorm, name)
+    key, hook = _hook(module, WeightNorm, name)
     if hook is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
     with no_grad():
@@ -59,7 +59,7 @@ def remove_weight_norm(module, name="weight"):
     return module
 
 
-class _VFirst(SpectralNorm):
+class _VFirst(_SpectralNorm):
     """The order of the older form: v is made from u, then u from v."""
 
     def _iterate(self, matrix, steps):
@@ -69,7 +69,7 @@ class _VFirst(SpectralNorm):
                 self._u.copy_(normalize(matrix @ self._v, dim=0, eps=self.eps))
 
 
-class _SpectralNorm:
+class SpectralNorm:
     def __init__(self, name, norm):
         self.name, self.norm = name, norm
 
@@ -81,7 +81,7 @@ class _SpectralNorm:
 
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
     """weight / its largest singular value (Miyato et al. 2018); see parametrizations.spectral_norm."""
-    if _hook(module, _SpectralNorm, name)[1] is not None:
+    if _hook(module, SpectralNorm, name)[1] is not None:
         raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
     if dim is None:
         dim = 1 if "ConvTranspose" in type(module).__name__ else 0
@@ -91,7 +91,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     module.register_parameter(name + "_orig", weight)
     module.register_buffer(name + "_u", norm._u)
     module.register_buffer(name + "_v", norm._v)
-    hook = _SpectralNorm(name, norm)
+    hook = SpectralNorm(name, norm)
     object.__setattr__(module, name, weight.detach())
     module.register_forward_pre_hook(hook)
     return module
@@ -99,7 +99,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
 
 def remove_spectral_norm(module, name="weight"):
     """Ends spectral_norm: `name` is a parameter again."""
-    key, hook = _hook(module, _SpectralNorm, name)
+    key, hook = _hook(module, SpectralNorm, name)
     if hook is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")
     with no_grad():

@@ -37,7 +37,7 @@ def weight_norm(module, name="weight", dim=0):
     return register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
 
-class SpectralNorm(Module):
+class _SpectralNorm(Module):
     """weight / sigma, sigma its largest singular value by power iteration, one step (n_power_iterations) a training call."""
 
     def __init__(self, weight, n_power_iterations, dim, eps):
@@ -80,7 +80,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if dim is None:
         dim = 1 if "ConvTranspose" in type(module).__name__ else 0
-    return register_parametrization(module, name, SpectralNorm(weight.detach(), n_power_iterations, dim, eps))
+    return register_parametrization(module, name, _SpectralNorm(weight.detach(), n_power_iterations, dim, eps))
 
 
 class _Orthogonal(Module):

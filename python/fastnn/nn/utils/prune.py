@@ -104,7 +104,7 @@ class BasePruningMethod(ABC):
 
 
 def _hook_of(module, name):
-    for key, (hook, _) in module._forward_pre_hooks.items():
+    for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key, hook
     return None
@@ -304,4 +304,4 @@ def remove(module, name):
 
 def is_pruned(module):
     """Whether any parameter of the module, or of one inside it, is pruned."""
-    return any(isinstance(hook, BasePruningMethod) for m in module.modules() for hook, _ in m._forward_pre_hooks.values())
+    return any(isinstance(hook, BasePruningMethod) for m in module.modules() for hook in m._forward_pre_hooks.values())
