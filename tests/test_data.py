@@ -23,6 +23,7 @@ from fastnn.utils.data import (
     TensorDataset,
     WeightedRandomSampler,
     default_collate,
+    get_worker_info,
     random_split,
 )
 
@@ -198,6 +199,48 @@ def test_subsets_and_splits():
             broken()
 
 
+def test_a_dataset_that_says_anew_what_a_sample_is_is_asked_for_each():
+    """batch and __getitems__ answer at once only where they know as much as __getitem__."""
+
+    class Negative(TensorDataset):
+        def __getitem__(self, i):
+            return tuple(-t for t in super().__getitem__(i))
+
+    class NegativeSubset(Subset):
+        def __getitem__(self, i):
+            return tuple(-t for t in super().__getitem__(i))
+
+    class Tenfold(Dataset):
+        batch = 3  # of no meaning to the loader
+        __len__, __getitem__ = (lambda self: 4), (lambda self, i: i)
+
+        def __getitems__(self, indices):
+            return [10 * i for i in indices]
+
+    x = fastnn.arange(4)
+    for data in (Negative(x), NegativeSubset(TensorDataset(x), range(4)), Subset(Negative(x), range(4))):
+        assert [b[0].tolist() for b in DataLoader(data, 2)] == [[0, -1], [-2, -3]]
+    assert [b.tolist() for b in DataLoader(Tenfold(), 2)] == [[0, 10], [20, 30]]
+    assert next(iter(DataLoader(Subset(Tenfold(), [3, 1]), 2))).tolist() == [30, 10]
+    assert type(default_collate([collections.OrderedDict(a=1)])) is collections.OrderedDict
+
+
+def test_workers_know_themselves():
+    class Share(IterableDataset):
+        begin, end = 0, 6
+        __iter__ = lambda self: iter(range(self.begin, self.end))  # noqa: E731
+
+    def init(i):
+        info = get_worker_info()
+        size = (info.dataset.end - info.dataset.begin) // info.num_workers
+        info.dataset.begin = info.id * size
+        info.dataset.end = info.dataset.begin + size
+
+    assert get_worker_info() is None
+    assert sorted(int(v) for v in DataLoader(Share(), num_workers=2, worker_init_fn=init)) == list(range(6))
+    assert get_worker_info() is None
+
+
 def test_samplers():
     fastnn.manual_seed(0)
     assert list(SequentialSampler("abc")) == [0, 1, 2]
@@ -205,7 +248,9 @@ def test_samplers():
     many = list(RandomSampler("ab", num_samples=5))
     assert len(many) == 5 and sorted(many[:2]) == sorted(many[2:4]) == [0, 1]
     assert set(RandomSampler("ab", replacement=True, num_samples=40)) == {0, 1}
-    assert sorted(SubsetRandomSampler([5, 2, 9])) == [2, 5, 9] and list(RandomSampler("")) == []
+    assert sorted(SubsetRandomSampler([5, 2, 9])) == [2, 5, 9]
+    with pytest.raises(ValueError, match="num_samples=0"):
+        RandomSampler("")
     batches = BatchSampler(SequentialSampler(range(7)), 3, False)
     assert list(batches) == [[0, 1, 2], [3, 4, 5], [6]] and len(batches) == 3
     assert len(BatchSampler(range(7), 3, True)) == len(list(BatchSampler(range(7), 3, True))) == 2

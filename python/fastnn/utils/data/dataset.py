@@ -21,7 +21,8 @@ __all__ = [
 class Dataset:
     """A map from indices to samples: define __getitem__ and __len__.
 
-    batch(indices), if defined, returns the collated batch at once.
+    batch(indices), if defined, returns the collated batch at once; PyTorch's __getitems__(indices) a list of samples. A class
+    that defines __getitem__ anew is asked for each sample again.
     """
 
     __class_getitem__ = classmethod(GenericAlias)  # Dataset[int], for annotations
@@ -31,6 +32,17 @@ class Dataset:
 
     def __add__(self, other):
         return ConcatDataset([self, other])
+
+
+def at_once(dataset, name):
+    """The method `name` of a dataset that answers for several indices; None if it knows less of its samples than __getitem__."""
+    for c in type(dataset).__mro__:
+        if name in vars(c):
+            method = getattr(dataset, name)
+            return method if callable(method) else None
+        if "__getitem__" in vars(c):
+            break
+    return None
 
 
 class IterableDataset(Dataset):
@@ -50,10 +62,15 @@ class ChainDataset(IterableDataset):
         self.datasets = list(datasets)
 
     def __iter__(self):
-        return itertools.chain.from_iterable(self.datasets)
+        return itertools.chain.from_iterable(self._streams())
 
     def __len__(self):
-        return sum(map(len, self.datasets))
+        return sum(map(len, self._streams()))
+
+    def _streams(self):
+        if not all(isinstance(d, IterableDataset) for d in self.datasets):
+            raise AssertionError("ChainDataset only supports IterableDataset")
+        return self.datasets
 
 
 class TensorDataset(Dataset):
@@ -103,14 +120,23 @@ class Subset(Dataset):
 
     def __init__(self, dataset, indices):
         self.dataset, self.indices = dataset, indices
-        if hasattr(dataset, "batch"):
+        if at_once(dataset, "batch"):
             self._index = np.asarray(indices, dtype=np.int64).reshape(-1)
-            self.batch = lambda chosen: dataset.batch(self._index[np.asarray(chosen, dtype=np.int64)])
 
     def __getitem__(self, index):
         if isinstance(index, list):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
+
+    @property
+    def batch(self):
+        whole = at_once(self.dataset, "batch")
+        return whole and (lambda chosen: whole(self._index[np.asarray(chosen, dtype=np.int64)]))
+
+    @property
+    def __getitems__(self):
+        several = at_once(self.dataset, "__getitems__")
+        return several and (lambda chosen: several([self.indices[i] for i in chosen]))
 
     def __len__(self):
         return len(self.indices)

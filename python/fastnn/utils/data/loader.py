@@ -6,9 +6,11 @@ dataset of your own to do the same. Workers are threads of this process; kernels
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections import deque
-from collections.abc import Mapping, Sequence
+import threading
+from collections import deque, namedtuple
+from collections.abc import Mapping, MutableMapping, Sequence
 from types import GenericAlias
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from ... import dtypes, ops
 from ...errors import named
 from ...tensor import Tensor, from_numpy, tensor
-from .dataset import IterableDataset
+from .dataset import IterableDataset, at_once
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
@@ -40,7 +42,7 @@ def default_collate(batch):
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
-        return {key: default_collate([sample[key] for sample in batch]) for key in first}
+        return _like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(default_collate(column) for column in zip(*batch, strict=True)))
     if isinstance(first, Sequence):
@@ -57,7 +59,7 @@ def default_convert(data):
     if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "fiub":
         return from_numpy(np.array(data))
     if isinstance(data, Mapping):
-        return {key: default_convert(value) for key, value in data.items()}
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return type(data)(*(default_convert(value) for value in data))
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
@@ -65,9 +67,26 @@ def default_convert(data):
     return data
 
 
+def _like(mapping, values):
+    """values in a mapping of that kind; a dict where its class does not take them."""
+    try:
+        if isinstance(mapping, MutableMapping):
+            result = copy.copy(mapping)
+            result.update(values)
+            return result
+        return type(mapping)(values)
+    except TypeError:
+        return values
+
+
+WorkerInfo = namedtuple("WorkerInfo", "id num_workers seed dataset")
+_here = threading.local()
+
+
 def get_worker_info():
-    """None: a stream is read by one thread, so that no worker has to find its share."""
-    return None
+    """(id, num_workers, seed, dataset) in a thread that prepares batches, else None. A stream is read by one worker, whatever
+    num_workers the loader was given: its share is all of it."""
+    return getattr(_here, "worker", None)
 
 
 class _Batches:
@@ -111,6 +130,8 @@ class DataLoader:
             raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multithreading.")
         if timeout < 0:
             raise ValueError("timeout option should be non-negative")
+        if multiprocessing_context is not None and num_workers == 0:
+            raise ValueError("multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got num_workers=0")
         if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 1):
             raise ValueError("prefetch_factor option needs num_workers > 0 and must be positive")
         if persistent_workers and num_workers == 0:
@@ -145,7 +166,8 @@ class DataLoader:
         if batch_sampler is None and batch_size is not None and not self.streaming:
             batch_sampler = BatchSampler(sampler, batch_size, bool(drop_last))
         self.batch_size, self.sampler, self.batch_sampler = batch_size, sampler, batch_sampler
-        self._whole = collate_fn is None and batch_sampler is not None and hasattr(dataset, "batch")
+        self._whole = at_once(dataset, "batch") if collate_fn is None and batch_sampler is not None else None
+        self._several = at_once(dataset, "__getitems__") or (lambda indices: [dataset[i] for i in indices])
         single = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
         self._made = True
@@ -174,10 +196,10 @@ class DataLoader:
                 yield lambda i=i: self.collate_fn(self.dataset[i])
         elif self._whole:
             for indices in self.batch_sampler:
-                yield lambda indices=indices: self.dataset.batch(indices)
+                yield lambda indices=indices: self._whole(indices)
         else:
             for indices in self.batch_sampler:
-                yield lambda indices=indices: self.collate_fn([self.dataset[i] for i in indices])
+                yield lambda indices=indices: self.collate_fn(self._several(indices))
 
     def _stream(self):
         samples = iter(self.dataset)
@@ -193,8 +215,14 @@ class DataLoader:
         from concurrent.futures import ThreadPoolExecutor
 
         ids = itertools.count()
-        init = None if self.worker_init_fn is None else lambda: self.worker_init_fn(next(ids))
         threads = 1 if self.streaming else self.num_workers
+
+        def init():
+            i = next(ids)
+            _here.worker = WorkerInfo(i, threads, ops.random.initial_seed() + i, self.dataset)
+            if self.worker_init_fn is not None:
+                self.worker_init_fn(i)
+
         pool = ThreadPoolExecutor(threads, thread_name_prefix="fastnn-loader", initializer=init)
         waiting = deque()
         end = object()
