@@ -376,6 +376,13 @@ def test_hooks_whose_handles_are_thrown_away():
     assert called == [0, 1, 2, 3, 4]
 
 
+def test_a_hook_must_keep_the_shape():
+    x = fastnn.ones(2, requires_grad=True)
+    x.register_hook(lambda g: g[:1])
+    with pytest.raises(RuntimeError, match="changed the size"):
+        x.sum().backward()
+
+
 def test_multi_grad_hooks():
     a, b, c = (fastnn.tensor(v, requires_grad=True) for v in (1.0, 2.0, 3.0))
     calls = []

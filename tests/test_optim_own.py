@@ -48,9 +48,9 @@ def test_hooks_of_optimizers():
     before = optimizer.register_step_pre_hook(lambda o, args, kwargs: log.append(("before", o is optimizer, args)))
     optimizer.register_step_post_hook(lambda o, args, kwargs: log.append(("after", p.tolist())))
     optimizer.step()
-    assert log == [("before", True, ()), ("after", [0.5, 0.5])]
+    assert log == [("before", True, (optimizer,)), ("after", [0.5, 0.5])]
     before.remove()
-    optimizer.register_step_pre_hook(lambda o, args, kwargs: ((lambda: 5.0,), {}))
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: ((o, lambda: 5.0), {}))
     assert optimizer.step() == 5.0 and len(log) == 3
     optimizer.register_state_dict_post_hook(lambda o, s: s.update(note=1))
     optimizer.register_load_state_dict_pre_hook(lambda o, s: log.append(s.pop("note")))

@@ -150,7 +150,7 @@ def test_types_by_name():
     "x[:2] x[0] x[0,1] x[:,1] x[i] x[None] x[...] x[1:,0] x[0,:2] x.view(-1) x.unsqueeze(0) x.sum(0) x.sum() x.mean(1) x@x.T x@x[0] x[0]@x[0] "
     "F.linear(x,x) F.linear(x,x,x[0,:3]) 1-x x.square() x.norm() x.double() x.clamp(0,1) x*2 F.layer_norm(x,(4,)) F.conv2d(x[None,None],x[None,None]) "
     "x.max() x.min() x.max(0)[0] x[x>0] F.embedding(i,x) x.index_select(0,i) x[None].transpose(1,2) x[None].mT x[None]@x.T x.tril() x.triu(1) "
-    "x**x 2**x 1/x F.pad(x,(1,1)) F.pad(x[None],(1,1),mode='reflect') x.repeat(2,1) F.interpolate(x[None,None],scale_factor=2) F.selu(x) "
+    "x**x x**2 2**x 1/x F.pad(x,(1,1)) F.pad(x[None],(1,1),mode='reflect') x.repeat(2,1) F.interpolate(x[None,None],scale_factor=2) F.selu(x) "
     "F.interpolate(x[None,None],scale_factor=2,mode='bilinear') x.log1p() F.logsigmoid(x) x.median() F.group_norm(x,2) F.unfold(x[None,None],2)".split(),
 )
 def test_printed_names_of_what_made_a_tensor(text):

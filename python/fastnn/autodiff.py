@@ -164,6 +164,8 @@ def _run_hooks(t, g, retain):
             continue
         if not isinstance(new, (Array, RowSparse)):
             raise TypeError(f"expected a Tensor, but hook returned '{type(new).__name__}'")
+        if new.shape != g.shape:
+            raise ShapeError(f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value")
         g = new
     if retain and t.__dict__.get("_retains_grad"):
         accumulate(t, g)

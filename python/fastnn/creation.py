@@ -96,7 +96,8 @@ def _to_array(data):
     if a.dtype.kind in "uO" and not _has_dtype(data) and a.size and all(type(n) is int for n in a.ravel().tolist()):
         raise ValueError("tensor: Overflow when unpacking long long")
     if a.dtype == object:
-        raise DTypeError("tensor: expected numbers or nested sequences of numbers of equal length")
+        strange = next((v for v in a.ravel().tolist() if not isinstance(v, (int, float))), data)
+        raise DTypeError(f"Could not infer dtype of {type(strange).__name__}")
     if a.dtype.kind in "US":
         raise TypeError(f"new(): invalid data type '{a.dtype}'")
     if a.dtype == np.float64:

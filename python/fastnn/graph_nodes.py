@@ -53,6 +53,7 @@ class Node:
 class AccumulateGrad:
     """The end of the graph: the gradient of `variable` is added up here."""
 
+    __module__ = "builtins"  # as PyTorch's nodes, which are printed so
     next_functions = ()
 
     def __init__(self, variable):

@@ -124,7 +124,7 @@ def _step(name, args, options, shape):
     if name == "triangle":
         return ("Triu" if options.get("upper") else "Tril"), 0
     if name == "pow" and ranks:
-        return None, 2 if ranks[0] is None else int(ranks[1] is not None)
+        return None, 2 if ranks[0] is None else int(len(ranks) > 1 and ranks[1] is not None)
     if name == "div" and ranks and ranks[0] is None:
         return "Mul", 0
     if name == "interpolate" and options["tables"][-2] is not None:

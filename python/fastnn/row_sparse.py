@@ -6,6 +6,7 @@ change no other rows. A table of 1,000,000 rows costs a step what its batch look
 
 from __future__ import annotations
 
+from .dtypes import sparse_coo
 from .grad_mode import no_grad
 
 
@@ -16,7 +17,7 @@ class RowSparse:
     Tensor it is a Tensor.
     """
 
-    is_sparse = True
+    is_sparse, layout = True, sparse_coo
     requires_grad = False
     _node = None
     _levels = None
@@ -33,7 +34,9 @@ class RowSparse:
         return self._values_.dtype
 
     def __repr__(self):
-        return f"RowSparse(rows={self._rows._shape[0]} of {list(self._shape)}, dtype={self.dtype.name})"
+        from .printing import sparse_text
+
+        return sparse_text(self)
 
     def is_coalesced(self):
         return self._coalesced
@@ -51,6 +54,9 @@ class RowSparse:
         return self._values_
 
     _indices, _values = indices, values
+
+    def _nnz(self):
+        return self._rows._shape[0]
 
     def coalesce(self):
         """The same with every row once, in rising order."""

@@ -326,6 +326,8 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return self.flip(0) if self.ndim else self
 
     def __contains__(self, value):
+        if not isinstance(value, (_cpu.Array, int, float, complex)):
+            raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}.")
         return bool((self == value).any())
 
     def __format__(self, spec):

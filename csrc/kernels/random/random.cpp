@@ -326,11 +326,9 @@ static void multinomial_of(int64_t* y, const T* p, int64_t rows, int64_t m, int6
     if (!(p[i] >= 0 && p[i] - p[i] == 0))
       raise_error("multinomial: probability tensor contains either `inf`, `nan` or element < 0");
   for (int64_t r = 0; r < rows; ++r) {
-    int64_t positive = 0;
-    for (int64_t i = 0; i < m; ++i) positive += p[r * m + i] > 0;
-    if (positive == 0) raise_error("multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
-    if (!replacement && positive < k)
-      raise_error("multinomial: invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)");
+    int64_t i = 0;
+    while (i < m && p[r * m + i] == 0) ++i;
+    if (i == m) raise_error("multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
   }
   Stream stream = claim(state, rows * tiles);
   parallel_for(rows, 1 + 20000 / (m + 16 * k), [&](int64_t begin, int64_t end) {

@@ -115,41 +115,45 @@ class _Adaptive(Stateless):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_Adaptive):
+class _AdaptiveAvgPoolNd(_Adaptive):
+    pass
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """The mean of output_size nearly equal windows: x (N, C, L) → (N, C, output_size)"""
 
     function = "adaptive_avg_pool1d"
 
 
-class AdaptiveAvgPool2d(_Adaptive):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """The mean of output_size nearly equal windows; None keeps an axis"""
 
     function = "adaptive_avg_pool2d"
 
 
-class AdaptiveAvgPool3d(_Adaptive):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """The mean of output_size nearly equal windows; None keeps an axis"""
 
     function = "adaptive_avg_pool3d"
 
 
-class _AdaptiveMax(_Adaptive):
+class _AdaptiveMaxPoolNd(_Adaptive):
     options = dict(output_size=REQUIRED, return_indices=False)
 
 
-class AdaptiveMaxPool1d(_AdaptiveMax):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """The largest of output_size nearly equal windows: x (N, C, L) → (N, C, output_size)"""
 
     function = "adaptive_max_pool1d"
 
 
-class AdaptiveMaxPool2d(_AdaptiveMax):
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """The largest of output_size nearly equal windows; None keeps an axis"""
 
     function = "adaptive_max_pool2d"
 
 
-class AdaptiveMaxPool3d(_AdaptiveMax):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """The largest of output_size nearly equal windows; None keeps an axis"""
 
     function = "adaptive_max_pool3d"

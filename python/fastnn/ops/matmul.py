@@ -123,7 +123,7 @@ def _into(out, y):
     if out is None:
         return y
     if out._shape != y._shape:
-        raise ShapeError(f"out has shape {list(out._shape)}, the result {list(y._shape)}")
+        out.resize_(y._shape)
     _cpu.copy(out, y)
     _cpu.mutate(out)
     return out

@@ -289,6 +289,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     """Indices drawn with the probabilities in each row of input (m,) or (rows, m), which need not sum to 1.
 
     Without replacement the k draws are distinct: the k smallest of e_i / p_i, e exponential (Efraimidis and Spirakis 2006).
+    Where fewer than k categories are possible, impossible ones follow them, as PyTorch's.
     """
     _floating(input, "multinomial")
     if input.ndim not in (1, 2):

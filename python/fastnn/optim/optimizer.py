@@ -74,14 +74,14 @@ def _hooked(step):
         self._stepping = True
         try:
             for hook in list(hooks["step_pre"].values()):
-                new = hook(self, args, kwargs)
+                new = hook(self, (self, *args), kwargs)
                 if new is not None:
                     if not isinstance(new, tuple) or len(new) != 2:
                         raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}.")
-                    args, kwargs = new
+                    (_, *args), kwargs = new
             result = step(self, *args, **kwargs)
             for hook in list(hooks["step_post"].values()):
-                hook(self, args, kwargs)
+                hook(self, (self, *args), kwargs)
         finally:
             self._stepping = False
         return result
@@ -203,7 +203,8 @@ class Optimizer:
         return args[-1] if args else None
 
     def register_step_pre_hook(self, hook):
-        """hook(optimizer, args, kwargs) before each step; it may return the (args, kwargs) to use instead. Returns a handle."""
+        """hook(optimizer, args, kwargs) before each step, args[0] the optimizer too; it may return the (args, kwargs) to use
+        instead. Returns a handle."""
         return self._register("step_pre", hook)
 
     def register_step_post_hook(self, hook):
