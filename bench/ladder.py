@@ -76,7 +76,10 @@ def climbs(family, quick):
         flops, size = 8.0 * t * b * h * (i + h), 4.0 * (t * b * (i + h) + 4 * h * (i + h))
         return Climb(f"T{t} B{b} {i}-{h}", lambda: lstm(x, *weights), _gradient(lstm, x, *weights), flops, size, 2)
     if family == "attention":
-        b, h, t, e = (1, 2, 128, 64) if quick else (4, 8, 512, 64)
+        if _place == "cpu":
+            b, h, t, e = (1, 2, 128, 64) if quick else (4, 8, 512, 64)
+        else:
+            b, h, t, e = (1, 1, 128, 32) if quick else (4, 16, 2048, 64)
         q, k, v = _arrays((b, h, t, e), (b, h, t, e), (b, h, t, e))
 
         def attend(q, k, v):

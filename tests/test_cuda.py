@@ -374,6 +374,24 @@ def test_conv2d_rungs(name, schedule, rng, monkeypatch):
             both(lambda x, f: fastnn.nn.functional.conv_transpose2d(x, f, None, stride, 0, 0, groups, dilation), x, rng.standard_normal((c, 2, *kernel)))  # noqa: B023
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", fastnn.rungs("attention", "cuda"))
+def test_attention_rungs(name, schedule, rng, monkeypatch):
+    """Ragged tiles, more columns than a block has, causal with fewer and more rows than keys, shared keys, masks, rows that see nothing."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    F = fastnn.nn.functional
+    with fastnn.rung(attention=name, device="cuda"):
+        for rows, keys, width, values, causal in [(1, 1, 1, 1, False), (33, 70, 20, 9, True), (70, 33, 8, 66, True), (5, 66, 67, 70, False), (0, 3, 2, 2, False)]:
+            arrays = [rng.standard_normal((2, n, m)) for n, m in ((rows, width), (keys, width), (keys, values))]
+            both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal), *arrays, rtol=1e-10)  # noqa: B023
+            both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v), *(a.astype(np.float32) for a in arrays), rtol=2e-5)
+        q, k, v, added = (rng.standard_normal(s) for s in ((2, 4, 9, 5), (2, 2, 35, 5), (2, 2, 35, 3), (4, 9, 35)))
+        seen = fastnn.from_numpy(rng.random((9, 35)) > 0.5)
+        seen[3] = False
+        both(lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, enable_gqa=True), q, k, v, added, rtol=1e-10)
+        both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, seen.to(q.device), enable_gqa=True), q, k, v, rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", fastnn.rungs("softmax", "cuda"))
 @pytest.mark.parametrize("log", [False, True])
 def test_softmax_of_special_values(name, log):

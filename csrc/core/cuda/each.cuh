@@ -66,4 +66,11 @@ template <class T> View view_of(void* data, std::initializer_list<int64_t> shape
   return v;
 }
 
+// Its rows as columns: the last two axes change places.
+inline View flipped(View v) {
+  const int64_t n = v.shape[v.ndim - 1], step = v.strides[v.ndim - 1];
+  v.shape[v.ndim - 1] = v.shape[v.ndim - 2], v.strides[v.ndim - 1] = v.strides[v.ndim - 2], v.shape[v.ndim - 2] = n, v.strides[v.ndim - 2] = step;
+  return v;
+}
+
 }  // namespace fastnn::cuda

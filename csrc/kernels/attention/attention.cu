@@ -9,7 +9,7 @@
 // Causal tiles that no row sees are left out. Rows that see no key: y = 0, lse = ∞. Columns beyond 128 of E or F are another block's.
 // cost     2 L S (E + F) flops a head, half of it where causal, on the ordinary cores. With dropout each weight costs a Philox block
 //          Loads of a slice are unrolled twice only: four times, addresses took 255 registers and spilled more
-// read on  tiles.cuh
+// read on  problem.cuh, tiles.cuh
 #include <type_traits>
 
 #include "../../core/cuda/team.cuh"
@@ -17,8 +17,6 @@
 
 namespace fastnn::cuda {
 namespace {
-
-enum Which { Q, K, V, MASK, G, Y, OUT, OUT2 };  // columns of Problem::starts
 
 template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) forward(Problem<T> p, Strided<T> y, global<T> lse) {
   using S = Sizes<T>;
@@ -196,39 +194,6 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) to_rows(Problem<T> p, Strid
 }
 
 // ---- from the arguments to a problem ------------------------------------------------------------------------------------------
-
-template <class U> Strided<U> strided(const View& x) {
-  const int n = x.ndim;
-  return {global<U>(x.ptr<U>()), n > 2 ? x.strides[n - 3] : 0, x.strides[n - 2], x.strides[n - 1]};
-}
-template <class U> Strided<U> wanted(const View& x) { return x.ndim < 0 || x.numel() == 0 ? Strided<U>{} : strided<U>(x); }
-
-template <class T>
-Problem<T> problem_of(const View& q, const View& k, const View& v, const View& mask, const View& saved, double scale, bool causal, double p, const View* g,
-                      const View* y, const View* out1, bool out1_of_keys, const View* out2, bool out2_of_keys) {
-  Problem<T> a{};
-  const int n = q.ndim;
-  a.q = strided<const T>(q), a.k = strided<const T>(k), a.v = strided<const T>(v);
-  a.masked = mask.ndim >= 0, a.flags = a.masked && mask.dtype == DType::b8;
-  if (a.flags) a.visible = strided<const uint8_t>(mask);
-  else if (a.masked) a.added = strided<const T>(mask);
-  if (g) a.g = strided<const T>(*g), a.y = strided<const T>(*y);
-  a.heads = 1, a.group = n > 2 ? (k.shape[n - 3] ? q.shape[n - 3] / k.shape[n - 3] : 0) : 1;
-  a.length = q.shape[n - 2], a.rows = a.group * a.length, a.keys = k.shape[n - 2], a.width = k.shape[n - 1], a.values = v.shape[n - 1];
-  a.causal = causal, a.scale = T(scale), a.drops = saved.ndim >= 0;
-  if (a.drops) {
-    a.saved = in<int64_t>(saved), a.keep_scale = p < 1 ? T(1 / (1 - p)) : T(0);
-    a.threshold = p < 1 ? uint32_t(int64_t(p * 0x1p32)) : ~0u;
-  }
-  for (int d = 0; d < n - 2; ++d) {
-    a.heads *= k.shape[d];
-    const int64_t times = d == n - 3 ? a.group : 1;
-    const auto of = [&](const View* x, bool keys) { return !x || x->ndim < 0 || x->numel() == 0 ? 0 : x->strides[d] * (keys ? 1 : times); };
-    const int64_t strides[8] = {of(&q, false), of(&k, true), of(&v, true), of(&mask, false), of(g, false), of(y, false), of(out1, out1_of_keys), of(out2, out2_of_keys)};
-    a.starts.add(k.shape[d], strides);
-  }
-  return a;
-}
 
 template <class F> void with_columns(int64_t columns, const F& f) {  // of a block: 64 or 128
   if (columns <= 4 * SIDE) f(std::integral_constant<int, 4>{});

@@ -35,10 +35,4 @@ template <class T> struct AddImages {
   }
 };
 
-inline View flipped(View v) {  // rows for columns
-  const int64_t n = v.shape[2], step = v.strides[2];
-  v.shape[2] = v.shape[3], v.strides[2] = v.strides[3], v.shape[3] = n, v.strides[3] = step;
-  return v;
-}
-
 }  // namespace fastnn::cuda
