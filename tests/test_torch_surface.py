@@ -156,6 +156,23 @@ def test_fork_rng():
     assert fn.equal(a, fn.rand(2))
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 2, 3, 4, 5)])
+def test_channels_last(shape):
+    """A view of memory with the channels last: strides as PyTorch's, the same values and gradients."""
+    form = fn.channels_last if len(shape) == 4 else fn.channels_last_3d
+    x = fn.rand(*shape, requires_grad=True)
+    last = x.permute(0, *range(2, len(shape)), 1).contiguous().stride()
+    for y in (x.to(memory_format=form), x.contiguous(memory_format=form), x.clone(memory_format=form), x.to(fn.float64, memory_format=form)):
+        assert y.is_contiguous(memory_format=form) and not y.is_contiguous()
+        assert y.stride() == (last[0], last[-1], *last[1:-1]) and y.shape == x.shape and (y == x).all()
+        assert y.contiguous(memory_format=form) is y and y.to(memory_format=fn.contiguous_format).is_contiguous()
+    y.square().sum().backward()
+    assert fn.allclose(x.grad, 2 * x)
+    assert fn.empty(*shape, memory_format=form).stride() == y.stride()
+    with pytest.raises(RuntimeError, match=f"rank {len(shape)} tensor"):
+        fn.ones(2, 3).to(memory_format=form)
+
+
 def test_mixed_precision_and_memory_formats_are_accepted():
     """Scripts ask for them; values are as without."""
     net = fn.nn.Sequential(fn.nn.Conv2d(1, 2, 3), fn.nn.Flatten(), fn.nn.LazyLinear(3)).to(

@@ -186,7 +186,8 @@ def _made(t, device, requires_grad):
 def empty(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """An uninitialised tensor of this shape. MemoryError where it does not fit, RuntimeError for a negative size."""
     d = dtypes._default if dtype is None else dtype if type(dtype) is dtypes.dtype else as_dtype(dtype)
-    return _made(_cpu.empty(shape_from(sizes, size), d), device, requires_grad)
+    x = _cpu.empty(shape_from(sizes, size), d)
+    return _made(x if memory_format is None else x.contiguous(memory_format=memory_format), device, requires_grad)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):

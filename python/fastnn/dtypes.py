@@ -163,8 +163,8 @@ strided, sparse_coo, sparse_csr = map(layout, ("strided", "sparse_coo", "sparse_
 
 
 class memory_format:
-    """How PyTorch lays a tensor out. Accepted wherever PyTorch takes one, and without effect: tensors here are made C-contiguous,
-    and convolutions pack what they read."""
+    """How a tensor lies in memory. channels_last: `to`, `contiguous`, `clone` and `empty` give a view of memory in that order.
+    Results of kernels are C-contiguous whatever they read, and convolutions pack what they read: it makes nothing faster here."""
 
     __slots__ = ("name",)
 

@@ -42,13 +42,26 @@ _move.partials(lambda g, y, x, cuda: _move(g, cuda=not cuda)).linear()
 _to.partials(lambda g, y, x, dtype: to(g, x.dtype)).linear()
 
 
+_RANK = {dtypes.channels_last: 4, dtypes.channels_last_3d: 5}
+
+
+def _with_channels_last(x, memory_format, copy):
+    """x as a view of memory in which its axis 1 is the last one. Kernels read it as they read any view; their results are packed."""
+    if x.ndim != _RANK[memory_format]:
+        raise ShapeError(f"required rank {_RANK[memory_format]} tensor to use {memory_format.name} format")
+    last = movedim(x, 1, -1)
+    return x if last._packed and not copy else movedim(_clone(last), -1, 1)
+
+
 def clone(input, *, memory_format=None):
-    """A C-contiguous copy; gradients flow through."""
-    return _clone(input)
+    """A copy, C-contiguous unless memory_format is channels_last; gradients flow through."""
+    return _with_channels_last(input, memory_format, True) if memory_format in _RANK else _clone(input)
 
 
 def contiguous(input, memory_format=None):
-    """The tensor itself if it is C-contiguous, else a copy that is."""
+    """The tensor itself if it is C-contiguous (or its memory in the order that channels_last means), else a copy that is."""
+    if memory_format in _RANK:
+        return _with_channels_last(input, memory_format, False)
     return input if input._packed else _clone(input)
 
 
@@ -59,8 +72,10 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
             dtype = a
         elif isinstance(a, Array):
             dtype, device = a.dtype, a.device
-        elif isinstance(a, (bool, dtypes.memory_format)):
-            pass  # non_blocking, memory_format
+        elif isinstance(a, dtypes.memory_format):
+            memory_format = a
+        elif isinstance(a, bool):
+            pass  # non_blocking
         elif isinstance(a, (Device, str)):
             if isinstance(a, str) and a in {d.name for d in dtypes.ALL}:
                 dtype = a
@@ -70,6 +85,8 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
             dtype = dtypes.as_dtype(a)
     dtype = input.dtype if dtype is None else dtypes.as_dtype(dtype)
     moves = device is not None and is_cuda(device) != input.is_cuda
+    if memory_format in _RANK or memory_format is dtypes.contiguous_format:
+        return (clone if copy else contiguous)(to(input, dtype, device), memory_format=memory_format)
     if dtype is input.dtype and not moves:
         return _clone(input) if copy else input
     y = _to(input, dtype=dtype) if dtype is not input.dtype else input
