@@ -57,10 +57,13 @@ void shim::check_map(bool good) {
   if (!good) raise_error(ErrorKind::runtime, "shim: a map of boxes that the copy engine does not take");
 }
 
-void start(Arrival& a) { a = {0, 0, 0}; }
+void start(Arrival& a, int threads) { a = {0, 0, 0, threads}; }
+void arrive(Arrival& a) {
+  if (++a.arrived >= a.threads) shim::wake();
+}
 void announce(Arrival& a, unsigned bytes) {
-  a.bytes += bytes, a.announced += 1;
-  shim::wake();
+  a.bytes += bytes;
+  arrive(a);
 }
 void shim::copy_box(float* to, const BoxMap& map, int64_t row, int64_t k, Arrival& a) {
   memset(to, 0xff, size_t(map.box_rows * WIDTH * 4));
@@ -68,7 +71,7 @@ void shim::copy_box(float* to, const BoxMap& map, int64_t row, int64_t k, Arriva
 }
 void wait(Arrival& a, unsigned phase) {
   while ((a.phases & 1) == phase) {
-    if (!a.announced) {
+    if (a.arrived < a.threads) {
       shim::sleep(__FILE__, __LINE__);
       continue;
     }
@@ -76,7 +79,7 @@ void wait(Arrival& a, unsigned phase) {
       if (copies[i].arrival == &a) make(copies[i]), copies.erase(copies.begin() + long(i));
       else ++i;
     if (a.bytes != 0) raise_error(ErrorKind::runtime, "shim: %lld bytes more announced than copied", (long long)a.bytes);
-    a.phases += 1, a.announced = 0;
+    a.phases += 1, a.arrived -= a.threads;
   }
 }
 

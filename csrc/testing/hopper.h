@@ -4,6 +4,7 @@
 
 #define __grid_constant__
 #define SHARED_TILES(T, name, n) SHARED(T, name, n)
+#define TILES(T, name, n) SHARED(T, name, n)
 
 namespace fastnn::cuda {
 
@@ -12,14 +13,15 @@ struct BoxMap {
   int64_t rows, depth, step;
   int box_rows;
 };
-struct Arrival { int64_t bytes, phases, announced; };
+struct Arrival { int64_t bytes, phases, arrived, threads; };
 struct Rows { const float* tile; int64_t at; };
 
 inline BoxMap box_map(global<const float> x, int64_t rows, int64_t depth, int64_t step, int box_rows) {
   shim::check_map(aligned(x, 16) && step % 4 == 0 && step >= depth && box_rows <= 256);
   return {x, rows, depth, step, box_rows};
 }
-void start(Arrival& a);
+void start(Arrival& a, int threads = 1);
+void arrive(Arrival& a);
 void announce(Arrival& a, unsigned bytes);
 void wait(Arrival& a, unsigned phase);
 namespace shim { void copy_box(float* to, const BoxMap& map, int64_t row, int64_t k, Arrival& a); }

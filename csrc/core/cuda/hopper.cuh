@@ -3,8 +3,8 @@
 // is to write is NaN: a missing wait, or memory given away too early, gives wrong numbers.
 //
 //    copy engine     copies a box of a matrix, 16 floats wide, into shared memory; outside of the matrix it writes zeros
-//    Arrival         a barrier (mbarrier) that opens when one thread has announced bytes, and so many have been copied; then its phase,
-//                    0 or 1, changes
+//    Arrival         a barrier (mbarrier) that opens when as many threads have arrived as it was started for, and all bytes that they
+//                    have announced have been copied; then its phase, 0 or 1, changes. wait(arrival, phase): until that phase is over
 //    wgmma           4 warps: 64 x 64 numbers of D += A·Bᵀ, A and B 8 wide, TF32, read from shared memory by the tensor cores
 //
 // The engine writes rows of 64 bytes with their 16-byte pieces exchanged: piece q of row r goes to q ^ (r / 2 % 4), so that tensor
@@ -29,6 +29,9 @@ namespace fastnn::cuda {
 #else
 
 #define SHARED_TILES(T, name, n) __shared__ __align__(1024) T name[n]
+#define TILES(T, name, n)                            \
+  extern __shared__ __align__(1024) T name##_memory[]; \
+  T* const name = name##_memory  // the kernel's one, more than 48 KiB: launch_with(n * sizeof(T), ...)
 using BoxMap = CUtensorMap;
 struct Arrival { uint64_t word; };
 
@@ -62,13 +65,17 @@ inline BoxMap box_map(const float* x, int64_t rows, int64_t depth, int64_t step,
 
 __device__ __forceinline__ unsigned shared_address(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
 
-__device__ __forceinline__ void start(Arrival& a) {
-  FN_HOPPER(asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(&a)) : "memory"));
+__device__ __forceinline__ void start(Arrival& a, int threads = 1) {
+  FN_HOPPER(asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&a)), "r"(threads) : "memory"));
 }
+__device__ __forceinline__ void arrive(Arrival& a) {
+  FN_HOPPER(asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(&a)) : "memory"));
+}
+// arrives, too
 __device__ __forceinline__ void announce(Arrival& a, unsigned bytes) {
   FN_HOPPER(asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&a)), "r"(bytes) : "memory"));
 }
-__device__ __forceinline__ void wait(Arrival& a, unsigned phase) {  // until that phase is over
+__device__ __forceinline__ void wait(Arrival& a, unsigned phase) {
   FN_HOPPER(asm volatile("{\n.reg .pred done;\nagain:\n"
                          "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again;\n}" ::"r"(shared_address(&a)), "r"(phase)
                          : "memory"));

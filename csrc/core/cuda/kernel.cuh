@@ -55,17 +55,22 @@ __device__ inline void fault(Fault kind, const char* kernel, int64_t value, int6
 
 // ---- launch ------------------------------------------------------------------------------------------------------------
 template <class T> struct Given { using type = T; };
-template <class... P>
-void launch(const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, typename Given<P>::type... args) {
+template <class... P>  // `memory`: bytes of shared memory beyond what the kernel declares (hopper.cuh's TILES)
+void launch_with(int memory, const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, typename Given<P>::type... args) {
   if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0) return;
   runtime::before_launch(name);
 #if defined(FN_SHIM)
+  (void)memory;
   shim::run(name, blocks, threads, [&] { kernel(args...); });
 #else
   set_fault_words();
-  kernel<<<blocks, threads, 0, static_cast<cudaStream_t>(runtime::stream())>>>(args...);
+  if (memory > 0) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, memory);
+  kernel<<<blocks, threads, size_t(memory), static_cast<cudaStream_t>(runtime::stream())>>>(args...);
 #endif
   runtime::after_launch(name);
+}
+template <class... P> void launch(const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, typename Given<P>::type... args) {
+  launch_with(0, name, kernel, blocks, threads, args...);
 }
 
 // Blocks for n items of `each` a block, at most as many as keep the GPU busy: kernels loop over the rest (a grid's x is 31 bits).

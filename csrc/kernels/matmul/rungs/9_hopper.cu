@@ -1,15 +1,16 @@
 // matmul on a GPU, rung 9, hopper: the copy engine fetches tiles while tensor cores multiply those before, from shared memory.
 //
-//    one thread         asks the engine for step p + 1 of A [128 rows, 16] and B [64 columns, 16]
-//    all 256            wait for step p (an Arrival), and split its numbers: high stays in place, low beside it (rung 8)
-//    each 128           64 x 64 numbers of C by wgmma: low·high + high·low + high·high; operands do not pass through registers
+//    one warp           asks the engine for A [128 rows, 16] and B [64 columns, 16] of the next steps, as far ahead as four stages reach
+//    256 threads        wait for a step (`full`), and split its numbers: high stays in place, low goes elsewhere (rung 8); when all have
+//                       (`ready`), each 128 make 64 x 64 numbers of C by wgmma, whose operands do not pass through registers; then the
+//                       stage may be filled again (`empty`)
 //
 // Both operands must lie along k, at multiples of 16 bytes: others are copied first (engine.cuh), as the CPU's rung 5 does.
 // Single products of float32, compute capability 9.0 (core/cuda/hopper.cuh); others take rung 7.
 //
-// cost     every tile waits for its split: two barriers a step
-// counted  128 x 128 x 128: 1,568 requests of global memory, 14,336 sectors; 5,844 of shared memory, 0 conflicts
-//          derivative:      3,136 requests of global memory, 28,672 sectors; 11,688 of shared memory, 0 conflicts
+// cost     every step waits for its split, once; wgmma of one step and split of the next do not overlap
+// counted  128 x 128 x 128: 1,568 requests of global memory, 14,336 sectors; 6,252 of shared memory, 0 conflicts
+//          derivative:      3,136 requests of global memory, 28,672 sectors; 12,504 of shared memory, 0 conflicts
 // read on  ../matmul.cu: smaller tiles and pieces of k for products that would leave multiprocessors idle
 #include "engine.cuh"
 
@@ -17,44 +18,47 @@ namespace fastnn::cuda {
 
 namespace {
 
-constexpr int BM = 128, BN = 64, BK = BOX, THREADS = 256, A = BM * BK, B = BN * BK;
+constexpr int BM = 128, BN = 64, BK = BOX, STAGES = 4, WORKERS = 256, THREADS = WORKERS + WARP, A = BM * BK, B = BN * BK;
+constexpr int LOW = STAGES * (A + B), SIZE = LOW + 2 * (A + B);  // A, then B of a stage; two of low halves
 
 __global__ void __launch_bounds__(THREADS) hopper(Product<float> p, const __grid_constant__ BoxMap a_map, const __grid_constant__ BoxMap b_map) {
-  SHARED_TILES(float, a, 2 * A);
-  SHARED_TILES(float, b, 2 * B);
-  SHARED_TILES(float, a_low, A);
-  SHARED_TILES(float, b_low, B);
-  SHARED(Arrival, full, 2);
+  TILES(float, tiles, SIZE);
+  SHARED(Arrival, full, STAGES);
+  SHARED(Arrival, empty, STAGES);
+  SHARED(Arrival, ready, 2);
   const int thread = int(threadIdx.x), rows = thread / 128 * 64 * BK;
   const int64_t row0 = int64_t(blockIdx.y) * BM, column0 = int64_t(blockIdx.x) * BN, steps = ceil_div(p.k, BK);
-  const auto fetch = [&](int64_t step) {
-    const int s = int(step % 2);
-    announce(full[s], unsigned(A + B) * sizeof(float));
-    copy_box(a, s * A, a_map, row0, step * BK, full[s]);
-    copy_box(b, s * B, b_map, column0, step * BK, full[s]);
-  };
-  if (thread == 0) start(full[0]), start(full[1]), hand_over();
+  if (thread == 0) {
+    for (int s = 0; s < STAGES; ++s) start(full[s]), start(empty[s], WORKERS);
+    start(ready[0], WORKERS), start(ready[1], WORKERS), hand_over();
+  }
   __syncthreads();
-  if (thread == 0) fetch(0);
+  if (thread >= WORKERS) {
+    for (int64_t step = 0; thread == WORKERS && step < steps; ++step) {
+      const int s = int(step % STAGES), at = s * (A + B);
+      if (step >= STAGES) wait(empty[s], unsigned(step / STAGES - 1) % 2);
+      announce(full[s], unsigned(A + B) * sizeof(float));
+      copy_box(tiles, at, a_map, row0, step * BK, full[s]), copy_box(tiles, at + A, b_map, column0, step * BK, full[s]);
+    }
+    return;
+  }
   float sum[32] = {};
   for (int64_t step = 0; step < steps; ++step) {
-    const int s = int(step % 2);
-    if (thread == 0 && step + 1 < steps) fetch(step + 1);
-    wait(full[s], unsigned(step / 2 % 2));
-    split<THREADS>(a, a_low, s * A, A);
-    split<THREADS>(b, b_low, s * B, B);
-    hand_over();
-    __syncthreads();
+    const int s = int(step % STAGES), at = s * (A + B), low = LOW + int(step % 2) * (A + B);
+    wait(full[s], unsigned(step / STAGES % 2));
+    split<WORKERS>(tiles, at, low, A + B);
+    hand_over(), arrive(ready[step % 2]);
+    wait(ready[step % 2], unsigned(step / 2 % 2));
     wgmma_begin(sum);
 #pragma unroll
     for (int k = 0; k < BK; k += 8) {
-      const Rows x = rows_at(a, s * A + rows + k), y = rows_at(b, s * B + k);
-      wgmma(sum, rows_at(a_low, rows + k), y);
-      wgmma(sum, x, rows_at(b_low, k));
+      const Rows x = rows_at(tiles, at + rows + k), y = rows_at(tiles, at + A + k);
+      wgmma(sum, rows_at(tiles, low + rows + k), y);
+      wgmma(sum, x, rows_at(tiles, low + A + k));
       wgmma(sum, x, y);
     }
     wgmma_wait(sum);
-    __syncthreads();  // this step's tiles may be overwritten
+    arrive(empty[s]);
   }
   const int row = thread / WARP * 16 + thread % WARP / 4, column = thread % 4 * 2;
 #pragma unroll
@@ -68,7 +72,7 @@ void matmul_bias_hopper(Out c, In a, In b, In bias) {
   each_product<float>(c, a, b, bias.ndim < 0 ? nullptr : &bias, [&](const Product<float>& p) {
     if (p.batch.count > 1 || p.k == 0 || p.m > 65535 * BM) return matmul_bias_warps(c, a, b, bias);
     const AlongK x(left(p)), y(right(p));
-    launch("matmul", hopper, grid_of(ceil_div(p.n, BN), ceil_div(p.m, BM), 1), THREADS, p, x.map(BM), y.map(BN));
+    launch_with(SIZE * int(sizeof(float)), "matmul", hopper, grid_of(ceil_div(p.n, BN), ceil_div(p.m, BM), 1), THREADS, p, x.map(BM), y.map(BN));
   });
 }
 void matmul_hopper(Out c, In a, In b) { matmul_bias_hopper(c, a, b, In{View{nullptr, {}, {}, -1, c.dtype}}); }

@@ -33,11 +33,11 @@ struct AlongK {
   BoxMap map(int box_rows) const { return box_map(x, rows, depth, step, box_rows); }
 };
 
-// n numbers of a tile from `at` on: high stays, low goes beside it, each with TF32's 10 bits.
-template <int THREADS, class M, class L> __device__ __forceinline__ void split(M& tile, L& low, int at, int n) {
+// n numbers from `at` on: high stays, low goes to `low`, each with TF32's 10 bits.
+template <int THREADS, class M> __device__ __forceinline__ void split(M& tiles, int at, int low, int n) {
   for (int e = int(threadIdx.x); e < n; e += THREADS) {
-    const float x = tile[at + e], high = float_of(to_tf32(x));
-    tile[at + e] = high, low[e] = float_of(to_tf32(x - high));
+    const float x = tiles[at + e], high = float_of(to_tf32(x));
+    tiles[at + e] = high, tiles[low + e] = float_of(to_tf32(x - high));
   }
 }
 
