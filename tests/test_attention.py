@@ -300,3 +300,33 @@ def test_as_torch(dtype, rng):
         got = fastnn.autograd.grad(y, ours, fastnn.from_numpy(g))
         for a, b in zip(got, torch.autograd.grad(want, theirs, torch.from_numpy(g)), strict=True):
             close(a, b.numpy(), dtype)
+
+
+def test_flex_attention(rng):
+    """Against scaled_dot_product_attention with the same mask or bias as a matrix, gradients too; an unseen query gives 0."""
+    from fastnn.nn.attention import flex_attention as flex
+
+    B, H, L, S = (int(n) for n in rng.integers(2, 6, 4))
+    q, k, v = (fastnn.tensor(rng.normal(size=(B, H, n, 3)), requires_grad=True) for n in (L, S, S))
+    slopes, doc = fastnn.tensor(rng.random(H)), fastnn.tensor(rng.integers(0, 2, (B, L + S)))
+    near = flex.or_masks(lambda b, h, i, j: abs(i - j) < 2, lambda b, h, i, j: j == 0)
+    same = flex.and_masks(near, lambda b, h, i, j: doc[b, i] == doc[b, L + j])
+    i, j = fastnn.arange(L)[:, None], fastnn.arange(S)
+    bias = slopes[:, None, None] * (j - i)
+    for mod, added in ((None, 0), (lambda s, b, h, i, j: s + slopes[h] * (j - i), bias)):
+        for mask in (None, flex.create_block_mask(near, None, None, L, S), flex.create_block_mask(same, B, None, L, S)):
+            y, lse = flex.flex_attention(q, k, v, mod, mask, return_lse=True)
+            seen = fastnn.ones(L, S, dtype=fastnn.bool) if mask is None else mask.mask
+            scores = (q @ k.mT / 3**0.5 + added).masked_fill(~seen, -1e9)
+            expected = scores.softmax(-1) @ v * seen.any(-1, keepdim=True)
+            assert fastnn.allclose(y, expected) and fastnn.allclose(flex.flex_attention(q, k, v, mod, mask), y)
+            assert fastnn.allclose(lse[lse.isfinite()], scores.logsumexp(-1)[lse.isfinite()])
+            for one, other in zip(*(fastnn.autograd.grad(t.square().sum(), (q, k, v)) for t in (y, expected)), strict=True):
+                assert fastnn.allclose(one, other)
+    assert flex.create_block_mask(near, 1, 1, 8, 8, BLOCK_SIZE=3).to_dense().tolist() == [[[[1, 1, 0], [1, 1, 1], [1, 1, 1]]]]
+    y = flex.flex_attention(q, k[:, :1], v[:, :1], enable_gqa=True)
+    assert fastnn.allclose(y, flex.flex_attention(q, k[:, :1].expand_as(k), v[:, :1].expand_as(v)))
+    with pytest.raises(ValueError, match="number of heads"):
+        flex.flex_attention(q, k[:, :1], v[:, :1])
+    with pytest.raises(ValueError, match="q_len"):
+        flex.flex_attention(q, k, v, block_mask=flex.create_block_mask(near, 1, 1, L + 1, S))

@@ -1,6 +1,7 @@
 """Files: everything comes back bit by bit, hostile files are refused with ValueError, a failed save leaves the old file."""
 
 import copy
+import hashlib
 import io
 import json
 import math
@@ -278,3 +279,29 @@ def test_loading_fails_before_anything_changes():
     with pytest.raises(RuntimeError, match="size mismatch for bias"):
         model.load_state_dict({"weight": fastnn.zeros(2, 3), "bias": fastnn.zeros(5)})
     assert same(model.state_dict(), before)
+
+
+def test_state_dicts_from_an_address(tmp_path):
+    """Fetched once, checked against the hash in the name, refused where they are no safetensors; here from file:// addresses."""
+    from fastnn import hub
+    from fastnn.utils.model_zoo import load_url
+
+    weights = nn.Linear(2, 3).state_dict()
+    fastnn.save(weights, tmp_path / "w.pt")
+    digest = hashlib.sha256((tmp_path / "w.pt").read_bytes()).hexdigest()
+    good, bad = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-00000000.pth"
+    for path in (good, bad):
+        path.write_bytes((tmp_path / "w.pt").read_bytes())
+    hub.set_dir(tmp_path / "hub")
+    try:
+        loaded = hub.load_state_dict_from_url(good.as_uri(), progress=False, check_hash=True)
+        assert all(fastnn.equal(loaded[k], weights[k]) for k in weights)
+        good.unlink()
+        assert load_url(good.as_uri()).keys() == weights.keys() and (tmp_path / "hub/checkpoints" / good.name).exists()
+        with pytest.raises(RuntimeError, match="invalid hash"):
+            hub.load_state_dict_from_url(bad.as_uri(), check_hash=True)
+        (tmp_path / "pickle.pth").write_bytes(b"\x80\x04.")
+        with pytest.raises(ValueError):
+            hub.load_state_dict_from_url((tmp_path / "pickle.pth").as_uri())
+    finally:
+        hub._dir = None

@@ -32,7 +32,7 @@ def text(t):
     prefix = t._prefix
     parts = []
     default = (dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex())
-    plain = default if not t.numel() else (*default, dtypes.int64, dtypes.bool)
+    plain = (*default, dtypes.int64, dtypes.bool) if t.numel() else default[:1]
     if not t.numel() and t.ndim != 1:
         parts.append(f"size={tuple(t.shape)}")
     if t.dtype not in plain:
