@@ -160,3 +160,30 @@ def test_printed_names_of_what_made_a_tensor(text):
         y = eval(text, {"x": t.ones(3, 4, requires_grad=True), "i": t.tensor([0, 1]), "F": t.nn.functional})
         names.append((type(y.grad_fn).__name__, repr(y).partition("grad_fn=")[2]))
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "addcmul", "addcdiv", "addmm", "addmv", "addr", "baddbmm"])
+def test_factors_by_place(name):
+    """Older scripts give alpha, beta and value before what they multiply; functions, methods and forms in place, with a warning."""
+    shapes = {"addmm": ((2, 2),) * 3, "addmv": ((2,), (2, 2), (2,)), "addr": ((2, 2), (2,), (2,)), "baddbmm": ((1, 2, 2),) * 3}
+    x, *rest = (fastnn.rand(*s, dtype=fastnn.float64) + 1 for s in shapes.get(name, ((3,),) * (2 if name in ("add", "sub") else 3)))
+    names = ["alpha"] if name in ("add", "sub") else ["value"] if name.startswith("addc") else ["beta", "alpha"]
+    for used in range(1, len(names) + 1):
+        numbers = [0.5, -2.0][:used]
+        expected = getattr(fastnn, name)(x, *rest, **dict(zip(names, numbers, strict=False)))
+        for f, first in ((getattr(fastnn, name), x), (getattr(fastnn.Tensor, name), x), (getattr(fastnn.Tensor, name + "_"), x.clone())):
+            with pytest.warns(UserWarning, match="deprecated"):
+                assert fastnn.equal(f(first, *numbers, *rest), expected)
+    with pytest.raises(TypeError):
+        getattr(fastnn, name)(x, *rest, 2.0)
+
+
+def test_variables_are_tensors():
+    from fastnn.autograd import Variable
+
+    x = fastnn.ones(2, requires_grad=True)
+    assert isinstance(x, Variable) and not isinstance(1, Variable) and Variable(x, requires_grad=True).is_leaf
+    for y in (Variable(x), Variable(x * 2), Variable(x.detach(), volatile=True)):
+        assert type(y) is fastnn.Tensor and not y.requires_grad
+    with pytest.raises(TypeError, match="got int"):
+        Variable(1)

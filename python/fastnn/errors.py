@@ -6,6 +6,7 @@ import copyreg
 import functools
 import inspect
 import re
+import warnings
 
 from . import _cpu
 from .dtypes import is_complex
@@ -51,6 +52,10 @@ def _blame(f, error, args, kwargs):
         renamed = {_NUMPY.get(name, name): value for name, value in kwargs.items()}
         if len(renamed) == len(kwargs) and all(name in kwargs or name in f.__code__.co_varnames for name in renamed):
             return named(f)(*args, **renamed)
+    if type(error) is TypeError and f.__name__.rstrip("_") in _FACTORS and isinstance(args[-1] if args else None, _cpu.Array):
+        again = _with_factors(f, args, kwargs)
+        if again is not None:
+            return again
     if isinstance(error, Exception) and (is_complex(args) or is_complex(kwargs)) and f not in complex_forms().NATIVE:
         try:
             return complex_forms().answer(f, args, kwargs)
@@ -91,6 +96,21 @@ def _with_sizes(f, args, kwargs):
     """f(x, size=(2, 3)): by keyword, what f takes as numbers one by one."""
     sizes = kwargs.pop(_SIZES[f.__name__])
     return f(*((kwargs.pop("input"),) if "input" in kwargs else ()), *args, sizes, **kwargs)
+
+
+_FACTORS = dict.fromkeys(("add", "sub"), ("alpha",)) | dict.fromkeys(("addcmul", "addcdiv"), ("value",))
+_FACTORS |= dict.fromkeys(("addbmm", "addmm", "addmv", "addr", "baddbmm"), ("beta", "alpha"))
+
+
+def _with_factors(f, args, kwargs):
+    """x.add_(2, y) for x.add_(y, alpha=2), as older scripts have it: factors by place, before what they multiply. None if it is not that."""
+    names = _FACTORS[f.__name__.rstrip("_")]
+    numbers = [a for a in args if isinstance(a, (int, float))]
+    tensors = [a for a in args if isinstance(a, _cpu.Array)]
+    if not 1 <= len(numbers) <= len(names) or len(numbers) + len(tensors) < len(args) or len(tensors) != (2 if names == ("alpha",) else 3):
+        return None
+    warnings.warn(f"This overload of {f.__name__} is deprecated: give {' and '.join(names)} by name", UserWarning, stacklevel=3)
+    return named(f)(*tensors, **dict(zip(names, numbers, strict=False)), **kwargs)
 
 
 def _with_out(f, args, kwargs):

@@ -19,7 +19,7 @@ from ..autodiff import grad as _grad
 from ..errors import named
 from ..inplace import before_change, check_change, made_by_value, take_over
 from ..parts import flat, flat_as, is_complex, joined
-from ..tensor import Tensor, ones_like, zeros
+from ..tensor import Tensor, ones_like, tensor, zeros
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import saved_tensors_hooks
 
@@ -280,9 +280,20 @@ class _Applied:
         return result
 
 
-def Variable(data, requires_grad=False):
-    """What tensors were before they had gradients themselves: data, with requires_grad."""
-    return data.detach().requires_grad_(requires_grad) if requires_grad else data
+class _VariableType(type):
+    def __instancecheck__(cls, x):
+        return isinstance(x, Tensor)
+
+
+class Variable(metaclass=_VariableType):
+    """What tensors were before they had gradients themselves. Variable(data) is a tensor on the same memory, without history; every
+    tensor is an instance."""
+
+    def __new__(cls, data=None, requires_grad=False, volatile=None):
+        data = tensor(()) if data is None else data
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        return data.detach().requires_grad_(requires_grad)
 
 
 class set_detect_anomaly:

@@ -227,6 +227,8 @@ def _index_item(k):
             a = a.astype(np.int64)
         if a.dtype.kind not in "iub":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        if isinstance(k, np.ndarray) and a.dtype == np.uint8:  # a mask, as a tensor of them is
+            a = a != 0
         return from_numpy(a if a.dtype.kind == "b" else a.astype(np.int64, copy=False))
     if hasattr(k, "__index__"):
         return k.__index__()
