@@ -8,7 +8,6 @@
 //
 // Causal tiles that no row sees are left out. Rows that see no key: y = 0, lse = ∞. Columns beyond 128 of E or F are another block's.
 // cost     2 L S (E + F) flops a head, half of it where causal, on the ordinary cores. With dropout each weight costs a Philox block
-//          Loads of a slice are unrolled twice only: four times, addresses took 255 registers and spilled more
 // read on  problem.cuh, tiles.cuh
 #include <type_traits>
 
@@ -18,11 +17,23 @@
 namespace fastnn::cuda {
 namespace {
 
+// A tile of weights, rows by keys, as add_weighted takes it: sums for rows go along keys, others down rows.
+template <class S, bool BY_ROWS, class T, class M> __device__ __forceinline__ void put_weights(M& weights, const T (&w)[S::TM][S::TM]) {
+  const int tx = int(threadIdx.x) % SIDE, ty = int(threadIdx.x) / SIDE;
+#pragma unroll
+  for (int n = 0; n < S::TM; ++n) {
+    Wide<T> piece;
+#pragma unroll
+    for (int q = 0; q < S::TM; ++q) piece.v[q] = BY_ROWS ? w[q][n] : w[n][q];
+    view_as<Wide<T>>(weights)[weights_at<S, T>((BY_ROWS ? tx : ty) * S::TM + n, BY_ROWS ? ty : tx)] = piece;
+  }
+}
+
 template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) forward(Problem<T> p, Strided<T> y, global<T> lse) {
   using S = Sizes<T>;
   SHARED(T, ma, S::D * (S::R + 4));
-  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
-  SHARED(T, weights, S::R * (S::R + 1));
+  SHARED(T, mb, S::D * SLICE_STEP<(TN > S::TM ? TN : S::TM)>);
+  SHARED(T, weights, S::R * S::R);
   const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
   for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
     int64_t at[8];
@@ -32,9 +43,9 @@ template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) 
     for (int i = 0; i < S::TM; ++i) top[i] = -T(Limits<T>::INF);
     for (int64_t key0 = 0; key0 < seen; key0 += S::R) {
       T s[S::TM][S::TM] = {};
-      accumulate<S, S::TM, true, true>(
+      accumulate<S>(
           s, p.width, ma, mb, [&](int i, int64_t e) { return row0 + i < p.rows ? p.scale * p.q.at(at[Q], row0 + i, p.length, e) : T(0); },
-          [&](int64_t e, int j) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
+          [&](int j, int64_t e) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
 #pragma unroll
       for (int i = 0; i < S::TM; ++i) {
         const int64_t r = row0 + ty * S::TM + i;
@@ -52,17 +63,16 @@ template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) 
           const int64_t key = key0 + tx * S::TM + j;
           T w = exp(s[i][j] - m);
           part += w;
-          if (p.drops && r < p.rows && key < p.keys) w = p.dropped(head, r, key, w);
-          weights[(ty * S::TM + i) * (S::R + 1) + tx * S::TM + j] = w;
+          if (p.drops && r < p.rows && key < p.keys) w = p.dropped(p.keeps(head, r, key), w);
+          s[i][j] = w;
         }
         sum[i] = sum[i] * shrink + across(part, [](T a, T b) { return a + b; });
 #pragma unroll
         for (int c = 0; c < TN; ++c) o[i][c] *= shrink;
       }
+      put_weights<S, true>(weights, s);
       __syncthreads();
-      accumulate<S, TN, true, false>(
-          o, p.keys - key0 < S::R ? p.keys - key0 : S::R, ma, mb, [&](int i, int64_t j) { return weights[i * (S::R + 1) + j]; },
-          [&](int64_t j, int c) { return column0 + c < p.values ? p.v.data[at[V] + (key0 + j) * p.v.row + (column0 + c) * p.v.column] : T(0); });
+      add_weighted<S, TN>(o, p.keys - key0, weights, mb, [&](int64_t j, int c) { return column0 + c < p.values ? p.v.data[at[V] + (key0 + j) * p.v.row + (column0 + c) * p.v.column] : T(0); });
     }
 #pragma unroll
     for (int i = 0; i < S::TM; ++i) {
@@ -70,7 +80,7 @@ template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) 
       if (r >= p.rows) continue;
       const T factor = sum[i] == T(0) ? T(0) : T(1) / sum[i];
       for (int c = 0; c < TN; ++c)
-        if (column0 + tx * TN + c < p.values) y.at(at[OUT], r, p.length, column0 + tx * TN + c) = sum[i] == T(0) ? T(0) : o[i][c] * factor;
+        if (const int64_t column = column0 + column_of<T>(tx, c); column < p.values) y.at(at[OUT], r, p.length, column) = sum[i] == T(0) ? T(0) : o[i][c] * factor;
       if (tx == 0 && blockIdx.z == 0) lse[head * p.rows + r] = sum[i] == T(0) ? T(Limits<T>::INF) : top[i] + log(sum[i]);
     }
   }
@@ -93,18 +103,18 @@ template <class T> __global__ void __launch_bounds__(TEAM_THREADS) deltas(Proble
   }
 }
 
-// P (dropped out) and dS of a tile, rows by keys, into shared memory.
-template <class T, class S, class Ma, class Mb, class Mp>
+// P (dropped out) and dS of a tile, into shared memory.
+template <class T, class S, bool BY_ROWS, class Ma, class Mb, class Mp>
 __device__ __forceinline__ void weigh(const Problem<T>& p, const int64_t* at, int64_t head, int64_t row0, int64_t key0, Ma& ma, Mb& mb, Mp& weights, Mp& slopes,
                                       global<const T> lse, global<const T> delta) {
   const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
   T s[S::TM][S::TM] = {}, d[S::TM][S::TM] = {};
-  accumulate<S, S::TM, true, true>(
+  accumulate<S>(
       s, p.width, ma, mb, [&](int i, int64_t e) { return row0 + i < p.rows ? p.scale * p.q.at(at[Q], row0 + i, p.length, e) : T(0); },
-      [&](int64_t e, int j) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
-  accumulate<S, S::TM, true, true>(
+      [&](int j, int64_t e) { return key0 + j < p.keys ? p.k.data[at[K] + (key0 + j) * p.k.row + e * p.k.column] : T(0); });
+  accumulate<S>(
       d, p.values, ma, mb, [&](int i, int64_t c) { return row0 + i < p.rows ? p.g.at(at[G], row0 + i, p.length, c) : T(0); },
-      [&](int64_t c, int j) { return key0 + j < p.keys ? p.v.data[at[V] + (key0 + j) * p.v.row + c * p.v.column] : T(0); });
+      [&](int j, int64_t c) { return key0 + j < p.keys ? p.v.data[at[V] + (key0 + j) * p.v.row + c * p.v.column] : T(0); });
 #pragma unroll
   for (int i = 0; i < S::TM; ++i) {
     const int64_t r = row0 + ty * S::TM + i;
@@ -115,13 +125,14 @@ __device__ __forceinline__ void weigh(const Problem<T>& p, const int64_t* at, in
       T w = 0, slope = 0;
       if (r < p.rows && key < p.sees(r)) {
         w = exp(p.score(at[MASK], r, key, s[i][j]) - l);
-        slope = w * ((p.drops ? p.dropped(head, r, key, d[i][j]) : d[i][j]) - mean);
-        if (p.drops) w = p.dropped(head, r, key, w);
+        const bool keep = p.keeps(head, r, key);
+        slope = w * (p.dropped(keep, d[i][j]) - mean), w = p.dropped(keep, w);
       }
-      const int place = (ty * S::TM + i) * (S::R + 1) + tx * S::TM + j;
-      weights[place] = w, slopes[place] = slope;
+      s[i][j] = w, d[i][j] = slope;
     }
   }
+  put_weights<S, BY_ROWS>(weights, s);
+  put_weights<S, BY_ROWS>(slopes, d);
   __syncthreads();
 }
 
@@ -129,9 +140,9 @@ template <class T, int TN>
 __global__ void __launch_bounds__(ATTENTION_THREADS) to_keys(Problem<T> p, Strided<T> dk, Strided<T> dv, global<const T> lse, global<const T> delta) {
   using S = Sizes<T>;
   SHARED(T, ma, S::D * (S::R + 4));
-  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
-  SHARED(T, weights, S::R * (S::R + 1));
-  SHARED(T, slopes, S::R * (S::R + 1));
+  SHARED(T, mb, S::D * SLICE_STEP<(TN > S::TM ? TN : S::TM)>);
+  SHARED(T, weights, S::R * S::R);
+  SHARED(T, slopes, S::R * S::R);
   const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
   for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
     int64_t at[8];
@@ -140,18 +151,15 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) to_keys(Problem<T> p, Strid
     T k[S::TM][TN] = {}, v[S::TM][TN] = {};
     for (int64_t row0 = 0; row0 < p.rows; row0 += S::R) {
       if (p.most_seen(row0, row0 + S::R) <= key0) continue;
-      weigh<T, S>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
-      const int64_t depth = p.rows - row0 < S::R ? p.rows - row0 : S::R;
-      accumulate<S, TN, false, false>(
-          v, depth, ma, mb, [&](int i, int64_t r) { return weights[r * (S::R + 1) + i]; },
-          [&](int64_t r, int c) { return column0 + c < p.values ? p.g.at(at[G], row0 + r, p.length, column0 + c) : T(0); });
-      accumulate<S, TN, false, false>(
-          k, depth, ma, mb, [&](int i, int64_t r) { return slopes[r * (S::R + 1) + i]; },
-          [&](int64_t r, int c) { return column0 + c < p.width ? p.scale * p.q.at(at[Q], row0 + r, p.length, column0 + c) : T(0); });
+      weigh<T, S, false>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
+      add_weighted<S, TN>(
+          v, p.rows - row0, weights, mb, [&](int64_t r, int c) { return column0 + c < p.values ? p.g.at(at[G], row0 + r, p.length, column0 + c) : T(0); });
+      add_weighted<S, TN>(
+          k, p.rows - row0, slopes, mb, [&](int64_t r, int c) { return column0 + c < p.width ? p.scale * p.q.at(at[Q], row0 + r, p.length, column0 + c) : T(0); });
     }
     for (int i = 0; i < S::TM; ++i)
       for (int c = 0; c < TN; ++c) {
-        const int64_t key = key0 + ty * S::TM + i, column = column0 + tx * TN + c;
+        const int64_t key = key0 + ty * S::TM + i, column = column0 + column_of<T>(tx, c);
         if (key >= p.keys) continue;
         if (dk.data && column < p.width) dk.data[at[OUT] + key * dk.row + column * dk.column] = k[i][c];
         if (dv.data && column < p.values) dv.data[at[OUT2] + key * dv.row + column * dv.column] = v[i][c];
@@ -163,9 +171,9 @@ template <class T, int TN>
 __global__ void __launch_bounds__(ATTENTION_THREADS) to_rows(Problem<T> p, Strided<T> dq, Strided<T> dmask, global<const T> lse, global<const T> delta) {
   using S = Sizes<T>;
   SHARED(T, ma, S::D * (S::R + 4));
-  SHARED(T, mb, S::D * (SIDE * (TN > S::TM ? TN : S::TM) + 4));
-  SHARED(T, weights, S::R * (S::R + 1));
-  SHARED(T, slopes, S::R * (S::R + 1));
+  SHARED(T, mb, S::D * SLICE_STEP<(TN > S::TM ? TN : S::TM)>);
+  SHARED(T, weights, S::R * S::R);
+  SHARED(T, slopes, S::R * S::R);
   const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE;
   for (int64_t head = blockIdx.y; head < p.heads; head += gridDim.y) {
     int64_t at[8];
@@ -173,21 +181,20 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) to_rows(Problem<T> p, Strid
     const int64_t row0 = int64_t(blockIdx.x) * S::R, column0 = int64_t(blockIdx.z) * SIDE * TN, seen = p.most_seen(row0, row0 + S::R);
     T q[S::TM][TN] = {};
     for (int64_t key0 = 0; key0 < seen; key0 += S::R) {
-      weigh<T, S>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
+      weigh<T, S, true>(p, at, head, row0, key0, ma, mb, weights, slopes, lse, delta);
       if (dmask.data && blockIdx.z == 0)
         for (int e = t; e < S::R * S::R; e += ATTENTION_THREADS) {
           const int64_t r = row0 + e / S::R, key = key0 + e % S::R;
-          if (r < p.rows && key < p.keys) dmask.at(at[OUT2], r, p.length, key) = slopes[e / S::R * (S::R + 1) + e % S::R];
+          if (r < p.rows && key < p.keys) dmask.at(at[OUT2], r, p.length, key) = view_as<Wide<T>>(slopes)[weights_at<S, T>(e % S::R, e / S::R / S::TM)].v[e / S::R % S::TM];
         }
       if (dq.data)
-        accumulate<S, TN, true, false>(
-            q, p.keys - key0 < S::R ? p.keys - key0 : S::R, ma, mb, [&](int i, int64_t j) { return slopes[i * (S::R + 1) + j]; },
-            [&](int64_t j, int c) { return column0 + c < p.width ? p.k.data[at[K] + (key0 + j) * p.k.row + (column0 + c) * p.k.column] : T(0); });
+        add_weighted<S, TN>(
+            q, p.keys - key0, slopes, mb, [&](int64_t j, int c) { return column0 + c < p.width ? p.k.data[at[K] + (key0 + j) * p.k.row + (column0 + c) * p.k.column] : T(0); });
       __syncthreads();
     }
     for (int i = 0; dq.data && i < S::TM; ++i)
       for (int c = 0; c < TN; ++c) {
-        const int64_t r = row0 + ty * S::TM + i, column = column0 + tx * TN + c;
+        const int64_t r = row0 + ty * S::TM + i, column = column0 + column_of<T>(tx, c);
         if (r < p.rows && column < p.width) dq.at(at[OUT], r, p.length, column) = p.scale * q[i][c];
       }
   }

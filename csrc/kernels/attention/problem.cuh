@@ -16,6 +16,7 @@ template <class T> struct Strided {  // rows of one problem: r = g·L + i
   global<T> data;
   int64_t head, row, column;
   __device__ __forceinline__ T& at(int64_t start, int64_t r, int64_t length, int64_t j) const {
+    if (r < length) return data[start + r * row + j * column];  // the first query head; often there is no other
     return data[start + r / length * head + r % length * row + j * column];
   }
 };
@@ -43,13 +44,14 @@ template <class T> struct Problem {
     if (flags) return visible.at(mask_start, r, length, j) ? product : -T(Limits<T>::INF);
     return product + added.at(mask_start, r, length, j);
   }
-  // A weight dropped out: the masks of random/random.cu on the array (.., G·H, L, S)
-  __device__ __forceinline__ T dropped(int64_t head, int64_t r, int64_t j, T weight) const {
+  // A weight dropped out, or what belongs to it: the masks of random/random.cu on the array (.., G·H, L, S)
+  __device__ __forceinline__ bool keeps(int64_t head, int64_t r, int64_t j) const {
+    if (!drops) return true;
     const int64_t n = (head * rows + r) * keys + j;
     const Stream s = {uint32_t(saved[0]), uint32_t(uint64_t(saved[0]) >> 32), uint64_t(saved[1])};
-    const Block b = cuda::at(s, s.first + uint64_t(n / WORDS * TILE + n % TILE));
-    return b.w[n % WORDS / TILE] >= threshold ? weight * keep_scale : T(0);
+    return cuda::at(s, s.first + uint64_t(n / WORDS * TILE + n % TILE)).w[n % WORDS / TILE] >= threshold;
   }
+  __device__ __forceinline__ T dropped(bool keep, T weight) const { return !drops ? weight : keep ? weight * keep_scale : T(0); }
 };
 
 template <class U> Strided<U> strided(const View& x) {

@@ -28,7 +28,7 @@ template <class T> struct Softmax {
     for (int64_t j = 0; j < p.keys; ++j) sum += exp(row[j] - top);
     for (int64_t j = 0; j < p.keys; ++j) {
       const T w = sum == T(0) ? T(0) : exp(row[j] - top) / sum;
-      row[j] = p.drops ? p.dropped(head, r, j, w) : w;
+      row[j] = p.dropped(p.keeps(head, r, j), w);
     }
     lse[head * p.rows + r] = sum == T(0) ? T(Limits<T>::INF) : top + log(sum);
   }

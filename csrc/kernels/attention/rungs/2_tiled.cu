@@ -29,7 +29,7 @@ template <class T> __global__ void __launch_bounds__(ROW_THREADS) softmax(Proble
     sum = OneWarp::join(sum, Plus());
     for (int64_t j = part; j < p.keys; j += WARP) {
       const T w = sum == T(0) ? T(0) : exp(s[first + j] - top) / sum;
-      s[first + j] = p.drops ? p.dropped(head, r, j, w) : w;
+      s[first + j] = p.dropped(p.keeps(head, r, j), w);
     }
     if (part == 0) lse[row] = sum == T(0) ? T(Limits<T>::INF) : top + log(sum);
   });

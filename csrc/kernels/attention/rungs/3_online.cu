@@ -41,7 +41,7 @@ template <class T> __global__ void __launch_bounds__(SQUARE_THREADS) forward_row
         for (int j = 0; j < SQUARE; ++j) {
           const T w = exp(s[t * APART + j] - m);
           all += w;
-          s[t * APART + j] = p.drops && row0 + t < p.rows && key0 + j < p.keys ? p.dropped(head, row0 + t, key0 + j, w) : w;
+          s[t * APART + j] = p.drops && row0 + t < p.rows && key0 + j < p.keys ? p.dropped(p.keeps(head, row0 + t, key0 + j), w) : w;
         }
       }
       __syncthreads();

@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(CORE_THREADS) forward_rows(Problem<float> p, S
       }
       each_number<OTHERS>([&](int n, int i, int line, int j) {
         s[n][i] = exp(s[n][i] - m[i / 2]), part[i / 2] += s[n][i];
-        if (p.drops && row0 + line < p.rows && key0 + j < p.keys) s[n][i] = p.dropped(head, row0 + line, key0 + j, s[n][i]);
+        if (p.drops && row0 + line < p.rows && key0 + j < p.keys) s[n][i] = p.dropped(p.keeps(head, row0 + line, key0 + j), s[n][i]);
       });
       const float shrink[2] = {exp(top[0] - m[0]), exp(top[1] - m[1])};
       each_number<COLUMNS>([&](int n, int i, int, int) { sum[n][i] *= shrink[i / 2]; });

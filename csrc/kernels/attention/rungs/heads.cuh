@@ -16,8 +16,8 @@ template <class T>
 __device__ __forceinline__ Weight<T> weigh(const Problem<T>& p, int64_t head, const int64_t* at, int64_t r, int64_t j, T score, T grad, T lse, T delta) {
   if (r >= p.rows || j >= p.sees(r)) return {T(0), T(0)};
   const T w = exp(p.score(at[MASK], r, j, score) - lse);
-  if (!p.drops) return {w, w * (grad - delta)};
-  return {p.dropped(head, r, j, w), w * (p.dropped(head, r, j, grad) - delta)};
+  const bool keep = p.keeps(head, r, j);
+  return {p.dropped(keep, w), w * (p.dropped(keep, grad) - delta)};
 }
 
 // make(problem, at, head, i, j) for `across` numbers j of `down` lines i of every head.
