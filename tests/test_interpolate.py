@@ -40,6 +40,20 @@ def test_against_torch():
         np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=message)
 
 
+def test_factors_that_are_no_integers(rng):
+    """What PyTorch makes of them where the output is as large as the input, or twice as large."""
+    torch = pytest.importorskip("torch")
+    for _ in range(150):
+        n = int(rng.integers(1, 4))
+        x = rng.normal(size=(1, 2, *rng.integers(1, 7, n)))
+        factor = rng.uniform(0.9, 2.4, n).tolist()
+        if any(int(s * f) < 1 for s, f in zip(x.shape[2:], factor, strict=True)):
+            continue
+        for mode in ("nearest", "nearest-exact", ("linear", "bilinear", "trilinear")[n - 1]):
+            y, want = (lib.nn.functional.interpolate(lib.from_numpy(x), scale_factor=factor, mode=mode) for lib in (fastnn, torch))
+            np.testing.assert_allclose(y.numpy(), want.numpy(), atol=1e-12, err_msg=f"{mode} {x.shape} {factor}")
+
+
 def test_nearest_copies_special_values():
     x = np.array([[[np.nan, np.inf, -0.0, -np.inf]]], np.float32)
     y = F.interpolate(fastnn.tensor(x), scale_factor=2).numpy()

@@ -41,15 +41,13 @@ def _table(size, out, mode, align_corners, scale_factor, antialias):
     if mode in ("nearest", "nearest-exact"):  # in float32, as PyTorch, whose ties decide
         scale = np.float32(1 / scale_factor) if scale_factor else np.float32(size) / np.float32(out)
         position = np.arange(out, dtype=np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0)
-        if mode == "nearest" and out in (size, 2 * size):  # whatever the factor, as PyTorch
-            scale = np.float32(size / out)
         index = np.minimum(np.floor(position * scale).astype(np.int64), size - 1)[:, None]
         return from_numpy(index), None
     if align_corners:
         scale = (size - 1) / (out - 1) if out > 1 else 0.0
         position = np.arange(out) * scale
     else:
-        scale = 1 / scale_factor if scale_factor and not (antialias and out == size) else size / out  # as PyTorch
+        scale = 1 / scale_factor if scale_factor else size / out
         position = (np.arange(out) + 0.5) * scale - 0.5
     if antialias:
         kernel, reach = (_triangle, 1.0) if mode == "linear" else (functools.partial(_cubic, a=-0.5), 2.0)
@@ -166,10 +164,15 @@ def interpolate(
         )
     if max(*outs, *sizes) >= 2**31:
         raise ShapeError(f"interpolate: sizes above 2**31 are not supported: {list(sizes)} to {list(outs)}")
+
+    def by_sizes(s, o):
+        """Whether the sizes decide, whatever factor was given: PyTorch's shortcuts, with their results."""
+        return (o == s and (kernel == "linear" or antialias)) or (kernel == "nearest" and n == 2 and o in (s, 2 * s))
+
     if kernel == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, outs)
     table = [
-        _table(s, o, kernel, bool(align_corners), None if f is None else float(f), bool(antialias))
+        _table(s, o, kernel, bool(align_corners), None if f is None or by_sizes(s, o) else float(f), bool(antialias))
         for s, o, f in zip(sizes, outs, factors, strict=True)
     ]
     lead = input._shape[:2]
