@@ -59,7 +59,7 @@ def climbs(family, quick):
         flops, size = 2.0 * n * o * c * 9 * h * h, 4.0 * (n * (c + o) * h * h + o * c * 9)
         return Climb(f"{n}x{c}x{h}x{h} {o}x3x3", lambda: conv(x, w), _gradient(conv, x, w), flops, size, 2)
     if family == "max_pool2d":
-        n, c, h = (2, 16, 56) if quick else (16, 64, 112)
+        n, c, h = (2, 16, 56) if quick else (16, 64, 112) if _place == "cpu" else (64, 64, 112)
         (x,) = _arrays((n, c, h, h))
 
         def pool(x):

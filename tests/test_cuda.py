@@ -314,7 +314,7 @@ RUNGS = [(family, name) for family, ladder in fastnn.rungs(device="cuda").items(
 @pytest.mark.parametrize("family, name", RUNGS)
 def test_rung_is_the_cpus(family, name):  # float64 in test_matmul_rungs and test_row_rungs
     with fastnn.rung(**{family: name}, device="cuda"):
-        assert compare({"layer_norm": "norm"}.get(family, family), "float32")
+        assert compare({"layer_norm": "norm", "max_pool2d": "pool"}.get(family, family), "float32")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -390,6 +390,24 @@ def test_attention_rungs(name, schedule, rng, monkeypatch):
         seen[3] = False
         both(lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, enable_gqa=True), q, k, v, added, rtol=1e-10)
         both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, seen.to(q.device), enable_gqa=True), q, k, v, rtol=1e-10)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", fastnn.rungs("max_pool2d", "cuda"))
+def test_max_pool_rungs(name, schedule, rng, monkeypatch):
+    """Many ties, NaN and minus infinity; windows that overlap, leave gaps, and are too large for shared memory; the derivative."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+    pool = fastnn.nn.functional.max_pool2d
+    with fastnn.rung(max_pool2d=name, device="cuda"):
+        for kernel, stride, padding, dilation in [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 2), ((1, 5), (1, 3), (0, 2), 1), (17, 5, 8, 1), (2, 4, 1, 1)]:
+            for shape in [(2, 3, 19, 37), (1, 1, 20, 5), (0, 2, 18, 18)]:
+                if kernel == 17 and shape[3] == 5:
+                    continue
+                x = rng.integers(-3, 3, shape).astype(np.float32)
+                both(lambda x: pool(x, kernel, stride, padding, dilation), x.astype(np.float64))  # noqa: B023
+                x[rng.random(x.shape) < 0.1] = np.nan
+                x[rng.random(x.shape) < 0.1] = -np.inf
+                both(lambda x: pool(x, kernel, stride, padding, dilation, return_indices=True), x, grad=False)  # noqa: B023
 
 
 @pytest.mark.parametrize("name", fastnn.rungs("softmax", "cuda"))

@@ -1,4 +1,4 @@
-// conv2d/rungs/window.cuh: which cells a row of places needs, along one axis, for rung 2: of x, or, for dx, of g.
+// conv2d/rungs/window.cuh: which cells a row of places needs, along one axis, of x, or, for dx, of g: for rung 2, and for max_pool2d's.
 #pragma once
 #include "../conv.cuh"
 
