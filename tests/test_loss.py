@@ -77,6 +77,8 @@ def test_binary_cross_entropy_ends():
     for bad in (-0.1, 1.1, np.nan):
         with pytest.raises(RuntimeError, match="all elements of input should be between 0 and 1"):
             F.binary_cross_entropy(fastnn.tensor([0.5, bad]), fastnn.tensor([0.0, 1.0]))
+        with pytest.raises(RuntimeError, match="all elements of target should be between 0 and 1"):
+            F.binary_cross_entropy(fastnn.tensor([0.5, 0.5]), fastnn.tensor([bad, 1.0]), weight=fastnn.tensor([2.0, 3.0]))
 
 
 def test_errors():

@@ -277,6 +277,15 @@ def test_lazy_convolution_with_groups():
         assert layer(fastnn.ones(1, 4, 5, 5)).shape[1] == 6 and layer.in_channels == 4
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_of_lazy_modules_are_lazy(copied):
+    net = nn.Sequential(nn.LazyConv2d(2, 3, dtype=fastnn.float64), nn.Flatten(), nn.LazyLinear(2, bias=False).double())
+    other = copied(net)
+    assert repr(other) == repr(net)
+    for m, channels in ((net, 1), (other, 3)):
+        assert m(fastnn.ones(1, channels, 5, 5, dtype=fastnn.float64)).shape == (1, 2) and m[0].in_channels == channels
+
+
 def test_hooks_are_kept_as_they_are():
     layer, hook = nn.ReLU(), lambda *args, **kwargs: None
     layer.register_forward_hook(hook)

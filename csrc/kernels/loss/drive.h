@@ -42,14 +42,14 @@ template <class T> struct Stream {  // numbers of a view in C order, a block at 
   }
 };
 
-template <class T> static void check_probabilities(const T* x, int64_t n) {
+template <class T> static void check_probabilities(const T* x, int64_t n, const char* what) {
   bits<T> bad = {};
   vec<T> one = splat(T(1)), zero = splat(T(0));
   sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
     vec<T> v = load_part(x + i, c);
     bad |= ~((v >= zero) & (v <= one));
   });
-  if (any_lane(bad)) raise_error(ErrorKind::runtime, "all elements of input should be between 0 and 1");
+  if (any_lane(bad)) raise_error(ErrorKind::runtime, "all elements of %s should be between 0 and 1", what);
 }
 
 // begin(at, n, block) is called for every block with the K inputs; weights not given are 1.
@@ -69,7 +69,10 @@ FN void over_blocks(const View* const* inputs, int64_t begin, int64_t end, const
         p[k] = Stream<T>(*inputs[k]).fetch(at, n, buffer[k], filled[k]);
       }
     }
-    if constexpr (CHECK) check_probabilities(p[0], n);
+    if constexpr (CHECK) {
+      check_probabilities(p[0], n, "input");
+      check_probabilities(p[1], n, "target");
+    }
     f(at, n, p);
   }
 }

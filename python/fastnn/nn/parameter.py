@@ -63,6 +63,13 @@ class UninitializedParameter(Parameter):
 
     cls_to_become = Parameter
 
+    def __deepcopy__(self, memo):
+        memo[id(self)] = copied = type(self)(self.requires_grad, self.dtype)
+        return copied
+
+    def __reduce__(self):
+        return type(self), (self.requires_grad, self.dtype)
+
     def __repr__(self):
         return "<UninitializedParameter>"
 
