@@ -40,7 +40,7 @@ def test_numpy_shares_memory(dtype):
 
 def test_from_numpy_other_dtypes():
     assert fastnn.from_numpy(np.arange(3, dtype=">f4")).tolist() == [0, 1, 2]
-    assert fastnn.from_numpy(np.arange(3, dtype=np.int16)).dtype is fastnn.int32
+    assert fastnn.from_numpy(np.arange(3, dtype=np.uint16)).dtype is fastnn.int32
     with pytest.raises(TypeError):
         fastnn.from_numpy(np.array(["text"]))
     with pytest.raises(TypeError):

@@ -189,10 +189,6 @@ def test_mixed_precision_and_memory_formats_are_accepted():
     scaler.step(optimizer)
     scaler.update()
     assert not fn.equal(before, net[0].weight)
-    with pytest.raises(TypeError, match="bfloat16"):
-        x.to(fn.bfloat16)
-    with pytest.raises(TypeError, match="float16"):
-        fn.zeros(2, dtype=fn.float16)
 
 
 @pytest.mark.parametrize("make", ["zeros", "ones", "empty", "rand", "randn"])
@@ -351,18 +347,13 @@ def test_older_names():
     assert not fn.is_autocast_enabled() and not fn.is_anomaly_enabled()
     with fn.autograd.detect_anomaly():
         assert fn.is_anomaly_enabled()
-    f = fn.amp.custom_fwd(device_type="cuda")(fn.cuda.amp.custom_bwd(len))
-    assert f is len
+    f = fn.amp.custom_fwd(device_type="cuda")(lambda ctx, x: x)
+    assert f(type("Context", (), {})(), 3) == 3
 
 
-def test_dtypes_that_are_names():
-    assert fn.short is fn.int16 and fn.cfloat is fn.complex64 and fn.complex64.is_complex and not fn.float32.is_complex
+def test_names_of_dtypes():
+    assert fn.short is fn.int16 and fn.half is fn.float16 and fn.cfloat is fn.complex64 and fn.complex64.is_complex and not fn.float32.is_complex
     assert fn.iinfo(fn.int8).min == -128 and fn.finfo(fn.float16).max == 65504 and fn.ones(1).dtype not in (fn.int8, fn.complex128)
-    for d, other in ((fn.int8, "use int32"), (fn.float16, "use float32")):
-        with pytest.raises(TypeError, match=f"{d.name} is a name only: .*{other}"):
-            fn.ones(1).to(d)
-    with pytest.raises(TypeError, match="name only"):
-        fn.finfo(fn.bfloat16)
 
 
 def test_whatever_accelerator_there_is(monkeypatch):

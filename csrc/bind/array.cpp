@@ -15,7 +15,7 @@ namespace fastnn {
 
 PyTypeObject* array_type = nullptr;
 PyTypeObject* tensor_type = nullptr;
-PyObject* dtype_objects[6];
+PyObject* dtype_objects[DTYPES];
 static PyObject* error_types[7];  // by ErrorKind
 
 PyObject* wrap(Array&& a, PyTypeObject* type) {
@@ -74,7 +74,7 @@ int ints_from(PyObject* o, int64_t* out, int most, const char* what) {
 }
 
 DType dtype_from(PyObject* o) {
-  for (int i = 0; i < 6; ++i)
+  for (int i = 0; i < DTYPES; ++i)
     if (o == dtype_objects[i]) return DType(i);
   raise_error(ErrorKind::type, "expected a fastnn dtype, got %s", Py_TYPE(o)->tp_name);
 }
@@ -269,7 +269,7 @@ void bind_array(py::module_& m) {
       "register",
       [](py::type tensor, py::tuple dtypes, py::tuple errors) {
         tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
-        for (size_t i = 0; i < 6; ++i) dtype_objects[i] = py::object(dtypes[i]).release().ptr();
+        for (size_t i = 0; i < DTYPES; ++i) dtype_objects[i] = py::object(dtypes[i]).release().ptr();
         for (size_t i = 0; i < 7; ++i) error_types[i] = py::object(errors[i]).release().ptr();
       },
       "register(Tensor, dtypes, errors): the Python classes this module makes");

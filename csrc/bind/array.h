@@ -20,7 +20,7 @@ struct PyArray {
 
 extern PyTypeObject* array_type;
 extern PyTypeObject* tensor_type;   // what kernels return: array_type until fastnn.tensor registers Tensor
-extern PyObject* dtype_objects[6];  // fastnn.float32, ...
+extern PyObject* dtype_objects[DTYPES];  // fastnn.float32, ...
 void launch_copy(const View& to, const View& from);  // the kernel `copy`, also from one device to the other (device.cpp)
 const char* kernel_name(const int64_t& count);  // whose launches are counted there (cpu.cpp)
 const char* kernel_kind(const int64_t& count);    // kernel, unary, binary or ternary
@@ -65,6 +65,7 @@ void bind_batch(pybind11::module_& m);        // batch.cpp
 void bind_device(pybind11::module_& m);       // device.cpp
 void bind_backward(pybind11::module_& m);     // backward.cpp
 void bind_record(pybind11::module_& m);       // record.cpp
+void bind_stored(pybind11::module_& m);       // stored.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp

@@ -12,6 +12,7 @@
 #include "batch.h"
 #include "device.h"
 #include "listen.h"
+#include "stored.h"
 
 namespace fastnn {
 
@@ -153,15 +154,19 @@ struct ReleaseGil {  // for work worth more than the 0.1 us that letting go cost
 constexpr int64_t RELEASE_FROM = 64 << 10;  // bytes
 
 // What only some arguments have.
-template <class A> int place_of(const A& a) {  // not 0: on the GPU
-  if constexpr (requires { a.array; }) return a.array ? int(a.value.place) : 0;
+enum { THERE = 1, STORED = 2 };  // on the GPU; of a type that is stored only
+inline int rarity(const View& v) { return v.ndim < 0 ? 0 : int(v.place) | int(is_stored(v.dtype)) << 1; }
+template <class A> int rarity_of(const A& a) {
+  if constexpr (requires { a.array; }) return rarity(a.value);
   else if constexpr (requires { a.views; }) {
-    int place = 0;
-    for (const View& v : a.views) place |= v.ndim < 0 ? 0 : int(v.place);
-    return place;
+    int all = 0;
+    for (const View& v : a.views) all |= rarity(v);
+    return all;
   }
   return 0;
 }
+constexpr bool converts(void (*Table::* kernel)(Out, In)) { return kernel == &Table::copy; }  // takes stored types itself
+template <class K> constexpr bool converts(K) { return false; }
 template <class A> bool hidden(const A& a) {
   if constexpr (requires { a.hidden(); }) return a.hidden();
   return false;
@@ -178,6 +183,7 @@ template <class A> void axes(A& a, int64_t*& v, int& n) {
 
 // An output of integers or flags remembers the kernel's name where an input asks for derivatives: messages name it.
 template <class P> constexpr bool is_output = std::is_same_v<P, Out> || std::is_same_v<P, PackedOut>;
+template <class P> constexpr bool is_written = is_output<P> || std::is_same_v<P, Outs>;
 template <class P> bool in_steps(PyObject* o) { return is_output<P> && is_array(o) && !is_float(array_of(o).view.dtype); }
 template <class P> bool differentiable(PyObject* o) { return !is_output<P> && is_array(o) && needs_grad(o); }
 template <class P> void mark(PyObject* o, const char* name) {
@@ -185,17 +191,25 @@ template <class P> void mark(PyObject* o, const char* name) {
 }
 
 template <class... P, size_t... I>
-PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n,
-               std::index_sequence<I...>) {
+PyObject* call(const char* name, Function self, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args,
+               Py_ssize_t n, std::index_sequence<I...>) {
   return guarded([&]() -> PyObject* {
     if (n != Py_ssize_t(sizeof...(P)))
       raise_error(ErrorKind::type, "%s: expected %d arguments, got %lld", name, int(sizeof...(P)), (long long)n);
     std::tuple<Argument<P>...> a{Argument<P>(args[I], Where{name, int(I) + 1})...};
+    const auto note_steps = [&] {
+      if (grad_mode && (false || ... || in_steps<P>(args[I])) && (false || ... || differentiable<P>(args[I]))) (mark<P>(args[I], name), ...);
+    };
+    const int rare = (0 | ... | rarity_of(std::get<I>(a)));
+    if ((rare & STORED) && !converts(member)) [[unlikely]] {
+      note_steps();
+      return call_computed(self, args, n, (0 | ... | (uint64_t(is_written<P>) << I)));
+    }
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
     Listening listening(name, args, n);
     void (*kernel)(P...) = active->*member;
     OnDevice device;
-    if ((0 | ... | place_of(std::get<I>(a)))) [[unlikely]] {
+    if (rare & THERE) [[unlikely]] {
       kernel = kernel_at(Place::cuda, member, name);
       std::vector<Slot> s;
       (slots(std::get<I>(a), s), ...);
@@ -214,8 +228,7 @@ PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* memb
       Py_RETURN_NONE;
     }
     (written(std::get<I>(a)), ...);
-    if (grad_mode && (false || ... || in_steps<P>(args[I])) && (false || ... || differentiable<P>(args[I])))
-      (mark<P>(args[I], name), ...);
+    note_steps();
     {
       ReleaseGil gil(bytes >= RELEASE_FROM);
       launch<P...>(count, kernel, std::get<I>(a).value...);
@@ -224,8 +237,8 @@ PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* memb
   });
 }
 template <class... P>
-PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n) {
-  return call(name, how, count, member, args, n, std::index_sequence_for<P...>{});
+PyObject* call(const char* name, Function self, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n) {
+  return call(name, self, how, count, member, args, n, std::index_sequence_for<P...>{});
 }
 
 }  // namespace fastnn

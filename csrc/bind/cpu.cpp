@@ -45,7 +45,7 @@ namespace {
 
 #define KERNEL(name, params)                                                          \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t n) {               \
-    return call(#name, merge_of(#name), launches[int(Count::name)], &Table::name, args, n); \
+    return call(#name, py_##name, merge_of(#name), launches[int(Count::name)], &Table::name, args, n); \
   }
 #define UNARY(name, result)
 #define BINARY(name, result)
@@ -102,6 +102,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_program(m);
   bind_product(m);
   for (PyMethodDef* f = functions; f->ml_name; ++f) m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
+  bind_stored(m);
 
   m.def("isa", [] { return isa_name(); }, "the instruction set in use");
   m.def("set_isa", [](const std::string& name) { isa_set(name.c_str()); });

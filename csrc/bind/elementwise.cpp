@@ -6,6 +6,7 @@
 //
 // Promotion is PyTorch's: the kind (bool < integer < float) of the highest operand, and the widest dtype among the tensors
 // of that kind; Python numbers and 0-d tensors count only when they are of a higher kind than the others.
+#include "../core/half.h"
 #include "cast.h"
 
 #include "../kernels/table.h"
@@ -33,9 +34,9 @@ int kind_of(DType t) { return t == DType::b8 ? 0 : is_float(t) ? 2 : 1; }
 DType promote(DType a, DType b) {
   if (a == b) return a;
   if (kind_of(a) != kind_of(b)) return kind_of(a) > kind_of(b) ? a : b;
-  if (kind_of(a) == 2) return DType::f64;
-  if (a == DType::i64 || b == DType::i64) return DType::i64;
-  return DType::i32;  // i32 with u8
+  if (kind_of(a) == 2 && itemsize(a) == itemsize(b)) return DType::f32;  // of both kinds of half
+  if (itemsize(a) == itemsize(b)) return DType::i16;                      // of i8 and u8
+  return itemsize(a) > itemsize(b) ? a : b;
 }
 
 struct Promotion {  // one of: tensors with dimensions, 0-d tensors, Python numbers
@@ -99,7 +100,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
 template <class T> void put(Operand& x, T v) { memcpy(x.scalar, &v, sizeof v); }
 
 // The operand as `type`: numbers into their own storage, tensors through the copy kernel.
-void convert(Operand& x, DType type) {
+[[gnu::noinline]] void convert(Operand& x, DType type) {
   if (x.number) {
     bool real = is_float(x.number_type);
     double f = real ? x.value.f : double(x.value.i);
@@ -111,7 +112,12 @@ void convert(Operand& x, DType type) {
       case DType::i32: put(x, int32_t(i)); break;
       case DType::u8: put(x, uint8_t(i)); break;
       case DType::b8: put(x, uint8_t(real ? f != 0 : i != 0)); break;
+      case DType::i8: put(x, int8_t(i)); break;
+      case DType::i16: put(x, int16_t(i)); break;
+      case DType::f16: put(x, rounded<Half>(float(f))); break;
+      case DType::bf16: put(x, rounded<BFloat>(float(f))); break;
     }
+    x.number = false;
     x.view.data = x.scalar;
     x.view.ndim = 0;
     x.view.dtype = type;
@@ -185,9 +191,16 @@ template <int N> void run(int64_t& count, typename KernelOf<N>::type kernel, con
   if constexpr (N == 3) launch<Out, In, In, In>(count, kernel, Out{y}, In{x[0].view}, In{x[1].view}, In{x[2].view});
 }
 
-// FIRST_FREE: the first operand keeps its own dtype (the condition of `where`).
+[[gnu::noinline]] void store(Array& y, DType type) {  // y, rounded
+  Array made = empty(y.view.shape, y.view.ndim, type, y.view.place);
+  launch_copy(made.view, y.view);
+  y = std::move(made);
+}
+
+// FIRST_FREE: the first operand keeps its own dtype (the condition of `where`). A result that is stored only is computed in float32 or
+// int32 and rounded; operands of other types are rounded to it first, but for single numbers of the four operations, as in PyTorch.
 template <int N>
-PyObject* apply(const char* name, Result result, bool first_free, int64_t& count, typename KernelOf<N>::type Table::* member,
+PyObject* apply(const char* name, Result result, bool first_free, bool whole_numbers, int64_t& count, typename KernelOf<N>::type Table::* member,
                 PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n != N && n != N + 1) raise_error(ErrorKind::type, "%s(): expected %d arguments, got %lld", name, N, (long long)n);
@@ -208,6 +221,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       type = combine(dims, combine(zero, numbers)).type;
     }
     if (result == floating && !is_float(type)) type = default_float;
+    const DType computes = computed(type);
     PyObject* out = n == N + 1 ? args[N] : nullptr;
     if (out && !is_array(out)) raise_error(ErrorKind::type, "%s(): out must be a Tensor, not %s", name, Py_TYPE(out)->tp_name);
     View y;
@@ -227,17 +241,20 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
         y = leading(array_of(out).view, &array_of(out), levels, 0, array_of(out).view.ndim);
       }
     }
-    for (int i = first_free; i < N; ++i) convert(x[i], type);
+    for (int i = first_free; i < N; ++i) {
+      if (computes != type && !(whole_numbers && (x[i].number || !x[i].view.ndim))) [[unlikely]] convert(x[i], type);
+      if (x[i].number || x[i].view.dtype != computes) convert(x[i], computes);
+    }
     if (first_free) convert(x[0], DType::b8);
 
     Array made;
     View shape{};
     broadcast_shape(name, x, N, shape);
-    DType out_type = result == boolean ? DType::b8 : type;
+    const DType out_type = result == boolean ? DType::b8 : type, kernel_type = result == boolean ? DType::b8 : computes;
     Array staged;
     View written{};
     if (!out) {
-      made = empty(shape.shape, shape.ndim, out_type, place);
+      made = empty(shape.shape, shape.ndim, kernel_type, place);
       y = made.view;
       made.buffer->fresh = false;
     } else {
@@ -263,8 +280,8 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
         overlap |= !x[i].number && x[i].buffer == target.buffer && !same_layout(x[i].view, y);
       target.buffer->fresh = false;
       written = y;
-      if (overlap || y.dtype != out_type) {
-        staged = empty(shape.shape, shape.ndim, out_type, place);
+      if (overlap || y.dtype != kernel_type) {
+        staged = empty(shape.shape, shape.ndim, kernel_type, place);
         y = staged.view;
       }
     }
@@ -278,6 +295,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
       ReleaseGil gil(bytes >= RELEASE_FROM);
       run<N>(count, kernel, y, x);
       if (staged.buffer) launch_copy(written, y);
+      if (!out && out_type != kernel_type) [[unlikely]] store(made, out_type);
     }
     if (levels.n && !out) hide_leading(made, levels);
     if (out) return Py_NewRef(out);
@@ -293,7 +311,7 @@ PyObject* apply(const char* name, Result result, bool first_free, int64_t& count
 #define KERNEL(name, params)
 #define POINTWISE(n, name, result)                                                                                      \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t count) {                                             \
-    return apply<n>(#name, result, __builtin_strcmp(#name, "where") == 0, launches[int(Count::name)], &Table::name, args, \
+    return apply<n>(#name, result, one_of(#name, "where"), one_of(#name, "add sub mul div"), launches[int(Count::name)], &Table::name, args, \
                     count);                                                                                             \
   }
 #define UNARY(name, result) POINTWISE(1, name, result)
@@ -337,7 +355,7 @@ void bind_elementwise(py::module_& m) {
   for (PyMethodDef* f = functions; f->ml_name; ++f)
     m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
   m.attr(fill.ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(&fill, nullptr));
-  m.def("set_default_float", [](bool doubles) { default_float = doubles ? DType::f64 : DType::f32; });
+  m.def("set_default_float", [](py::object dtype) { default_float = dtype_from(dtype.ptr()); });
   m.def("promote", [](py::args args) {  // result dtype of these operands
     Promotion dims, zero, numbers;
     int i = 0;

@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "replay.h"
 #include "../core/device.h"
+#include "../core/half.h"
 #include "../core/memory.h"
 #include "../core/program.h"
 
@@ -17,7 +18,8 @@ void count_foreign_buffer();  // core/array.cpp
 namespace {
 
 py::dtype numpy_dtype(DType t) {
-  static const char* names[] = {"f4", "f8", "i8", "i4", "u1", "?"};
+  static const char* names[] = {"f4", "f8", "i8", "i4", "u1", "?", "i1", "i2", "f2"};
+  if (t == DType::bf16) throw py::type_error("Got unsupported ScalarType BFloat16");  // NumPy has none
   return py::dtype(names[int(t)]);
 }
 
@@ -51,17 +53,22 @@ void extent(const View& v, char*& low, int64_t& bytes) {
 
 // from_numpy(array) -> Tensor on the same memory, or None when the layout has no strided view here (then copy first).
 py::object from_numpy(py::array a) {
-  int kind = -1;
-  char k = a.dtype().kind();
-  auto size = a.itemsize();
+  const auto size = a.itemsize();
   if (a.dtype().byteorder() == '>') return py::none();
-  if (k == 'f') kind = size == 4 ? 0 : size == 8 ? 1 : -1;
-  if (k == 'i') kind = size == 8 ? 2 : size == 4 ? 3 : -1;
-  if (k == 'u') kind = size == 1 ? 4 : -1;
-  if (k == 'b') kind = 5;
-  if (kind < 0 || a.ndim() > MAX_DIMS) return py::none();
   View v{};
-  v.dtype = DType(kind);
+  switch (a.dtype().kind() << 8 | int(size)) {
+    case 'f' << 8 | 4: v.dtype = DType::f32; break;
+    case 'f' << 8 | 8: v.dtype = DType::f64; break;
+    case 'i' << 8 | 8: v.dtype = DType::i64; break;
+    case 'i' << 8 | 4: v.dtype = DType::i32; break;
+    case 'u' << 8 | 1: v.dtype = DType::u8; break;
+    case 'b' << 8 | 1: v.dtype = DType::b8; break;
+    case 'i' << 8 | 1: v.dtype = DType::i8; break;
+    case 'i' << 8 | 2: v.dtype = DType::i16; break;
+    case 'f' << 8 | 2: v.dtype = DType::f16; break;
+    default: return py::none();
+  }
+  if (a.ndim() > MAX_DIMS) return py::none();
   v.ndim = int(a.ndim());
   v.data = const_cast<void*>(a.data());
   if (reinterpret_cast<uintptr_t>(v.data) % size_t(size)) return py::none();
@@ -124,6 +131,10 @@ py::object item(py::object x) {
     case DType::i64: return py::int_(*v.ptr<int64_t>());
     case DType::i32: return py::int_(*v.ptr<int32_t>());
     case DType::u8: return py::int_(int(*v.ptr<uint8_t>()));
+    case DType::i8: return py::int_(int(*v.ptr<int8_t>()));
+    case DType::i16: return py::int_(int(*v.ptr<int16_t>()));
+    case DType::f16: return py::float_(double(to_float(*v.ptr<Half>())));
+    case DType::bf16: return py::float_(double(to_float(*v.ptr<BFloat>())));
     default: return py::bool_(*v.ptr<uint8_t>() != 0);
   }
 }
@@ -152,7 +163,7 @@ struct DLVersioned {  // "dltensor_versioned", from 1.0 on
   uint64_t flags;  // 1: read-only, 2: is a copy
   DLTensor tensor;
 };
-constexpr uint8_t CODES[] = {2, 2, 0, 0, 1, 6};  // float, float, int, int, uint, bool
+constexpr uint8_t CODES[] = {2, 2, 0, 0, 1, 6, 0, 0, 2, 4};  // 0: int, 1: uint, 2: float, 4: bfloat, 6: bool
 
 template <class M> struct Export {
   M managed{};
@@ -226,9 +237,10 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
   if (t.device.type != 1 && t.device.type != 3 && !there)
     throw py::buffer_error("from_dlpack: the data is neither in CPU memory nor on the GPU in use");
   int kind = -1;
-  for (int i = 0; i < 6; ++i)
+  for (int i = 0; i < DTYPES; ++i)
     if (t.dtype.code == CODES[i] && t.dtype.bits == 8 * itemsize(DType(i)) && t.dtype.lanes == 1) kind = i;
-  if (kind < 0) throw py::buffer_error("from_dlpack: only float32, float64, int64, int32, uint8 and bool are supported");
+  if (kind < 0) throw py::buffer_error("from_dlpack: a dtype that fastnn does not have");
+  if (there && is_stored(DType(kind))) throw py::buffer_error("from_dlpack: there are no tensors of 8 or 16 bits on a GPU yet, but uint8 and bool");
   if (t.ndim > MAX_DIMS || t.ndim < 0) throw py::buffer_error("from_dlpack: too many dimensions");
   View v{};
   v.dtype = DType(kind);

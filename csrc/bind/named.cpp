@@ -1,9 +1,11 @@
-// bind/named.cpp: `named(f, blame)`, f as users see it. Calls go straight through (30 ns); where one raises, the exception is
+// bind/named.cpp: `named(f, blame, halves)`, f as users see it. Calls go straight through (30 ns); where one raises, the exception is
 // what `blame(f, error, args, kwargs)` makes of it (or its result is, where that is no exception: out= is served so). A wrapper
 // in Python would cost every call 150 ns, to serve those that fail.
 #include "array.h"
 
 #include <structmember.h>
+
+#include <algorithm>
 
 namespace py = pybind11;
 
@@ -13,8 +15,9 @@ namespace {
 struct Named {
   PyObject_HEAD
   vectorcallfunc call;
-  PyObject *function, *blame, *dict;
+  PyObject *function, *blame, *halves, *dict;
 };
+bool is_half(PyObject* o) { return is_array(o) && itemsize(array_of(o).view.dtype) == 2 && is_float(array_of(o).view.dtype); }
 PyObject* watch = nullptr;  // asked first, once there are subclasses of Tensor: watch(f, args, kwargs) gives NotImplemented, or the result
 
 Named* named_of(PyObject* o) { return reinterpret_cast<Named*>(o); }
@@ -38,6 +41,14 @@ PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObje
     });
     if (result != Py_NotImplemented) return result;
     Py_DECREF(result);
+  }
+  if (f->halves) {  // halves(f, args, kwargs) computes what has float16 or bfloat16 among its arguments
+    const Py_ssize_t n = PyVectorcall_NARGS(flags) + (names ? PyTuple_GET_SIZE(names) : 0);
+    if (std::any_of(args, args + n, is_half))
+      return guarded([&]() -> PyObject* {
+        auto [positional, keywords] = packed(args, flags, names);
+        return PyObject_CallFunctionObjArgs(f->halves, f->function, positional.ptr(), keywords.ptr(), nullptr);
+      });
   }
   PyObject* result = PyObject_Vectorcall(f->function, args, flags, names);
   if (result) return result;
@@ -64,12 +75,14 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(named_of(self)->function);
   Py_VISIT(named_of(self)->blame);
+  Py_VISIT(named_of(self)->halves);
   Py_VISIT(named_of(self)->dict);
   return 0;
 }
 int clear(PyObject* self) {
   Py_CLEAR(named_of(self)->function);
   Py_CLEAR(named_of(self)->blame);
+  Py_CLEAR(named_of(self)->halves);
   Py_CLEAR(named_of(self)->dict);
   return 0;
 }
@@ -101,13 +114,14 @@ PyTypeObject* named_type;
 
 PyObject* py_named(PyObject*, PyObject* const* a, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
-    if (n != 2) raise_error(ErrorKind::type, "named: expected a function and what to do with its errors");
+    if (n != 3) raise_error(ErrorKind::type, "named: expected a function, what to do with its errors, and how to compute halves, or None");
     PyObject* self = named_type->tp_alloc(named_type, 0);
     if (!self) throw py::error_already_set();
     Named* f = named_of(self);
     f->call = call_named;
     f->function = Py_NewRef(a[0]);
     f->blame = Py_NewRef(a[1]);
+    f->halves = a[2] == Py_None ? nullptr : Py_NewRef(a[2]);
     f->dict = PyDict_New();
     return self;
   });
@@ -118,7 +132,7 @@ PyObject* py_watch_calls(PyObject*, PyObject* f) {
   Py_RETURN_NONE;
 }
 
-PyMethodDef functions[] = {{"named", FN_FASTCALL(py_named), "named(f, blame) -> f; exceptions go through blame(f, e, args, kwargs)"},
+PyMethodDef functions[] = {{"named", FN_FASTCALL(py_named), "named(f, blame, halves or None) -> f; exceptions go through blame(f, e, args, kwargs)"},
                            {"watch_calls", py_watch_calls, METH_O, "watch_calls(ask): ask(f, args, kwargs) before every call, or None"}};
 
 }  // namespace

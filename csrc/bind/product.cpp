@@ -65,6 +65,11 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       if (which == 1) transpose(b);
       if (which == 2) transpose(a);
     }
+    if (is_stored(a.dtype)) [[unlikely]] {
+      if (b.dtype != a.dtype || (add && d.dtype != a.dtype)) Py_RETURN_NONE;
+      PyObject* made = call_computed(py_product, args, n, 0);
+      return made == Py_None ? made : in_stored(made, a.dtype);
+    }
     y.dtype = a.dtype;
     const Place place = Place(int(a.place) | int(b.place));
     const auto product = kernel_at(place, &Table::matmul, "matmul");

@@ -1,5 +1,5 @@
 // bind/views.cpp: other shapes and strides on the same buffer. No data moves here.
-#include "array.h"
+#include "batch.h"
 
 namespace fastnn {
 namespace {
@@ -151,9 +151,32 @@ PyObject* array_select(PyObject* o, PyObject* const* args, Py_ssize_t n) {  // x
   });
 }
 
+// _bits(dtype): the same bytes as numbers of another dtype. The last axis grows or shrinks with the size of an element.
+PyObject* array_bits(PyObject* o, PyObject* dtype) {
+  return guarded([&]() -> PyObject* {
+    refuse_batched(array_of(o), "view(dtype)");
+    Array r(array_of(o));
+    View& v = r.view;
+    const int64_t have = itemsize(v.dtype), want = itemsize(dtype_from(dtype));
+    const int last = v.ndim - 1;
+    bool fits = have == want || (last >= 0 && v.strides[last] == 1 && v.shape[last] * have % want == 0);
+    for (int d = 0; have != want && d < last; ++d) {
+      fits = fits && v.strides[d] * have % want == 0;
+      v.strides[d] = v.strides[d] * have / want;
+    }
+    if (!fits || reinterpret_cast<uintptr_t>(v.data) % size_t(want))
+      raise_error(ErrorKind::shape, "view: shape, strides or place of the memory do not divide by the size of an element of %s",
+                  dtype_name(dtype_from(dtype)));
+    if (have != want) v.shape[last] = v.shape[last] * have / want;
+    v.dtype = dtype_from(dtype);
+    return wrap_view(std::move(r));
+  });
+}
+
 }  // namespace
 
 PyMethodDef view_methods[] = {{"_view", FN_FASTCALL(array_view), nullptr},
+                              {"_bits", array_bits, METH_O, nullptr},
                               {"_permute", array_permute, METH_O, nullptr},
                               {"_reshape", array_reshape, METH_O, nullptr},
                               {"_expand", array_expand, METH_O, nullptr},

@@ -56,6 +56,8 @@ Array empty(const int64_t* shape, int ndim, DType dtype, Place place) {
   if (ndim > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, got %d", MAX_DIMS, ndim);
   int64_t bytes = checked_numel(shape, ndim);
   if (__builtin_mul_overflow(bytes, itemsize(dtype), &bytes) || bytes > (int64_t(1) << 62)) raise_memory();
+  if (place != Place::cpu && is_stored(dtype))
+    raise_error(ErrorKind::missing, "%s: there are no tensors of this dtype on a GPU yet; use %s there", dtype_name(dtype), dtype_name(computed(dtype)));
   Buffer* buffer = place == Place::cpu ? new_buffer(bytes) : device_buffer(bytes);
   buffer->bytes = bytes;
   buffer->born = vmaps_entered.load(std::memory_order_relaxed);
@@ -75,7 +77,7 @@ Array empty(const int64_t* shape, int ndim, DType dtype, Place place) {
 }
 
 const char* dtype_name(DType t) {
-  static const char* names[] = {"float32", "float64", "int64", "int32", "uint8", "bool"};
+  static const char* names[] = {"float32", "float64", "int64", "int32", "uint8", "bool", "int8", "int16", "float16", "bfloat16"};
   return names[int(t)];
 }
 

@@ -20,14 +20,17 @@
 
 namespace fastnn {
 
-enum class DType : uint8_t { f32, f64, i64, i32, u8, b8 };  // b8: bool, one byte holding 0 or 1
+// b8: bool, one byte holding 0 or 1. From i8 on, types are stored only: `copy` converts them, and the binding hands every other kernel
+// what they hold in the type that it is computed in, and rounds the results (bind/stored.h).
+enum class DType : uint8_t { f32, f64, i64, i32, u8, b8, i8, i16, f16, bf16 };
+constexpr int DTYPES = 10;
 enum class Place : uint8_t { cpu, cuda };  // where memory lies (core/device.h)
 constexpr int MAX_DIMS = 8;
 
-FN constexpr int64_t itemsize(DType t) {
-  return t == DType::f64 || t == DType::i64 ? 8 : t == DType::f32 || t == DType::i32 ? 4 : 1;
-}
-FN constexpr bool is_float(DType t) { return t == DType::f32 || t == DType::f64; }
+FN constexpr int64_t itemsize(DType t) { return int64_t(1) << (0b01'01'01'00'00'00'10'11'11'10 >> 2 * int(t) & 3); }
+FN constexpr bool is_stored(DType t) { return t >= DType::i8; }
+FN constexpr DType computed(DType t) { return t >= DType::f16 ? DType::f32 : t >= DType::i8 ? DType::i32 : t; }
+FN constexpr bool is_float(DType t) { return t <= DType::f64 || t >= DType::f16; }
 
 template <class T> constexpr DType dtype_of();
 template <> FN constexpr DType dtype_of<float>() { return DType::f32; }

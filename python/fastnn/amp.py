@@ -1,4 +1,5 @@
-"""PyTorch's mixed precision, for scripts that ask for it. Every kernel here computes in its tensors' own dtype: autocast casts nothing.
+"""PyTorch's mixed precision, for scripts that ask for it. Its dtypes are PyTorch's; its speed is not: kernels compute in float32, and
+conversions come on top, so that float32 throughout is faster here, and more exact. What it saves is memory.
 
 GradScaler scales the loss, takes the scale out of the gradients and leaves out steps whose gradients are not finite.
 Source: torch.amp, whose numbers these are; https://docs.pytorch.org/docs/stable/amp.html
@@ -7,22 +8,42 @@ Source: torch.amp, whose numbers these are; https://docs.pytorch.org/docs/stable
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import warnings
 
+from . import casting
+from .dtypes import bfloat16, float16
 from .grad_mode import no_grad
 
 
 class autocast(contextlib.ContextDecorator):
-    """Accepted as a context or a decorator; nothing is cast. PyTorch too takes it as leave to compute in less, not as an order."""
+    """As a context or a decorator: products, linear layers and convolutions of tensors on the CPU give dtype, losses and linear algebra
+    float32, `cat` and `stack` the widest of theirs (casting.py has the lists, PyTorch's); everything else takes what it is given.
+
+    dtype: bfloat16 (the default) or float16; others warn, and nothing is cast, as in PyTorch. It is not faster than float32 here.
+    device_type "cuda": nothing is cast, as there are no halves on a GPU yet.
+    """
 
     def __init__(self, device_type="cpu", dtype=None, enabled=True, cache_enabled=None):
-        self.device_type, self.dtype, self.enabled = device_type, dtype, enabled
+        self.device_type, self.enabled = device_type, enabled
+        self.dtype = (bfloat16 if device_type == "cpu" else float16) if dtype is None else dtype
+        if enabled and device_type == "cpu" and self.dtype not in (bfloat16, float16):
+            warnings.warn(
+                "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
+                "CPU Autocast only supports dtype of torch.bfloat16, torch.float16 currently.", UserWarning, stacklevel=2,
+            )  # fmt: skip
+            self.enabled = False
+        self._before = []
 
     def __enter__(self):
+        if self.device_type == "cpu":
+            self._before.append(casting.enter(self.dtype if self.enabled else None))
         return self
 
     def __exit__(self, *exception):
+        if self.device_type == "cpu":
+            casting.enter(self._before.pop())
         return False
 
 
@@ -156,15 +177,36 @@ class GradScaler:
 
 
 def is_autocast_available(device_type):
-    """False: nothing is ever cast."""
-    return False
+    """Whether `autocast` of this device casts anything."""
+    return device_type == "cpu"
 
 
-def custom_fwd(fwd=None, *, device_type=None, cast_inputs=None):
-    """Decorator of a Function's forward: forward itself, as nothing is cast."""
-    return fwd if fwd is not None else lambda f: f
+def custom_fwd(fwd=None, *, device_type="cpu", cast_inputs=None):
+    """Decorator of a Function's forward: within an autocast its arguments come in the dtype cast_inputs, if given, and nothing is cast in it."""
+    if fwd is None:
+        return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+
+    @functools.wraps(fwd)
+    def forward(*args, **kwargs):
+        dtype = casting.current() if device_type == "cpu" else None
+        args[0]._autocast = dtype if cast_inputs is None else None
+        if dtype is None or cast_inputs is None:
+            return fwd(*args, **kwargs)
+        with autocast("cpu", enabled=False):
+            return fwd(*casting.cast(args, cast_inputs), **casting.cast(kwargs, cast_inputs))
+
+    return forward
 
 
-def custom_bwd(bwd=None, *, device_type=None):
-    """Decorator of a Function's backward: backward itself, as nothing is cast."""
-    return bwd if bwd is not None else lambda f: f
+def custom_bwd(bwd=None, *, device_type="cpu"):
+    """Decorator of a Function's backward: it runs with autocast as forward did."""
+    if bwd is None:
+        return functools.partial(custom_bwd, device_type=device_type)
+
+    @functools.wraps(bwd)
+    def backward(*args, **kwargs):
+        dtype = args[0]._autocast
+        with autocast("cpu", dtype=dtype, enabled=dtype is not None):
+            return bwd(*args, **kwargs)
+
+    return backward

@@ -25,7 +25,7 @@ def shape_from(sizes, size=None):
 
 
 _NUMPY = {d.numpy for d in dtypes.ALL}
-_WIDEN = {"e": "f4", "b": "i4", "h": "i4", "H": "i4", "I": "i8", "L": "i8", "Q": "i8", "q": "i8", "l": "i8", "i": "i4"}
+_WIDEN = {"H": "i4", "I": "i8", "L": "i8", "Q": "i8", "q": "i8", "l": "i8", "i": "i4"}
 
 
 def _supported(a):
@@ -87,7 +87,7 @@ def _to_array(data):
     if hasattr(data, "__dlpack__"):  # PyTorch's, JAX's: their __array__ warns or does not exist
         return _supported(np.from_dlpack(data.detach() if hasattr(data, "detach") else data))
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
-        a = np.array([np.array(_cpu.numpy(d, False)) if isinstance(d, _cpu.Array) else d for d in data])
+        a = np.array([np.array(values(d)) if isinstance(d, _cpu.Array) else d for d in data])
         return _supported(a.astype(_widest(data)) if a.dtype == np.float64 else a)
     try:
         a = np.array(data)
@@ -103,6 +103,11 @@ def _to_array(data):
     if a.dtype == np.float64:
         a = a.astype(_widest(data) if _has_dtype(data) else dtypes.get_default_dtype().numpy)
     return _supported(a)
+
+
+def values(t):
+    """A tensor's numbers as an ndarray, bfloat16 as float32."""
+    return _cpu.numpy(t.detach().to(dtypes.float32) if t.dtype is dtypes.bfloat16 else t, False)
 
 
 def _has_dtype(data):
@@ -136,6 +141,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         else:
             a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, as_dtype(dtype))
             t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
+            if dtype is None and dtypes._default is dtypes.bfloat16 and t._floating and not _has_dtype(data):
+                dtype = dtypes._default
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
     return _made(t, device, requires_grad)
@@ -146,7 +153,7 @@ def _typed(data, dtype):
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
         return _to_array(data)
     a = np.array(data)
-    if dtype in (dtypes.int32, dtypes.uint8) and a.size and a.dtype.kind in "iuf":
+    if dtype in (dtypes.int32, dtypes.uint8, dtypes.int8, dtypes.int16) and a.size and a.dtype.kind in "iuf":
         most = np.iinfo(dtype.numpy).max
         least = -most if dtype is dtypes.uint8 else -most - 1  # PyTorch takes -1 as 255
         if not (least <= a.min() and a.max() <= most):
@@ -266,7 +273,7 @@ def zero(dtype):
 def number(value, dtype):
     """A Python number as a 0-d tensor of dtype; integers wrap around as NumPy's do."""
     if dtype.is_floating_point or isinstance(value, bool):
-        return from_numpy(np.array(value, dtype.numpy))
+        return from_numpy(np.array(value, dtype.numpy)).to(dtype)
     if dtype is dtypes.bool:
         return from_numpy(np.array(bool(value)))
     return from_numpy(np.array(int(value)).astype(dtype.numpy))

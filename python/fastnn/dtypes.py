@@ -1,8 +1,13 @@
-"""Element types: float32, float64, int64, int32, uint8, bool, and complex64, complex128 of complex tensors; and PyTorch's names for how memory is laid out."""
+"""Element types, and PyTorch's names for how memory is laid out.
+
+float32, float64, int64, int32, uint8 and bool are computed in. int8, int16, float16 and bfloat16 are stored only, on the CPU: each kernel
+computes in int32 or float32 what it is given of them and rounds its results (csrc/bind/stored.h). complex64 and complex128 are pairs.
+"""
 
 from __future__ import annotations
 
 import builtins
+import types
 
 import numpy as np
 
@@ -10,15 +15,16 @@ from . import _cpu
 
 
 class dtype:
-    """An element type. Compare with ``is`` or ``==``; convert with ``numpy.dtype(x.numpy)``."""
+    """An element type. Compare with ``is`` or ``==``; `numpy` is NumPy's, or (of bfloat16, which it lacks) one that holds its numbers."""
 
-    __slots__ = ("is_floating_point", "itemsize", "name", "numpy")
+    __slots__ = ("computed", "is_floating_point", "itemsize", "name", "numpy", "scalar_type")
 
-    def __init__(self, name: str, numpy: str | None = None):
-        self.name = name
+    def __init__(self, name: str, scalar_type: str, numpy: str | None = None, itemsize: int | None = None):
+        self.name, self.scalar_type = name, scalar_type  # its names in code, and in PyTorch's messages and classes
         self.numpy = np.dtype(numpy or name)
-        self.itemsize = self.numpy.itemsize
+        self.itemsize = itemsize or self.numpy.itemsize
         self.is_floating_point = self.numpy.kind == "f"
+        self.computed = self if self.itemsize > 2 or self.numpy.kind in "ub" else float32 if self.is_floating_point else int32  # what kernels get
 
     is_complex = property(lambda self: self.numpy.kind == "c")
     is_signed = property(lambda self: self.name not in ("uint8", "bool"))
@@ -42,16 +48,13 @@ class dtype:
         return self.name
 
 
-float32, float64, int64, int32, uint8 = map(dtype, ("float32", "float64", "int64", "int32", "uint8"))
-bool = dtype("bool")
+float32, float64, int64, int32 = dtype("float32", "Float"), dtype("float64", "Double"), dtype("int64", "Long"), dtype("int32", "Int")
+uint8, bool, int8, int16 = dtype("uint8", "Byte"), dtype("bool", "Bool"), dtype("int8", "Char"), dtype("int16", "Short")
+float16, bfloat16 = dtype("float16", "Half"), dtype("bfloat16", "BFloat16", "float32", 2)
+complex64, complex128 = dtype("complex64", "ComplexFloat"), dtype("complex128", "ComplexDouble")  # of pairs of tensors (complex_tensor/)
 float, double, long, int = float32, float64, int64, int32
-# Names for scripts to mention, as `amp.autocast(dtype=...)`: no tensor has them, but for the complex ones (complex_tensor/).
-half = float16 = dtype("float16")
-bfloat16 = dtype("bfloat16", "float16")  # NumPy has none
-int8, int16, complex64, complex128 = map(dtype, ("int8", "int16", "complex64", "complex128"))
-short, cfloat, cdouble = int16, complex64, complex128
-_UNSUPPORTED = (float16, bfloat16, int8, int16, complex64, complex128)
-ALL = (float32, float64, int64, int32, uint8, bool)  # the order of core/view.h
+short, half, cfloat, cdouble = int16, float16, complex64, complex128
+ALL = (float32, float64, int64, int32, uint8, bool, int8, int16, float16, bfloat16)  # the order of core/view.h
 
 _default = float32
 
@@ -62,18 +65,18 @@ def get_default_dtype() -> dtype:
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Sets the dtype of tensors made from Python floats. TypeError unless it is float32 or float64."""
+    """Sets the dtype of tensors made from Python floats. TypeError unless it is a floating one."""
     global _default
     d = as_dtype(d)
     if not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")
     _default = d
-    _cpu.set_default_float(d is float64)
+    _cpu.set_default_float(d)
 
 
 _by_key = (
     {d.name: d for d in ALL}
-    | {d.numpy: d for d in ALL}
+    | {d.numpy: d for d in ALL if d is not bfloat16}
     | {builtins.float: float64, builtins.int: int64, builtins.bool: bool}
 )
 
@@ -81,9 +84,8 @@ _by_key = (
 def as_dtype(d) -> dtype:
     """A fastnn dtype from a dtype, a NumPy dtype, a Python type or a name."""
     if isinstance(d, dtype):
-        if d in _UNSUPPORTED:
-            other = "use float32" if d.is_floating_point else "use int32" if d.numpy.kind == "i" else "complex tensors are made by functions that take this dtype"
-            raise TypeError(f"{d} is a name only: fastnn has no kernels for it, {other}")
+        if d.is_complex:
+            raise TypeError(f"{d}: no kernel computes with it; complex tensors are made by functions that take this dtype")
         return d
     found = _by_key.get(d) if isinstance(d, (str, type, np.dtype)) else None
     if found is None:
@@ -109,8 +111,11 @@ def is_complex(x):
 
 
 def _named(d):
-    """`as_dtype`, but for those too that are names only and NumPy knows."""
-    return d if isinstance(d, dtype) and d is not bfloat16 else as_dtype(d)
+    """`as_dtype`, but for complex ones too."""
+    return d if isinstance(d, dtype) else as_dtype(d)
+
+
+_BFLOAT16 = types.SimpleNamespace(eps=2.0**-7, max=(2 - 2.0**-7) * 2.0**127, min=-(2 - 2.0**-7) * 2.0**127, tiny=2.0**-126, precision=2)
 
 
 class finfo:
@@ -120,11 +125,11 @@ class finfo:
         d = _default if type is None else _named(type).to_real()
         if not d.is_floating_point:
             raise TypeError(f"finfo requires a floating point dtype; use iinfo to handle '{d}'")
-        info = np.finfo(d.numpy)
-        self.bits, self.dtype = info.bits, d.name
+        info = _BFLOAT16 if d is bfloat16 else np.finfo(d.numpy)
+        self.bits, self.dtype = 8 * d.itemsize, d.name
         self.eps, self.max, self.min = builtins.float(info.eps), builtins.float(info.max), builtins.float(info.min)
         self.tiny = self.smallest_normal = builtins.float(info.tiny)
-        self.resolution = builtins.float(info.resolution)
+        self.resolution = 10.0**-info.precision
 
     def __repr__(self):
         return (

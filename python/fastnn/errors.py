@@ -31,7 +31,20 @@ def named(f):
     Ops check what must fit (shapes, dtypes, ranges) and say so themselves. That each argument is of the kind at all, a
     tensor where a tensor is needed, they find by using it; the error of that use is worded here, once for all.
     """
-    return functools.update_wrapper(_cpu.named(f, _blame), f) if inspect.isfunction(f) else f
+    if not inspect.isfunction(f):
+        return f
+    return functools.update_wrapper(_cpu.named(f, _blame, _in_float32 if hasattr(f, "rounded_once") else None), f)
+
+
+def rounded_once(f):
+    """Decorator of a function that is made of several kernels here and is one in PyTorch: called with float16 or bfloat16, it is computed in
+    float32 and its result rounded once."""
+    f.rounded_once = True
+    return f
+
+
+def _in_float32(f, args, kwargs):
+    return halves().in_float32(f, args, kwargs)
 
 
 copyreg.pickle(_cpu.Named, lambda f: (named, (f.__wrapped__,)))
@@ -43,6 +56,14 @@ def complex_forms():
     from .complex_tensor import forms
 
     return forms
+
+
+@functools.cache
+def halves():
+    """halves.py, whose `in_float32` computes what NumPy cannot; loaded when that is first needed."""
+    from . import halves as module
+
+    return module
 
 
 def _blame(f, error, args, kwargs):
@@ -61,6 +82,8 @@ def _blame(f, error, args, kwargs):
             return complex_forms().answer(f, args, kwargs)
         except Exception as its:
             error = its
+    if "BFloat16" in str(error) and _ours(error) and halves().without_numpy(f, error):
+        return halves().in_float32(f, args, kwargs)
     if isinstance(error, (TypeError, AttributeError)):
         from .overrides import of_foreign
 
@@ -118,7 +141,7 @@ def _with_out(f, args, kwargs):
     out = kwargs.pop("out")
     if _cpu.grad_mode() and any(isinstance(t, _cpu.Array) and t.requires_grad for t in (*args, *(out if isinstance(out, tuple) else (out,)))):
         raise RuntimeError(f"{f.__name__}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
-    result = f(*args, **kwargs)
+    result = named(f)(*args, **kwargs)
     if out is None:
         return result
     several = isinstance(result, (tuple, list))

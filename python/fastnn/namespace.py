@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import foreach
+from . import casting, foreach
 from .amp import GradScaler, autocast
 from .autodiff import is_grad_enabled, look_for_nan, looks_for_nan
 from .device import CPU, is_cuda
@@ -172,21 +172,22 @@ def set_default_device(device):
 
 
 def set_default_tensor_type(t):
-    """`set_default_dtype` by a class of tensors, FloatTensor or DoubleTensor, or its name. TypeError for any other."""
+    """`set_default_dtype` by a class of floating tensors, as FloatTensor or DoubleTensor, or its name. TypeError for any other."""
     name = (t if isinstance(t, str) else getattr(t, "__name__", "")).rpartition(".")[2]
-    if name not in ("FloatTensor", "DoubleTensor"):
+    found = {"FloatTensor": float32, "DoubleTensor": float64, "HalfTensor": float16, "BFloat16Tensor": bfloat16}.get(name)
+    if found is None:
         raise TypeError(f"only floating-point types are supported as the default type, got {t!r}")
-    set_default_dtype(float64 if name == "DoubleTensor" else float32)
+    set_default_dtype(found)
 
 
-def is_autocast_enabled(device_type=None):
-    """False: nothing is ever cast."""
-    return False
+def is_autocast_enabled(device_type="cpu"):
+    """Whether an `autocast` of this device is open in this thread."""
+    return device_type == "cpu" and casting.current() is not None
 
 
 def get_autocast_dtype(device_type):
-    """What PyTorch casts to by default: bfloat16 on the CPU, float16 on a GPU."""
-    return bfloat16 if device_type == "cpu" else float16
+    """What the autocast that is open casts to; outside of one, what it would by default: bfloat16 on the CPU, float16 on a GPU."""
+    return (casting.current() or bfloat16) if device_type == "cpu" else float16
 
 
 def is_anomaly_enabled():

@@ -92,6 +92,23 @@ def _watch(func, args, kwargs):
     return handle_torch_function(func, types, *args, **kwargs) if types else NotImplemented
 
 
+_watchers = []
+
+
+def watch_calls(f):
+    """Lets f(func, args, kwargs) answer every call of a function or method, or give NotImplemented; after those that watch already."""
+    _watchers.append(f)
+    _cpu.watch_calls(f if len(_watchers) == 1 else _first_answer)
+
+
+def _first_answer(func, args, kwargs):
+    for f in _watchers:
+        result = f(func, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    return NotImplemented
+
+
 def _foreign(kind):
     return hasattr(kind, "__torch_function__") and not issubclass(kind, _cpu.Array)
 
@@ -133,7 +150,7 @@ def join(cls):
     if cls.__module__.partition(".")[0] == __package__ or cls.__torch_function__ is disabled:
         return
     if not _KINDS:
-        _cpu.watch_calls(_watch)
+        watch_calls(_watch)
     _KINDS.add(cls)
     cls._prefix = f"{cls.__name__}("
 

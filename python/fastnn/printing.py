@@ -31,7 +31,7 @@ def text(t):
     """repr(t)."""
     prefix = t._prefix
     parts = []
-    default = (dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex())
+    default = (dtypes.get_default_dtype(), dtypes.complex128 if dtypes.get_default_dtype() is dtypes.float64 else dtypes.complex64)
     plain = (*default, dtypes.int64, dtypes.bool) if t.numel() else default[:1]
     if not t.numel() and t.ndim != 1:
         parts.append(f"size={tuple(t.shape)}")
@@ -61,7 +61,8 @@ def sparse_text(m):
 def _body(t, indent):
     if not t.numel():
         return "[]"
-    a, shortened = _summary(t.detach().cpu().numpy())
+    t = t.detach().cpu()
+    a, shortened = _summary((t.float() if t.dtype is dtypes.bfloat16 else t).numpy())
     return _rows(a, shortened, indent, _formatter(a))
 
 

@@ -17,7 +17,7 @@ def can_cast(from_, to) -> bool:
     def rank(d):
         return 3 if d.is_complex else 2 if d.is_floating_point else 0 if d is dtypes.bool else 1
 
-    return rank(from_) <= rank(to) and not (from_.is_signed and not to.is_signed and rank(to) == 1)
+    return rank(from_) <= rank(to)
 
 
 def result_type(a, b):

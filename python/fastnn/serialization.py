@@ -25,6 +25,7 @@ __all__ = ["add_safe_globals", "load", "load_file", "save", "save_file"]
 
 NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1",
          "U16": "<u2", "U32": "<u4", "BOOL": "?", "C64": "<c8"}  # fmt: skip
+KINDS = {np.dtype(kind).name: name for name, kind in NUMPY.items()}
 DEEPEST = 100  # levels of nesting
 
 
@@ -36,17 +37,28 @@ def save_file(tensors, path, metadata=None):
 
     path may be a binary file that is open for writing, too.
     """
-    import safetensors.numpy
-
-    arrays = {}
+    entries = []
     for name, t in tensors.items():
         if not isinstance(name, str):
             raise TypeError(f"save_file: names must be strings, got {type(name).__name__}")
-        arrays[name] = np.ascontiguousarray(_array(t)).reshape(_array(t).shape)
+        entries.append((name, *_array(t)))
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError("save_file: metadata must map strings to strings")
-    write_whole(path, safetensors.numpy.save(arrays, metadata))
+    write_whole(path, _serialized(entries, metadata))
+
+
+def _serialized(entries, metadata):
+    """The bytes of a file: the length of a header, the header (JSON), and the arrays, those of the largest elements first, so that all are
+    aligned. https://huggingface.co/docs/safetensors/index#format"""
+    header, data, end = {} if metadata is None else {"__metadata__": metadata}, [], 0
+    for name, array, kind in sorted(entries, key=lambda e: (-e[1].itemsize, e[0])):
+        data.append(array.tobytes())
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *data])
 
 
 def add_safe_globals(safe_globals):
@@ -54,15 +66,18 @@ def add_safe_globals(safe_globals):
 
 
 def load_file(path):
-    """{name: tensor} of a safetensors file; ValueError if anything about it is wrong. bfloat16 and float16 become float32."""
+    """{name: tensor} of a safetensors file; ValueError if anything about it is wrong."""
     return _read(path)[0]
 
 
 def _array(t):
+    """(t's numbers as an ndarray, the format's name of their dtype)"""
+    if isinstance(t, Tensor) and t.dtype is dtypes.bfloat16:
+        return t.detach().view(dtypes.int16).numpy(), "BF16"
     array = t.detach().numpy() if isinstance(t, Tensor) else np.asarray(t)
     if array.dtype.kind not in "fiub" and array.dtype != np.complex64:
         raise TypeError(f"save: cannot save an array of dtype {array.dtype}")
-    return array
+    return array.astype(array.dtype.newbyteorder("<"), copy=False), KINDS[array.dtype.name]
 
 
 def _unique(pairs):
@@ -94,11 +109,8 @@ def _read(path):
 
 def _decode(name, entry):
     kind, shape = entry["dtype"], entry["shape"]
-    if kind == "BF16":  # the upper half of a float32
-        array = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << 16
-        array = array.view(np.float32)
-    elif kind in NUMPY:
-        array = np.frombuffer(entry["data"], NUMPY[kind])
+    if kind in NUMPY or kind == "BF16":
+        array = np.frombuffer(entry["data"], NUMPY.get(kind, "<i2"))
     else:
         raise ValueError(f"tensor {name!r} has dtype {kind}, which fastnn does not have")
     if kind == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
@@ -106,7 +118,8 @@ def _decode(name, entry):
     if len(shape) > 8:
         raise ValueError(f"tensor {name!r} has {len(shape)} axes; fastnn has at most 8")
     array = array.reshape(shape).copy()
-    return named(from_numpy)(array)
+    tensor = named(from_numpy)(array)
+    return tensor.view(dtypes.bfloat16) if kind == "BF16" else tensor
 
 
 # ---- nested objects -----------------------------------------------------------------------------------------------------

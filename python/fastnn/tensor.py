@@ -24,6 +24,7 @@ from .creation import (
     ones_like,
     shape_from,
     tensor,
+    values,
     zeros,
     zeros_like,
 )
@@ -138,7 +139,7 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return self.ndim == (4 if memory_format is dtypes.channels_last else 5) and self.movedim(1, -1)._packed
 
     def is_floating_point(self) -> bool:
-        """Whether the dtype is float32 or float64."""
+        """Whether the dtype is a floating one."""
         return self._floating
 
     def is_complex(self) -> bool:
@@ -247,7 +248,7 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return _cpu.item(self)
 
     def tolist(self):
-        return _cpu.numpy(self.cpu(), False).tolist()
+        return values(self.cpu()).tolist()
 
     def numpy(self, *, force=False):
         """An ndarray on the same memory. RuntimeError for a tensor that requires grad (detach it first, or force=True)."""
@@ -345,7 +346,9 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return t
 
     def __reduce__(self):
-        return (_rebuild, (np.array(_cpu.numpy(self.detach().cpu(), False)), self.requires_grad, type(self)))
+        bits = self.detach().cpu()
+        bits = bits._bits(dtypes.int16) if self.dtype is dtypes.bfloat16 else bits
+        return (_rebuild, (np.array(_cpu.numpy(bits, False)), self.requires_grad, type(self), self.dtype))
 
     def __repr__(self):
         if self._levels is not None:
@@ -379,6 +382,18 @@ class Tensor(_cpu.Array, metaclass=TensorType):
 
     def byte(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.uint8)
+
+    def char(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.int8)
+
+    def short(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.int16)
+
+    def half(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.float16)
+
+    def bfloat16(self, memory_format=dtypes.preserve_format):
+        return self.to(dtypes.bfloat16)
 
     def cfloat(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.complex64)
@@ -453,20 +468,14 @@ class Handle:
         self.remove()
 
 
-def _rebuild(array, requires_grad, cls):
-    t = cls(tensor(array))
+def _rebuild(array, requires_grad, cls, dtype=None):
+    t = tensor(array)
+    t = cls(t if dtype is None else t._bits(dtype))
     t.requires_grad = requires_grad
     return t
 
 
-_CLASS_NAMES = {
-    dtypes.float32: "FloatTensor",
-    dtypes.float64: "DoubleTensor",
-    dtypes.int64: "LongTensor",
-    dtypes.int32: "IntTensor",
-    dtypes.uint8: "ByteTensor",
-    dtypes.bool: "BoolTensor",
-}
+_CLASS_NAMES = {d: f"{d.scalar_type}Tensor" for d in dtypes.ALL}
 
 
 class _TypedTensor(type):
@@ -510,7 +519,7 @@ def numel(x) -> int:
 
 
 def is_floating_point(x) -> bool:
-    """Whether x's dtype is float32 or float64."""
+    """Whether x's dtype is a floating one."""
     return x._floating
 
 
@@ -534,7 +543,7 @@ _cpu.register(
 )  # the last tuple in the order of ErrorKind
 
 __all__ = (
-    "BoolTensor ByteTensor DoubleTensor FloatTensor IntTensor LongTensor Size Tensor as_tensor asarray can_cast empty empty_like "
+    "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor Size Tensor as_tensor asarray can_cast empty empty_like "
     "finfo from_dlpack from_numpy frombuffer full full_like iinfo is_complex is_floating_point is_grad_enabled is_nonzero "
     "is_tensor numel ones ones_like promote_types result_type set_printoptions tensor typename zeros zeros_like"
 ).split()

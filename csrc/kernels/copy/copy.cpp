@@ -9,6 +9,8 @@
 #include "lines.h"
 
 namespace fastnn::FN_ISA {
+void copy(Out y, In x);
+
 namespace {
 
 constexpr int64_t TILE = 64;           // columns of x, four cache lines of floats
@@ -53,7 +55,7 @@ Axes simplify(View& y, View& x) {
 template <class To, class From>
 FN void turn_tile(To* y, int64_t sy, const From* x, int64_t sx, int64_t columns, int64_t rows) {
   int64_t c = 0;
-  if constexpr (__is_same(To, From) && sizeof(To) > 1) {
+  if constexpr (__is_same(To, From) && sizeof(To) > 2) {
     constexpr int L = lanes<To>;
     for (; c + L <= columns; c += L) {
       int64_t l = 0;
@@ -143,22 +145,49 @@ template <class To> void copy_from(const View& y, const View& x) {
   }
 }
 
+// A type that is stored only, to or from the one that it is computed in; any other by way of that, as C converts.
+void copy_stored(const View& y, const View& x) {
+  const DType type = is_stored(x.dtype) ? x.dtype : y.dtype, way = computed(type);
+  if (y.dtype == way) switch (type) {
+      case DType::i8: return copy_typed<int32_t, int8_t>(y, x);
+      case DType::i16: return copy_typed<int32_t, int16_t>(y, x);
+      case DType::f16: return copy_typed<float, Half>(y, x);
+      default: return copy_typed<float, BFloat>(y, x);
+    }
+  if (x.dtype == way) switch (type) {
+      case DType::i8: return copy_typed<int8_t, int32_t>(y, x);
+      case DType::i16: return copy_typed<int16_t, int32_t>(y, x);
+      case DType::f16: return copy_typed<Half, float>(y, x);
+      default: return copy_typed<BFloat, float>(y, x);
+    }
+  Scratch<int32_t> memory(x.numel());
+  View between = x;
+  between.data = memory.data;
+  between.dtype = way;
+  int64_t stride = 1;
+  for (int d = x.ndim - 1; d >= 0; --d) between.strides[d] = stride, stride *= x.shape[d];
+  copy(Out{between}, In{x});
+  copy(Out{y}, In{between});
+}
+
 }  // namespace
 
 void copy(Out y, In x) {
   if (y.numel() == 0) return;
   if (y.dtype == x.dtype) switch (itemsize(y.dtype)) {
       case 1: return copy_typed<uint8_t, uint8_t>(y, x);
+      case 2: return copy_typed<int16_t, int16_t>(y, x);
       case 4: return copy_typed<int32_t, int32_t>(y, x);
       default: return copy_typed<int64_t, int64_t>(y, x);
     }
+  if (is_stored(y.dtype) || is_stored(x.dtype)) return copy_stored(y, x);
   switch (y.dtype) {
     case DType::f32: return copy_from<float>(y, x);
     case DType::f64: return copy_from<double>(y, x);
     case DType::i64: return copy_from<int64_t>(y, x);
     case DType::i32: return copy_from<int32_t>(y, x);
     case DType::u8: return copy_from<uint8_t>(y, x);
-    case DType::b8: return copy_from<Bool>(y, x);
+    default: return copy_from<Bool>(y, x);
   }
 }
 

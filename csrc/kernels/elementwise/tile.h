@@ -100,6 +100,8 @@ template <class F, class G, class... I> FN void on_numbers(const char* op, bool 
     case DType::u8: return run_line(BLOCK_LINE<G, uint8_t, uint8_t, uint8_t, uint8_t, N>, y, p);
     case DType::b8:
       if (bools) return run_line(BLOCK_LINE<G, Flag, uint8_t, uint8_t, uint8_t, N>, y, p);
+      break;
+    default: break;
   }
   not_for(op, y.dtype);
 }

@@ -333,6 +333,12 @@ class Module(StateDict):
     def double(self):
         return self.to(dtypes.float64)
 
+    def half(self):
+        return self.to(dtypes.float16)
+
+    def bfloat16(self):
+        return self.to(dtypes.bfloat16)
+
     def type(self, dst_type):
         """The module itself, parameters and buffers in another dtype: one, or its tensors' class or name ("torch.DoubleTensor")."""
         return self._apply(lambda t: t.type(dst_type))

@@ -8,7 +8,7 @@ import operator
 
 from ..autodiff import Array
 from ..device import beside, kernels
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..fused import fused
 from ..tensor import empty, ones, zeros
 from .elementwise import where
@@ -74,7 +74,7 @@ def _attention(q, k, v, mask, *, dropped, scale, causal, p):
     dropped: the [seed, offset] of `claim`, or None.
     """
     dropped = None if dropped is None else beside(dropped, q)
-    y, lse = _like(q, v._shape[-1]), empty(q._shape[:-1], dtype=q.dtype)
+    y, lse = _like(q, v._shape[-1]), empty(q._shape[:-1], dtype=q.dtype.computed)
     kernels(q).attention(y, lse, q, k, v, mask, dropped, scale, causal, p)
     return y, lse
 
@@ -138,6 +138,7 @@ def _expanded(x, shape):
     return x if x._shape == shape else expand(x, shape)
 
 
+@rounded_once
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     """softmax(query key' / √E + mask) value.
 

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from .. import dtypes
 from ..autodiff import Array, op
 from ..errors import DTypeError
 from ..results import result_type
 from ..tensor import Tensor, as_tensor, from_numpy, ones_like, zeros_like
 from ..tensor import result_type as common_dtype
+from .comparison import eq, isnan, lt
 from .elementwise import where
 from .linalg import _of_examples
 
@@ -18,8 +20,20 @@ from .linalg import _of_examples
 def nextafter(input, other):
     """The next number of the dtype after input towards other. No derivative."""
     dtype = common_dtype(input, other)
+    if dtype is dtypes.bfloat16:
+        return _next_bfloat16(*(as_tensor(t).detach().to(dtype) for t in (input, other)))
     a, b = (as_tensor(t).detach().to(dtype).numpy() for t in (input, other))
     return from_numpy(np.asarray(np.nextafter(a, b)))
+
+
+def _next_bfloat16(a, b):
+    """By their bits, which are in the order of the numbers where the sign bit is clear, and in the reverse one where it is set."""
+    bits = a.view(dtypes.int16).to(dtypes.int32)
+    up = lt(a, b)
+    away = where(bits < 0, ~up, up)  # from 0
+    step = where(eq(a, 0), where(up, 1, -32767) - bits, where(away, 1, -1))
+    moved = (bits + where(eq(a, b), 0, step)).to(dtypes.int16).view(dtypes.bfloat16)
+    return where(isnan(a) | isnan(b), math.nan, moved)
 
 
 @_of_examples

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autodiff import Array
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, result_type, tensor
 from .elementwise import exp, log1p, logaddexp, maximum, minimum, sin, where
 from .join import cat, stack
@@ -112,6 +112,7 @@ def gradient(input, *, spacing=None, dim=None, edge_order=1):
     return tuple(_slope(x, c, s, d, edge_order) for (c, s), d in zip(given, dims, strict=True))
 
 
+@rounded_once
 def logcumsumexp(input, dim):
     """The logarithm of the running sum of exp(input) along dim, without overflow."""
     if not input._floating:
@@ -230,6 +231,7 @@ def ldexp(input, other):
     return input * (2.0**other if not isinstance(other, Array) else tensor(2.0, dtype=input.dtype if input._floating else None) ** other)
 
 
+@rounded_once
 def sinc(input):
     """sin(pi x) / (pi x), 1 at 0."""
     x = (input if input._floating else input.to("float32")) * math.pi
@@ -243,6 +245,7 @@ def sgn(input):
     return input.sign()
 
 
+@rounded_once
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta input + alpha (vec1 outer vec2); beta 0 ignores input."""
     if vec1.ndim != 1 or vec2.ndim != 1:

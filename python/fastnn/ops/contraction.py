@@ -7,7 +7,7 @@ import re
 from ..autodiff import Array
 from ..errors import DTypeError, ShapeError
 from ..tensor import normalize_dim, ones
-from .matmul import _NAMES, _into, _matmul, _tensors
+from .matmul import _into, _matmul, _tensors
 from .shape import _expand, expand, permute, reshape, slice_view, squeeze, unsqueeze
 
 
@@ -213,7 +213,7 @@ def _contract(a, left, b, right, keep, sizes):
     names = batch + rows + columns
     if not inner:
         if a.dtype is not b.dtype:
-            raise DTypeError(f"expected scalar type {_NAMES[a.dtype.name]} but found {_NAMES[b.dtype.name]}")
+            raise DTypeError(f"expected scalar type {a.dtype.scalar_type} but found {b.dtype.scalar_type}")
         a = reshape(a, (*a._shape, *(1 for _ in columns)))
         b = reshape(b, (*b._shape[: len(batch)], *(1 for _ in rows), *b._shape[len(batch) :]))
         return a * b, names

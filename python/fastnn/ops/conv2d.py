@@ -66,8 +66,8 @@ _conv2d_dw.partials(
 
 # -- what users call ----------------------------------------------------------------------------------------------------------
 
-NUMBER = {"float32": ("Float", "float"), "float64": ("Double", "double"), "int64": ("Long", "long int"), "int32": ("Int", "int"),
-          "uint8": ("Byte", "unsigned char"), "bool": ("Bool", "bool")}  # fmt: skip
+NUMBER = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "uint8": "unsigned char", "bool": "bool",
+          "int8": "signed char", "int16": "short", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}  # fmt: skip
 LIMIT = 1 << 40  # of strides, paddings and dilations: their products with sizes stay inside int64
 
 
@@ -139,12 +139,12 @@ def _check(name, n, input, weight, bias, stride, padding, output_padding, dilati
             f"elements, but got bias of size {list(bias.shape)} instead"
         )
     if not input.dtype.is_floating_point:
-        raise DTypeError(f"\"{name}\" not implemented for '{NUMBER[input.dtype.name][0]}'")
+        raise DTypeError(f"\"{name}\" not implemented for '{input.dtype.scalar_type}'")
     if weight.dtype is not input.dtype:
-        raise DTypeError(f"expected scalar type {NUMBER[input.dtype.name][0]} but found {NUMBER[weight.dtype.name][0]}")
+        raise DTypeError(f"expected scalar type {input.dtype.scalar_type} but found {weight.dtype.scalar_type}")
     if bias is not None and bias.dtype is not input.dtype:
         raise DTypeError(
-            f"Input type ({NUMBER[input.dtype.name][1]}) and bias type ({NUMBER[bias.dtype.name][1]}) should be the same"
+            f"Input type ({NUMBER[input.dtype.name]}) and bias type ({NUMBER[bias.dtype.name]}) should be the same"
         )
 
 

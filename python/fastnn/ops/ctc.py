@@ -49,7 +49,7 @@ def _composed(x, targets, input_lengths, target_lengths, blank):
 def _ctc_loss(x, targets, input_lengths, target_lengths, *, blank):
     steps, batch, _ = x._shape
     row = -(-(2 * targets._shape[1] + 3) // 16) * 16 + 16  # whole vectors, and one more
-    loss, alpha = empty((batch,), dtype=x.dtype), empty((batch, steps, row), dtype=x.dtype)
+    loss, alpha = empty((batch,), dtype=x.dtype), empty((batch, steps, row), dtype=x.dtype.computed)
     given = (contiguous(x), contiguous(targets), contiguous(input_lengths), contiguous(target_lengths))
     kernels(x).ctc_loss(loss, alpha, *given, blank)
     return loss, alpha

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from .diagonal import triu_indices
 from .elementwise import where
 
 
+@rounded_once
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """The p-norm distances of all pairs of rows: x1 (..., P, M), x2 (..., R, M) -> (..., P, R); leading axes broadcast.
 

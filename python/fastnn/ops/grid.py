@@ -13,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autodiff import Array
 from ..device import beside
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import from_numpy
 from .elementwise import floor, where
 from .elementwise import round as nearest_integer
@@ -98,6 +98,7 @@ def _pixels(x, places, inside):
     return values if inside is None else where(inside.unsqueeze(1), values, 0.0)
 
 
+@rounded_once
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """input (N, C, H, W) read at grid (N, H', W', 2) → (N, C, H', W'); or (N, C, D, H, W) at (N, D', H', W', 3).
 

@@ -14,7 +14,7 @@ import numpy as np
 from .. import _cpu, dtypes
 from ..autodiff import op
 from ..device import kernels
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import empty, from_numpy
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d
 from .shape import contiguous, permute, reshape
@@ -104,6 +104,7 @@ _MODES = {  # mode: (kernel of one axis, number of spatial axes or None for any)
 }
 
 
+@rounded_once
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):

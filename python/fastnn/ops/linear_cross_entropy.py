@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from ..errors import ShapeError
+from ..errors import ShapeError, rounded_once
 from .elementwise import where
 from .join import cat, split
 from .loss import cross_entropy
@@ -40,6 +40,7 @@ class LinearCrossEntropyOptions:
         return max((1 << (max(equal, 1) - 1).bit_length()) // int(parts or 1), 1)
 
 
+@rounded_once
 def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
                          label_smoothing=0.0, options=None):  # fmt: skip
     """cross_entropy(linear(input, linear_weight, linear_bias), target, ...).

@@ -114,7 +114,7 @@ def _check_classes(name, input, target, weight):
     if not input.dtype.is_floating_point:
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
     if target.dtype is not dtypes.int64:
-        raise DTypeError(f"expected scalar type Long but found {_SCALAR_TYPES.get(target.dtype, target.dtype)}")
+        raise DTypeError(f"expected scalar type Long but found {target.dtype.scalar_type}")
     if input.ndim == 0:
         raise ShapeError(f"{name}: input should have at least 1 dimension")
     if input.ndim == 1:
@@ -151,9 +151,6 @@ def _fixed(name, **tensors):
             raise RuntimeError(f"{name}: the derivative with respect to '{what}' is not implemented")
 
 
-_SCALAR_TYPES = dict(zip(dtypes.ALL, ("Float", "Double", "Long", "Int", "Byte", "Bool"), strict=True))
-
-
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):
@@ -171,7 +168,7 @@ def cross_entropy(
             raise ShapeError("cross_entropy: ignore_index is not supported for floating point target")
         if not target.dtype.is_floating_point:
             raise DTypeError(
-                f"Expected floating point type for target with class probabilities, got {_SCALAR_TYPES[target.dtype]}"
+                f"Expected floating point type for target with class probabilities, got {target.dtype.scalar_type}"
             )
         return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     _check_classes("cross_entropy", input, target, weight)

@@ -7,12 +7,12 @@ import numpy as np
 
 from .. import _cpu, dtypes
 from ..autodiff import Array, op, record
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import as_tensor
 from .shape import _permute, _reshape, reshape, squeeze, unsqueeze
 
-_C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool"}
-_NAMES = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "uint8": "Byte", "bool": "Bool"}
+_C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool",
+            "int8": "signed char", "int16": "short", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}  # fmt: skip
 
 # (a, b, d=None, transposed=0): a.b + d as a new tensor, 1: a.b', 2: a'.b; None where shapes or dtypes do not fit
 _product = _cpu.product
@@ -193,7 +193,7 @@ def dot(input, tensor, *, out=None):
         raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.dtype is not tensor.dtype:
         raise DTypeError(
-            f"dot : expected both vectors to have same dtype, but found {_NAMES[input.dtype.name]} and {_NAMES[tensor.dtype.name]}"
+            f"dot : expected both vectors to have same dtype, but found {input.dtype.scalar_type} and {tensor.dtype.scalar_type}"
         )
     return _into(out, _matmul(input, tensor))
 
@@ -235,7 +235,7 @@ def _add_product(d, a, b, beta, alpha):
     """beta d + alpha a.b with d broadcast; a, b checked matrices or batches."""
     shape = _product_shape(a, b)
     if d.dtype is not a.dtype:
-        raise DTypeError(f"self and mat2 must have the same dtype, but got {_NAMES[d.dtype.name]} and {_NAMES[a.dtype.name]}")
+        raise DTypeError(f"self and mat2 must have the same dtype, but got {d.dtype.scalar_type} and {a.dtype.scalar_type}")
     _check_expands(d, shape)
     if beta == 1 and alpha == 1:
         return _addmm(d, a, b)
@@ -347,11 +347,12 @@ def linear(input, weight, bias=None):
             _check_expands(bias, (*s[:-1], w[0]))
         if bias.dtype is not input.dtype:
             raise DTypeError(
-                f"self and mat2 must have the same dtype, but got {_NAMES[bias.dtype.name]} and {_NAMES[input.dtype.name]}"
+                f"self and mat2 must have the same dtype, but got {bias.dtype.scalar_type} and {input.dtype.scalar_type}"
             )
     return _linear(input, weight, bias)
 
 
+@rounded_once
 def bilinear(input1, input2, weight, bias=None):
     """y[..., o] = sum x1[..., i] W[o, i, j] x2[..., j] + b[o].
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _cpu
 from ..autodiff import Array, op
-from ..errors import ShapeError
+from ..errors import ShapeError, rounded_once
 from ..results import result_type
 from ..tensor import from_numpy, normalize_dim
 from .contraction import chain_matmul
@@ -119,6 +119,7 @@ def cond(A, p=None):
 # -- norms and products -----------------------------------------------------------------------------------------------------
 
 
+@rounded_once
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|^ord)^(1/ord) over dim (all axes if None), the entries taken as one vector."""
     return entrywise_norm(x, ord, dim, keepdim, dtype)
@@ -149,6 +150,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     return y
 
 
+@rounded_once
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     """`vector_norm` where dim is an int, or ord is None; `matrix_norm` where dim has two axes or A has two."""
     if isinstance(ord, str) or (ord is not None and (A.ndim == 2 if dim is None else isinstance(dim, (tuple, list)) and len(dim) == 2)):

@@ -43,7 +43,7 @@ def _packed(w):
 
 def _wanted(need, like, x):
     """An output of a joint derivative: memory of like's shape, or an empty tensor, which the kernel leaves out."""
-    return empty(like._shape if need else (0,), dtype=x.dtype)
+    return empty(like._shape, dtype=like.dtype) if need else empty((0,), dtype=x.dtype)
 
 
 # -- layer norm, RMS norm -----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def _check_float(name, x, *others):
     if not x.dtype.is_floating_point:
         raise DTypeError(f"{name}: not implemented for {x.dtype}")
     for t in others:
-        if t is not None and t.dtype is not x.dtype:
+        if t is not None and t.dtype is not x.dtype and t.dtype is not x.dtype.computed:
             raise DTypeError(f"{name}: expected weight, bias and statistics of the input's type {x.dtype}, got {t.dtype}")
 
 
@@ -264,7 +264,7 @@ def instance_norm(
 
 @op(saves="xw")
 def _batch_norm(x, w, b, *, eps):
-    y, mean, var = empty_like(x), empty((x._shape[1],), dtype=x.dtype), empty((x._shape[1],), dtype=x.dtype)
+    y, mean, var = empty_like(x), *(empty((x._shape[1],), dtype=x.dtype.computed) for _ in range(2))
     kernels(x).batch_norm(y, mean, var, contiguous(x), _packed(w), _packed(b), eps)
     return y, mean, var  # the statistics serve `joint` only: `partials` compute their own
 

@@ -112,7 +112,7 @@ _max_pool_at.partials(lambda h, y, x, offsets, geometry: _max_pool_dx(h, offsets
 
 
 def _max(input, n, name, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    if isinstance(input, _cpu.Array) and input.dtype in (dtypes.int64, dtypes.int32, dtypes.uint8):  # their ranks are floats, exactly
+    if isinstance(input, _cpu.Array) and not input._floating and input.dtype is not dtypes.bool:  # their ranks are floats, exactly
         values, rank = unique(input, return_inverse=True)
         y = _max(rank.to(dtypes.float64), n, name, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         largest = values[(y[0] if return_indices else y).to(dtypes.int64)]

@@ -144,7 +144,12 @@ def _draw_uniform(y, low=0.0, high=1.0, *, generator=None, name="uniform_", **al
         raise ShapeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}")
     if not math.isfinite(high - low):
         raise ShapeError(f"uniform_ expects to-from <= the dtype's maximum, but found to={high} and from={low}")
-    kernels(y).uniform(y, _state(generator), low, high)
+    if y.dtype.computed is y.dtype:
+        return kernels(y).uniform(y, _state(generator), low, high)
+    steps = _BOUNDS[y.dtype][1]  # as many as there are, equally far apart: a float32 would round up to `high`
+    share = empty(y._shape, dtype=dtypes.float32)
+    kernels(share).uniform(share, _state(generator), 0.0, steps)
+    _cpu.copy(y, _cpu.add(_cpu.mul(_cpu.floor(share), (high - low) / steps), low))
 
 
 def _draw_normal(y, mean=0.0, std=1.0, *, generator=None, name="normal_"):
@@ -170,6 +175,10 @@ _BOUNDS = {
     dtypes.int32: (-(2**31), 2**31 - 1),
     dtypes.uint8: (0, 255),
     dtypes.bool: (0, 1),
+    dtypes.int8: (-128, 127),
+    dtypes.int16: (-(2**15), 2**15 - 1),
+    dtypes.float16: (-(2**11), 2**11),
+    dtypes.bfloat16: (-(2**8), 2**8),
     dtypes.float32: (-(2**24), 2**24),
     dtypes.float64: (-(2**53), 2**53),
 }

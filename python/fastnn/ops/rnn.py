@@ -124,7 +124,7 @@ def _rnn_joint(g, y, x, h0, w_ih, w_hh, b_ih, b_hh, needs, sizes, reverse, nonli
 @fused(_composed_lstm)
 def _lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, *, sizes, reverse):
     n, b, h = _sizes_of(x, w_hh, sizes)
-    y, gates, cells = empty((n + 2 * b, h), dtype=x.dtype), empty((n, 4 * h), dtype=x.dtype), empty((n, h), dtype=x.dtype)
+    y, gates, cells = empty((n + 2 * b, h), dtype=x.dtype), empty((n, 4 * h), dtype=x.dtype.computed), empty((n, h), dtype=x.dtype.computed)
     given = [_packed(t) for t in (x, h0, c0, w_ih, w_hh, b_ih, b_hh)]
     kernels(x).lstm(y, gates, cells, *given, sizes, reverse)
     return y, gates, cells
@@ -142,7 +142,7 @@ def _lstm_joint(g, ys, x, h0, c0, w_ih, w_hh, b_ih, b_hh, needs, sizes, reverse)
 @fused(_composed_gru)
 def _gru(x, h0, w_ih, w_hh, b_ih, b_hh, *, sizes, reverse):
     n, b, h = _sizes_of(x, w_hh, sizes)
-    y, gates, cells = empty((n + b, h), dtype=x.dtype), empty((n, 3 * h), dtype=x.dtype), empty((n, h), dtype=x.dtype)
+    y, gates, cells = empty((n + b, h), dtype=x.dtype), empty((n, 3 * h), dtype=x.dtype.computed), empty((n, h), dtype=x.dtype.computed)
     given = [_packed(t) for t in (x, h0, w_ih, w_hh, b_ih, b_hh)]
     kernels(x).gru(y, gates, cells, *given, sizes, reverse)
     return y, gates, cells

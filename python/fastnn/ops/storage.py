@@ -6,7 +6,7 @@ import math
 
 from .. import _cpu, dtypes
 from ..errors import ShapeError
-from ..tensor import Tensor, asarray, empty, from_numpy, shape_from
+from ..tensor import Tensor, asarray, empty, shape_from
 
 
 class UntypedStorage:
@@ -162,7 +162,7 @@ def in_dtype(input, dtype):
             f"self.size(-1) and its stride must be divisible to view {input.dtype.name} as {dtype.name} (different element sizes), "
             f"but got shape {list(input._shape)} with strides {list(input._strides)}"
         )
-    return from_numpy(input.detach().numpy().view(dtype.numpy))
+    return input.detach()._bits(dtype)
 
 
 __all__ = ("empty_strided",)

@@ -6,7 +6,7 @@ import builtins
 
 from ..autodiff import no_grad, op
 from ..device import kernels
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import normalize_dim
 from .elementwise import where
 from .reduce import (
@@ -112,6 +112,7 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     return v, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
+@rounded_once
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(std, mean) over dim."""
     v = std(input, dim, unbiased, keepdim, correction=correction)
@@ -150,6 +151,7 @@ def _norm_tangent(t, y, x, dims, shape, p):
 _norm.partials(_norm_dx).tangents(_norm_tangent)
 
 
+@rounded_once
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|^p)^(1/p) over dim: p = 2 ("fro", None), 1, 0 (how many are not 0), inf (largest |x|), -inf, or any number."""
     if dtype is not None:
@@ -175,6 +177,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     return _sum(abs(input) ** p, dims=dims, shape=shape) ** (1 / p)
 
 
+@rounded_once
 def dist(input, other, p=2):
     """norm(input - other, p)."""
     return norm(input - other, p)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import index
 
 from ..autodiff import Array
-from ..errors import ShapeError
+from ..errors import ShapeError, rounded_once
 from . import conv2d as plane
 from . import pool
 from .fractional_pool import fractional_max_pool2d, fractional_max_pool3d
@@ -35,6 +35,7 @@ def _like(y, input):
     return y if input.ndim == 5 else reshape(y, y._shape[1:])
 
 
+@rounded_once
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """`conv2d` along three axes: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, P, Q, R), bias (O)."""
     name = "conv3d"
@@ -71,6 +72,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _like(contiguous(permute(reshape(y, (n, d, *y._shape[1:])), 0, 2, 1, 3, 4)), input)
 
 
+@rounded_once
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transpose of `conv3d`: input (N, C, D, H, W) or (C, D, H, W), weight (C, O / groups, P, Q, R), bias (O)."""
     name = "conv_transpose3d"
@@ -160,6 +162,7 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _like(y, input), _like(places, input)
 
 
+@rounded_once
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window of (C, D, H, W) or (N, C, D, H, W); see `avg_pool2d`."""
     name = "avg_pool3d"
@@ -183,6 +186,7 @@ def _sizes(output_size, x, name):
     return tuple(n if v is None else v for v, n in zip(given, x._shape[2:], strict=True))
 
 
+@rounded_once
 def adaptive_avg_pool3d(input, output_size):
     """The means of output_size nearly equal windows along each of three axes; None keeps an axis."""
     x = _batched(input, "adaptive_avg_pool3d")

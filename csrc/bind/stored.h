@@ -1,0 +1,16 @@
+// bind/stored.h: int8, int16, float16 and bfloat16 are stored only. A kernel that is called with such arrays gets what they hold in
+// int32 or float32, and what it writes is rounded back: once a kernel, as PyTorch's do on the CPU. Other arrays pay one test a call.
+#pragma once
+#include "array.h"
+
+namespace fastnn {
+
+// The array's values in the type that they are computed in; the array itself where that is its own. New references; hidden axes are kept.
+PyObject* in_computed(PyObject* x);
+PyObject* in_stored(PyObject* y, DType type);  // takes y
+
+// f(nullptr, args, n), the stored arrays among its arguments (and in lists) replaced; bit i of `outputs`: argument i is written to.
+using Function = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+PyObject* call_computed(Function f, PyObject* const* args, Py_ssize_t n, uint64_t outputs);
+
+}  // namespace fastnn
