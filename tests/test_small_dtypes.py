@@ -310,3 +310,19 @@ def test_autocast_gives_pytorchs_dtypes():
                 f.binary_cross_entropy_with_logits(low, a), f.prelu(a, a[0, :1]), m.matmul(a, a[0]), low.exp(), f.dropout(low), f.gelu(low), low.mean(),
             )])  # fmt: skip
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_changes_in_place_keep_the_dtype(dtype):
+    x, w = fn.randn(3, dtype=dtype).requires_grad_(), fn.randn(3)
+    y = x * 2
+    y *= w  # of float32
+    y.sum().backward()
+    assert y.dtype is dtype and x.grad.dtype is dtype and fn.equal(x.grad, (w.to(dtype) * 2))
+    z = fn.zeros(2, 3, dtype=dtype)
+    z[0] = w
+    z[1].copy_(fn.arange(3))
+    assert fn.equal(z, fn.stack([w.to(dtype), fn.arange(3).to(dtype)]))
+    fn.testing.assert_close(z, z * 1.0005)
+    with pytest.raises(AssertionError, match="not close"):
+        fn.testing.assert_close(z, z + 0.1)

@@ -17,7 +17,6 @@ struct Named {
   vectorcallfunc call;
   PyObject *function, *blame, *halves, *dict;
 };
-bool is_half(PyObject* o) { return is_array(o) && itemsize(array_of(o).view.dtype) == 2 && is_float(array_of(o).view.dtype); }
 PyObject* watch = nullptr;  // asked first, once there are subclasses of Tensor: watch(f, args, kwargs) gives NotImplemented, or the result
 
 Named* named_of(PyObject* o) { return reinterpret_cast<Named*>(o); }
@@ -32,26 +31,21 @@ std::pair<py::tuple, py::dict> packed(PyObject* const* args, size_t flags, PyObj
   return {std::move(positional), std::move(keywords)};
 }
 
-PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
-  Named* f = named_of(self);
-  if (watch) {
-    PyObject* result = guarded([&]() -> PyObject* {
-      auto [positional, keywords] = packed(args, flags, names);
-      return PyObject_CallFunctionObjArgs(watch, self, positional.ptr(), keywords.ptr(), nullptr);
-    });
-    if (result != Py_NotImplemented) return result;
-    Py_DECREF(result);
-  }
-  if (f->halves) {  // halves(f, args, kwargs) computes what has float16 or bfloat16 among its arguments
-    const Py_ssize_t n = PyVectorcall_NARGS(flags) + (names ? PyTuple_GET_SIZE(names) : 0);
-    if (std::any_of(args, args + n, is_half))
-      return guarded([&]() -> PyObject* {
-        auto [positional, keywords] = packed(args, flags, names);
-        return PyObject_CallFunctionObjArgs(f->halves, f->function, positional.ptr(), keywords.ptr(), nullptr);
-      });
-  }
-  PyObject* result = PyObject_Vectorcall(f->function, args, flags, names);
-  if (result) return result;
+// The rare things have functions of their own, so that a call that goes through needs no stack.
+
+bool has_half(PyObject* const* args, Py_ssize_t n) {
+  return std::any_of(args, args + n, [](PyObject* o) { return is_array(o) && is_float(array_of(o).view.dtype) && is_stored(array_of(o).view.dtype); });
+}
+
+// ask(f, args, kwargs)
+[[gnu::noinline]] PyObject* asked(PyObject* ask, PyObject* f, PyObject* const* args, size_t flags, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    auto [positional, keywords] = packed(args, flags, names);
+    return PyObject_CallFunctionObjArgs(ask, f, positional.ptr(), keywords.ptr(), nullptr);
+  });
+}
+
+[[gnu::noinline]] PyObject* blamed(Named* f, PyObject* const* args, size_t flags, PyObject* names) {
   py::error_already_set error;  // takes it
   return guarded([&]() -> PyObject* {
     auto [positional, keywords] = packed(args, flags, names);
@@ -63,6 +57,19 @@ PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObje
     PyErr_SetObject(PyObject_Type(raised.ptr()), raised.ptr());
     return nullptr;
   });
+}
+
+PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
+  Named* f = named_of(self);
+  if (watch) [[unlikely]] {
+    PyObject* result = asked(watch, self, args, flags, names);
+    if (result != Py_NotImplemented) return result;
+    Py_DECREF(result);
+  }
+  if (f->halves && has_half(args, PyVectorcall_NARGS(flags) + (names ? PyTuple_GET_SIZE(names) : 0))) [[unlikely]]
+    return asked(f->halves, f->function, args, flags, names);
+  PyObject* result = PyObject_Vectorcall(f->function, args, flags, names);
+  return result ? result : blamed(f, args, flags, names);
 }
 
 PyObject* bind_method(PyObject* self, PyObject* object, PyObject*) {

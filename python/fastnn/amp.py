@@ -22,7 +22,7 @@ class autocast(contextlib.ContextDecorator):
     float32, `cat` and `stack` the widest of theirs (casting.py has the lists, PyTorch's); everything else takes what it is given.
 
     dtype: bfloat16 (the default) or float16; others warn, and nothing is cast, as in PyTorch. It is not faster than float32 here.
-    device_type "cuda": nothing is cast, as there are no halves on a GPU yet.
+    Recurrent layers compute in what they are given. device_type "cuda": nothing is cast, as there are no halves on a GPU yet.
     """
 
     def __init__(self, device_type="cpu", dtype=None, enabled=True, cache_enabled=None):

@@ -214,7 +214,7 @@ def _inplace_recorded(x, fn, name, args, kwargs, kernel, composite):
         node = node and (node[0], tuple(kept if a is old else a for a in node[1]), *node[2:])
         old = kept
     if y.dtype is not x.dtype:
-        raise RuntimeError(f"{name}: result type {y.dtype.name} can't be cast to {x.dtype.name} while gradients are recorded")
+        return _inplace_recorded(x, lambda *a, **k: fn(*a, **k).to(x.dtype), name, args, kwargs, None, True)
     _overwrite(x, y.detach(), name)
     _cpu.mutate(x, True)
     take_over(x, node, old)

@@ -15,6 +15,7 @@ from .ops.random import rand, randint
 from .tensor import Tensor, as_tensor
 
 TOLERANCE = {dtypes.float32: (1.3e-6, 1e-5), dtypes.float64: (1e-7, 1e-7)}  # rtol, atol, as in PyTorch
+TOLERANCE |= {dtypes.float16: (1e-3, 1e-5), dtypes.bfloat16: (1.6e-2, 1e-5)}
 
 
 def assert_close(
@@ -88,7 +89,7 @@ def _tensor_difference(a, b, options):
     if not (a.is_floating_point() or b.is_floating_point()) and not rtol and not atol:
         wrong, delta = a.numpy() != b.numpy(), None
     else:
-        x, y = (t.numpy().astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
+        x, y = ((t.float() if t.dtype is dtypes.bfloat16 else t).numpy().astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
         with np.errstate(invalid="ignore", over="ignore"):
             delta = np.abs(x - y)
             wrong = ~((x == y) | ((delta <= atol + rtol * np.abs(y)) & np.isfinite(y)) | (equal_nan & np.isnan(x) & np.isnan(y)))

@@ -145,29 +145,48 @@ template <class To> void copy_from(const View& y, const View& x) {
   }
 }
 
-// A type that is stored only, to or from the one that it is computed in; any other by way of that, as C converts.
-void copy_stored(const View& y, const View& x) {
-  const DType type = is_stored(x.dtype) ? x.dtype : y.dtype, way = computed(type);
-  if (y.dtype == way) switch (type) {
-      case DType::i8: return copy_typed<int32_t, int8_t>(y, x);
-      case DType::i16: return copy_typed<int32_t, int16_t>(y, x);
-      case DType::f16: return copy_typed<float, Half>(y, x);
-      default: return copy_typed<float, BFloat>(y, x);
-    }
-  if (x.dtype == way) switch (type) {
-      case DType::i8: return copy_typed<int8_t, int32_t>(y, x);
-      case DType::i16: return copy_typed<int16_t, int32_t>(y, x);
-      case DType::f16: return copy_typed<Half, float>(y, x);
-      default: return copy_typed<BFloat, float>(y, x);
-    }
-  Scratch<int32_t> memory(x.numel());
+// What is stored only is converted where both sides are packed, to and from the type that it is computed in; all else
+// goes by way of that.
+template <class To, class From> void convert(const View& y, const View& x) {
+  parallel_for(x.numel(), GRAIN, [to = y.ptr<To>(), from = x.ptr<From>()](int64_t begin, int64_t end) {
+    line(to + begin, 1, from + begin, 1, end - begin);
+  });
+}
+
+void by_way_of(DType type, const View& y, const View& x) {
+  Scratch<char> memory(x.numel() * itemsize(type));
   View between = x;
   between.data = memory.data;
-  between.dtype = way;
+  between.dtype = type;
   int64_t stride = 1;
   for (int d = x.ndim - 1; d >= 0; --d) between.strides[d] = stride, stride *= x.shape[d];
   copy(Out{between}, In{x});
   copy(Out{y}, In{between});
+}
+
+void copy_stored(const View& y, const View& x) {
+  const DType type = is_stored(x.dtype) ? x.dtype : y.dtype, way = computed(type);
+  if (x.one_number() && x.numel() > 1) {
+    alignas(8) char number[8];
+    View one = x, all = y;
+    one.ndim = 0;
+    all.data = number;
+    for (int d = 0; d < y.ndim; ++d) all.strides[d] = 0;
+    View converted = all;
+    converted.ndim = 0;
+    copy(Out{converted}, In{one});
+    return copy(Out{y}, In{all});
+  }
+  if (!x.packed()) return by_way_of(x.dtype, y, x);
+  if (x.dtype != way && y.dtype != way) return by_way_of(way, y, x);
+  if (!y.packed()) return by_way_of(y.dtype, y, x);
+  const bool from = y.dtype == way;
+  switch (type) {
+    case DType::i8: return from ? convert<int32_t, int8_t>(y, x) : convert<int8_t, int32_t>(y, x);
+    case DType::i16: return from ? convert<int32_t, int16_t>(y, x) : convert<int16_t, int32_t>(y, x);
+    case DType::f16: return from ? convert<float, Half>(y, x) : convert<Half, float>(y, x);
+    default: return from ? convert<float, BFloat>(y, x) : convert<BFloat, float>(y, x);
+  }
 }
 
 }  // namespace
