@@ -133,6 +133,8 @@ def test_copies_and_pickles():
         assert not (net.layers[0].weight.detach().numpy() == 3).any()
         assert type(twin.scale) is nn.Parameter and twin.scale.requires_grad
         assert list(twin.state_dict()) == list(net.state_dict())
+    net.scale.square().sum().backward()
+    assert copy.deepcopy(net).scale.grad is None and copy.deepcopy(net.scale).grad is None
     shared = net.state_dict()["scale"]
     net.scale.data.fill_(5.0)
     assert shared.tolist() == [5, 5]

@@ -1,7 +1,9 @@
 """What scripts written for PyTorch use besides ops: printing, testing.assert_close, finfo, typed constructors, cuda, load."""
 
+import copy
 import io
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -427,3 +429,18 @@ def test_small_names_of_torch():
     assert x.nonzero_static(size=3, fill_value=-7).tolist() == [[0, 1], [1, 0], [-7, -7]] and fn.nonzero_static(x, size=1).tolist() == [[0, 1]]
     assert from_dlpack(to_dlpack(x)).tolist() == x.tolist()
     assert fn.i0_(fn.zeros(2)).tolist() == [1, 1] and fn.fix_(fn.tensor([1.5])).tolist() == [1]
+
+
+def test_copies_of_tensors_and_of_what_holds_them():
+    """copy.copy shares memory, deepcopy does not and keeps the gradient of a tensor that is no parameter; attributes go along."""
+    x = fn.ones(2, requires_grad=True)
+    (x * 3).sum().backward()
+    x.tag = [1]
+    shallow, deep = copy.copy(x), copy.deepcopy(x)
+    assert shallow.data_ptr() == x.data_ptr() != deep.data_ptr() and shallow.tag is x.tag
+    assert deep.tag == [1] and deep.tag is not x.tag and deep.grad.tolist() == [3, 3] and shallow.requires_grad
+    assert type(copy.copy(fn.nn.Parameter(x))) is fn.nn.Parameter
+    for value in (fn.eye(2).to_sparse(), fn.max(fn.eye(2), 1), fn.channels_last, fn.utils.data.DataLoader([1, 2], 2)):
+        for other in (copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+            assert type(other) is type(value) and (" at 0x" in repr(value) or repr(other) == repr(value))
+    assert isinstance(fn.max(fn.eye(2), 1), fn.return_types.max)

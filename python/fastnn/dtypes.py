@@ -163,6 +163,9 @@ class layout:
     def __repr__(self):
         return f"fastnn.{self.name}"
 
+    def __reduce__(self):
+        return self.name
+
 
 strided, sparse_coo, sparse_csr = map(layout, ("strided", "sparse_coo", "sparse_csr"))
 
@@ -178,6 +181,9 @@ class memory_format:
 
     def __repr__(self):
         return f"fastnn.{self.name}"
+
+    def __reduce__(self):
+        return self.name
 
 
 contiguous_format, preserve_format, channels_last, channels_last_3d = map(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+TYPES = {}  # by name: what return_types has
+
 
 def result_type(name, fields):
     """A named tuple type for the results of `name`."""
@@ -13,4 +15,5 @@ def result_type(name, fields):
         parts = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
         return f"fastnn.return_types.{name}(\n{parts})"
 
-    return type(name, (base,), {"__slots__": (), "__repr__": text, "__module__": "fastnn.return_types"})
+    made = TYPES[name] = type(name, (base,), {"__slots__": (), "__repr__": text, "__module__": "fastnn.return_types"})
+    return made

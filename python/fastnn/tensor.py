@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -338,12 +339,28 @@ class Tensor(_cpu.Array, metaclass=TensorType):
     def __deepcopy__(self, memo):
         if self._node is not None:
             raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol")
-        t = type(self)(self.detach().clone())
-        t.requires_grad = self.requires_grad
+        t = self._alike(self.detach().clone())
         if self._grad is not None:
             t._grad = self._grad.clone()
         memo[id(self)] = t
+        for name, value in self._named_by_users():
+            setattr(t, name, copy.deepcopy(value, memo))
         return t
+
+    def __copy__(self):
+        """A leaf on the same memory, with what users have put on this tensor."""
+        t = self._alike(self.detach())
+        for name, value in self._named_by_users():
+            setattr(t, name, value)
+        return t
+
+    def _alike(self, values):
+        t = type(self)(values)
+        t.requires_grad = self.requires_grad
+        return t
+
+    def _named_by_users(self):
+        return [(name, value) for name, value in self.__dict__.items() if not name.startswith("_")]
 
     def __reduce__(self):
         bits = self.detach().cpu()

@@ -30,6 +30,11 @@ class Parameter(Tensor):
         parameter.requires_grad = requires_grad
         return parameter
 
+    def __deepcopy__(self, memo):
+        """Its values, without gradient: as PyTorch's, so that a copied module starts afresh."""
+        memo[id(self)] = copied = self._alike(self.detach().clone())
+        return copied
+
     def __repr__(self):
         return "Parameter containing:\n" + super().__repr__()
 
@@ -63,9 +68,8 @@ class UninitializedParameter(Parameter):
 
     cls_to_become = Parameter
 
-    def __deepcopy__(self, memo):
-        memo[id(self)] = copied = type(self)(self.requires_grad, self.dtype)
-        return copied
+    def _alike(self, values):
+        return type(self)(self.requires_grad, self.dtype)
 
     def __reduce__(self):
         return type(self), (self.requires_grad, self.dtype)

@@ -166,8 +166,7 @@ class DataLoader:
         if batch_sampler is None and batch_size is not None and not self.streaming:
             batch_sampler = BatchSampler(sampler, batch_size, bool(drop_last))
         self.batch_size, self.sampler, self.batch_sampler = batch_size, sampler, batch_sampler
-        self._whole = at_once(dataset, "batch") if collate_fn is None and batch_sampler is not None else None
-        self._several = at_once(dataset, "__getitems__") or (lambda indices: [dataset[i] for i in indices])
+        self._collates = collate_fn is not None  # by the user's function: single samples are wanted
         single = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
         self._made = True
@@ -194,12 +193,11 @@ class DataLoader:
         if self.batch_sampler is None:
             for i in self.sampler:
                 yield lambda i=i: self.collate_fn(self.dataset[i])
-        elif self._whole:
-            for indices in self.batch_sampler:
-                yield lambda indices=indices: self._whole(indices)
-        else:
-            for indices in self.batch_sampler:
-                yield lambda indices=indices: self.collate_fn(self._several(indices))
+            return
+        whole = None if self._collates else at_once(self.dataset, "batch")
+        several = at_once(self.dataset, "__getitems__") or (lambda indices: [self.dataset[i] for i in indices])
+        for indices in self.batch_sampler:
+            yield lambda indices=indices: whole(indices) if whole else self.collate_fn(several(indices))
 
     def _stream(self):
         samples = iter(self.dataset)
