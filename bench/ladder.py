@@ -67,7 +67,7 @@ def climbs(family, quick):
 
         return Climb(f"{n}x{c}x{h}x{h} k3 s2 p1", lambda: pool(x), _gradient(pool, x), 9.0 * n * c * h * h / 4, 5.0 * n * c * h * h, 0.1)
     if family == "lstm":
-        t, b, i, h = (5, 8, 16, 32) if quick else (100, 32, 64, 128)
+        t, b, i, h = (5, 8, 16, 32) if quick else (100, 32, 64, 128) if _place == "cpu" else (100, 256, 256, 512)
         x, *weights = _arrays((t, b, i), (4 * h, i), (4 * h, h), (4 * h,), (4 * h,))
 
         def lstm(x, *weights):

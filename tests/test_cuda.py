@@ -314,7 +314,7 @@ RUNGS = [(family, name) for family, ladder in fastnn.rungs(device="cuda").items(
 @pytest.mark.parametrize("family, name", RUNGS)
 def test_rung_is_the_cpus(family, name):  # float64 in test_matmul_rungs and test_row_rungs
     with fastnn.rung(**{family: name}, device="cuda"):
-        assert compare({"layer_norm": "norm", "max_pool2d": "pool"}.get(family, family), "float32")
+        assert compare({"layer_norm": "norm", "max_pool2d": "pool", "lstm": "rnn"}.get(family, family), "float32")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -390,6 +390,24 @@ def test_attention_rungs(name, schedule, rng, monkeypatch):
         seen[3] = False
         both(lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, enable_gqa=True), q, k, v, added, rtol=1e-10)
         both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, seen.to(q.device), enable_gqa=True), q, k, v, rtol=1e-10)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", fastnn.rungs("lstm", "cuda"))
+def test_lstm_rungs(name, schedule, rng, monkeypatch):
+    """Sequences of different lengths, both directions, more sequences than a block has, states to begin with and to end with."""
+    monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
+
+    def lstm(x, h, c, *weights):
+        packed = fastnn.nn.utils.rnn.pack_padded_sequence(x, fastnn.tensor(lengths), enforce_sorted=False)  # noqa: B023
+        y, h, c = fastnn.lstm(packed.data, packed.batch_sizes, (h, c), list(weights), True, 1, 0.0, True, True)
+        return fastnn.cat([y.reshape(-1), h.reshape(-1), c.reshape(-1)])
+
+    with fastnn.rung(lstm=name, device="cuda"):
+        for lengths, inputs, units in [([4, 2, 2, 1, 3, 4], 3, 5), ([1], 1, 1)]:
+            shapes = [(4 * units, inputs), (4 * units, units), (4 * units,), (4 * units,)] * 2
+            states = [rng.standard_normal((2, len(lengths), units)) for _ in range(2)]
+            both(lstm, rng.standard_normal((max(lengths), len(lengths), inputs)), *states, *(0.5 * rng.standard_normal(s) for s in shapes))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

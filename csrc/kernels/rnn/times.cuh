@@ -9,7 +9,7 @@
 namespace fastnn::cuda {
 
 void copy(Out y, In x);
-void matmul(Out c, In a, In b);
+using Multiply = void (*)(Out c, In a, In b, In bias);  // C = A·B + bias, which may be absent: matmul_bias, or a rung of it
 void matmul_bias(Out c, In a, In b, In bias);
 void sum(Out y, In x, Ints axes);
 
@@ -44,6 +44,8 @@ struct Times {
 
 struct Layer {
   const View &x, &h0, &w_ih, &w_hh, &b_ih, &b_hh;  // (N, I) (B, H) (G·H, I) (G·H, H) (G·H) (G·H); h0 and biases may be None
+  Multiply with_bias = &matmul_bias;
+  void multiply(const View& c, const View& a, const View& b, const View& bias = ABSENT) const { with_bias(Out{c}, In{a}, In{b}, In{bias}); }
 };
 struct LayerGradients {
   const View &dx, &dh0, &dw_ih, &dw_hh, &db_ih, &db_hh;  // without elements where not wanted
@@ -76,8 +78,8 @@ void weight_gradients(const Times& times, const Layer& l, const LayerGradients& 
     const Columns& c = input[i];
     const auto part = [&](const View& v) { return matrix(v, c.to * in_, c.count, in_, in_); };
     const View piece = take(0, n, c.from, c.count);
-    if (wanted(out_.dx)) matmul_bias(Out{out_.dx}, In{piece}, In{part(l.w_ih)}, i ? In{out_.dx} : In{ABSENT});
-    if (wanted(out_.dw_ih)) matmul(Out{part(out_.dw_ih)}, In{transposed(piece)}, In{l.x});
+    if (wanted(out_.dx)) l.multiply(out_.dx, piece, part(l.w_ih), i ? out_.dx : ABSENT);
+    if (wanted(out_.dw_ih)) l.multiply(part(out_.dw_ih), transposed(piece), l.x);
     if (wanted(out_.db_ih)) sum(Out{matrix(out_.db_ih, c.to, 1, c.count, c.count)}, In{piece}, Ints{1, {0}});
   }
   const View piece = take(0, n, 0, hidden);
@@ -85,10 +87,9 @@ void weight_gradients(const Times& times, const Layer& l, const LayerGradients& 
   if (!wanted(out_.dw_hh)) return;
   if (times.even) {  // the states before are the states themselves, a step further on
     const int64_t rest = n - batch, begin = times.reverse ? rest : 0, other = times.reverse ? 0 : batch;
-    const In first{transposed(take(begin, batch, 0, hidden))}, later{transposed(take(other, rest, 0, hidden))};
-    const In states{matrix(y, (times.reverse ? batch : 0) * h, rest, h, h)}, none{ABSENT};
-    if (l.h0.ndim >= 0) matmul(Out{out_.dw_hh}, first, In{l.h0});
-    if (rest || l.h0.ndim < 0) matmul_bias(Out{out_.dw_hh}, later, states, l.h0.ndim < 0 ? none : In{out_.dw_hh});
+    const View first = transposed(take(begin, batch, 0, hidden)), later = transposed(take(other, rest, 0, hidden));
+    if (l.h0.ndim >= 0) l.multiply(out_.dw_hh, first, l.h0);
+    if (rest || l.h0.ndim < 0) l.multiply(out_.dw_hh, later, matrix(y, (times.reverse ? batch : 0) * h, rest, h, h), l.h0.ndim < 0 ? ABSENT : out_.dw_hh);
     return;
   }
   Scratch<T> states(n * h);
@@ -100,7 +101,7 @@ void weight_gradients(const Times& times, const Layer& l, const LayerGradients& 
     if (m) copy(Out{matrix(s, at * h, m, h, h)}, In{matrix(y, times.first(times.before(t)) * h, m, h, h)});
     if (l.h0.ndim >= 0 && size > m) copy(Out{matrix(s, (at + m) * h, size - m, h, h)}, In{matrix(l.h0, m * h, size - m, h, h)});
   }
-  matmul(Out{out_.dw_hh}, In{transposed(piece)}, In{s});
+  l.multiply(out_.dw_hh, transposed(piece), s);
 }
 
 }  // namespace fastnn::cuda

@@ -4,7 +4,8 @@
 //
 // A number comes from global memory once a block, whole rows at a time. Pieces too large for shared memory take rung 2.
 //
-// cost     borders of the pieces, twice; a barrier; lanes that are 2 apart (stride 2) meet in pairs. (GPUs keep what rung 2 asks for again in L1: there, this must be measured)
+// cost     borders of the pieces, twice; a barrier; lanes that are 2 apart (stride 2) meet in pairs. (GPUs keep what rung 2 asks for again
+//          in L1: there, this must be measured)
 // counted  2x16x56x56 k3 s2 p1: 4,672 requests of global memory, 21,056 sectors; 11,840 of shared memory, 8,064 conflicts
 //          derivative:          7,040 requests of global memory, 24,272 sectors; 24,222 of shared memory, 323 conflicts
 // read on  ../pool.cu: rung 2 with taps outside of the image left out beforehand, and multiplications for divisions
