@@ -44,8 +44,7 @@ template <class T> struct Slope {
     if (d.dmask.data) d.dmask.at(at[OUT2], r, p.length, j) = w.slope;
   }
 };
-// to[i, c] = scale Σ s[i, n] · x[n, c]: by rows of s, or, for keys, down its columns
-template <bool KEYS, class T> struct Sum {
+template <bool KEYS, class T> struct Sum {  // to[i, c] = scale Σ s[i, n] · x[n, c]: by rows of s, or, for keys, down its columns
   global<const T> s;
   Strided<const T> x;
   Strided<T> to;
