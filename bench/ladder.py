@@ -154,8 +154,8 @@ COLUMNS = ("launches", "requests", "sectors", "at best", "shared", "conflicts", 
 
 
 def on_cuda(family, measure, *, quick=False, derivative=False):
-    """({rung: measure(call)}, problem) of a family's ladder on the GPU; where it has none yet, of the production kernel."""
-    names = rungs(device="cuda").get(family, ["production"]) if rungs(family) else []  # ValueError for a family without a ladder anywhere
+    """({rung: measure(call)}, problem) of a family's ladder on the GPU."""
+    names = rungs(family, "cuda")  # ValueError for a family without rungs
     fastnn.cuda.require()
     global _place
     _place = "cuda"
@@ -166,7 +166,7 @@ def on_cuda(family, measure, *, quick=False, derivative=False):
     run = climb.derivative if derivative else climb.forward
     found = {}
     for name in names:
-        with rung(**{family: name} if len(names) > 1 else {}, device="cuda"), fastnn.no_grad():
+        with rung(**{family: name}, device="cuda"), fastnn.no_grad():
             found[name] = measure(run)
     return found, climb
 

@@ -142,7 +142,7 @@ def test_sources_for_cuda():
     with pytest.raises(ValueError, match="5 packed, 6 production; on cuda: 1 naive, 2 coalesced"):
         fastnn.rung(matmul="fast")
     with pytest.raises(ValueError, match="no rungs on cuda"):
-        fastnn.rung(lstm="naive", device="cuda")
+        fastnn.rung(relu="naive", device="cuda")
     with pytest.raises(ValueError, match="'cpu' or 'cuda'"):
         fastnn.rungs(device="tpu")
 
