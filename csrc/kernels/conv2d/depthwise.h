@@ -62,40 +62,70 @@ template <class F> FN void in_steps(int64_t n, const F& f) {
     for (int64_t t = 0; t < n; t += ROWS) f(Constant<ROWS>{}, least(t, n - ROWS));
 }
 
-// f(q, vector) for tap q of a row of K taps: what L neighbouring results of stride S meet there, the first at x. Each is loaded once:
-// left to the compiler, loads that span two lines become operands of every product (3×3 of stride 1 1.3 times as long, 7×7 1.4).
-template <int K, int S, class T, class F> FN void for_taps(const T* x, const F& f) {
+// Elements k to k + L of those of a and b.
+template <int K, class T, int... I> FN vec<T> slide(vec<T> a, vec<T> b, Sequence<I...>) {
+  return __builtin_shufflevector(a, b, (K + I)...);
+}
+
+// f(Constant<q>, vectors) for tap q of a row of K taps: what C·L neighbouring results of stride S meet there, the first at x. Each is
+// loaded once: left to the compiler, loads that span two lines become operands of every product (3×3 of stride 1 1.3 times as long,
+// 7×7 1.4). Of stride 2 even and odd columns are parted once, and what later taps meet is slid out of them.
+template <int K, int S, int C, class T, class F> FN void for_taps(const T* x, const F& f) {
   typename MakeSequence<lanes<T>>::type order;
+  if constexpr (S == 1) {
 #pragma GCC unroll 8
-  for (int q = 0; q < K; q += S) {
-    if constexpr (S == 1) {
-      f(q, once(load(x + q)));
-    } else {
-      const vec<T> low = once(load(x + q)), high = once(load(x + q + lanes<T>));
-      f(q, evens<T>(low, high, order));
-      if (q + 1 < K) f(q + 1, odds<T>(low, high, order));
+    for (int q = 0; q < K; ++q) {
+      vec<T> v[C];
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) v[c] = once(load(x + q + c * lanes<T>));
+      f(q, v);
     }
+  } else {
+    vec<T> parts[2][C + 1];
+#pragma GCC unroll 3
+    for (int c = 0; c <= C; ++c) {
+      const vec<T> low = once(load(x + 2 * c * lanes<T>)), high = once(load(x + (2 * c + 1) * lanes<T>));
+      parts[0][c] = evens<T>(low, high, order), parts[1][c] = odds<T>(low, high, order);
+    }
+    const auto tap = [&](auto q) __attribute__((always_inline)) {
+      constexpr int Q = decltype(q)::value;
+      vec<T> v[C];
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) v[c] = slide<Q / 2, T>(parts[Q % 2][c], parts[Q % 2][c + 1], order);
+      f(Q, v);
+    };
+    tap(Constant<0>{}), tap(Constant<1>{}), tap(Constant<2>{});
+    if constexpr (K > 3) tap(Constant<3>{}), tap(Constant<4>{});
+    if constexpr (K > 5) tap(Constant<5>{}), tap(Constant<6>{});
   }
 }
 
-// R rows of `cols` results, `out_row` apart, from slab rows `row` apart.
-template <int K, int S, int R, class T>
+// R rows of `cols` results, `out_row` apart, from slab rows `row` apart, C vectors at a time.
+template <int K, int S, int R, int C, class T>
 FN void filter_rows(const T* x, int64_t row, const vec<T> (&w)[K * K], vec<T> bias, T* out, int64_t out_row, int64_t cols) {
   constexpr int L = lanes<T>;
-  for (int64_t u = 0; u < cols; u += L) {
-    if (u + L > cols && cols >= L) u = cols - L;  // overlaps the vector before: the same sums again
-    vec<T> acc[R];
+  for (int64_t u = 0; u < cols; u += C * L) {
+    if (u + C * L > cols && cols >= C * L) u = cols - C * L;  // overlaps the vectors before: the same sums again
+    vec<T> acc[R][C];
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) acc[r] = bias;
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) acc[r][c] = bias;
 #pragma GCC unroll 16
     for (int i = 0; i < (R - 1) * S + K; ++i)
-      for_taps<K, S, T>(x + i * row + S * u, [&](int q, vec<T> v) __attribute__((always_inline)) {
+      for_taps<K, S, C, T>(x + i * row + S * u, [&](int q, const vec<T> (&v)[C]) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r)
-          if (i >= r * S && i < r * S + K) acc[r] += w[(i - r * S) * K + q] * v;
+          if (i >= r * S && i < r * S + K) {
+            const vec<T> tap = C == 1 ? w[(i - r * S) * K + q] : once(w[(i - r * S) * K + q]);
+#pragma GCC unroll 2
+            for (int c = 0; c < C; ++c) acc[r][c] += tap * v[c];
+          }
       });
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) put_columns(out + r * out_row + u, acc[r], cols - u);
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) put_columns(out + r * out_row + u + c * L, acc[r][c], cols - u - c * L);
   }
 }
 
@@ -105,8 +135,13 @@ static void filter_block(const T* slab, const Blocks& b, const Block& block, con
                          int64_t row) {
   vec<T> w[K * K];
   for (int i = 0; i < K * K; ++i) w[i] = splat(taps[flipped ? K * K - 1 - i : i]);
+  // More taps than registers are loaded for every product, or for every two: 16x16x28x28, 7×7, Zen 5, WAS and NOW ms.
+  constexpr int WIDE = K * K > SUMS ? 2 : 1;
   in_steps(block.rows, [&](auto rows, int64_t t) __attribute__((always_inline)) {
-    filter_rows<K, S, decltype(rows)::value, T>(slab + t * S * b.width, b.width, w, splat(bias), out + t * row, row, block.cols);
+    constexpr int R = decltype(rows)::value;
+    const T* x = slab + t * S * b.width;
+    if (block.cols > lanes<T>) filter_rows<K, S, R, WIDE, T>(x, b.width, w, splat(bias), out + t * row, row, block.cols);
+    else filter_rows<K, S, R, 1, T>(x, b.width, w, splat(bias), out + t * row, row, block.cols);
   });
 }
 
@@ -238,8 +273,8 @@ FN void tap_sums(vec<T> (&acc)[P][K], const T* x, int64_t row, int first, const 
   for (int r = 0; r < R; ++r) gv[r] = Whole ? load(g + r * g_row + u) : load_n(g + r * g_row + u, n - u);
 #pragma GCC unroll 16
   for (int i = 0; i < (R - 1) * S + P; ++i) {
-    for_taps<K, S, T>(x + (i + first) * row + S * u, [&](int q, vec<T> loaded) __attribute__((always_inline)) {
-      vec<T> v = once(loaded);
+    for_taps<K, S, 1, T>(x + (i + first) * row + S * u, [&](int q, const vec<T> (&loaded)[1]) __attribute__((always_inline)) {
+      vec<T> v = once(loaded[0]);
       if (!Whole) v = once(from_bits<T>(to_bits<T>(v) & keep));  // past the end lie other rows: 0·inf is NaN
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r)
