@@ -143,46 +143,32 @@ template <class F> bool with_size(int64_t K, int64_t S, const F& f) {
                 : (S == 1 ? f(Constant<7>{}, Constant<1>{}) : f(Constant<7>{}, Constant<2>{}));
 }
 
-template <class T> PlanesOf<T> planes_of(const View& out, const View& in, const View& w, const View& bias, bool flipped) {
-  return {in.ptr<T>(),  in.ptr<T>() + in.numel(),    out.ptr<T>(), w.ptr<T>(),   bias.ndim < 0 ? nullptr : bias.ptr<T>(),
-          in.shape[0] * in.shape[1], in.shape[1], w.shape[2] * w.shape[3], out.shape[2], out.shape[3], flipped};
+// The first tap of the first result lies `row`, `col` of the input.
+template <class T> PlanesOf<T> planes_of(const View& out, const View& results, const View& in, const View& w, const View& bias, int64_t row, int64_t col, bool flipped) {
+  return {in.ptr<T>(), out.ptr<T>(), w.ptr<T>(), bias.ndim < 0 ? nullptr : bias.ptr<T>(), in.shape[0] * in.shape[1], in.shape[1],
+          in.shape[2], in.shape[3], results.shape[2], results.shape[3], row, col, flipped};
 }
 
-// The convolution, and with `flipped` its input gradient of stride 1. Filters that partly see nothing go the general way.
+// The convolution, and with `flipped` its input gradient of stride 1.
 template <class T> bool filter_on_planes(const View& out, const View& in, const View& w, const View& bias, const Conv2d& s, bool flipped) {
-  const int64_t K = w.shape[2], S = s.stride[0];
-  Taps t(K * K, 1, out, in, {S, S});
-  for (int64_t i = 0; i < K * K; ++i)
-    add_tap(t.window, i / K - (flipped ? K - 1 - s.padding[0] : s.padding[0]),
-            i % K - (flipped ? K - 1 - s.padding[1] : s.padding[1]), i);
-  return t.window.taps == K * K && with_size(K, S, [&](auto size, auto stride) {
-    filter_planes<decltype(size)::value, decltype(stride)::value, T>(planes_of<T>(out, in, w, bias, flipped), t.window);
+  const int64_t K = w.shape[2], last = flipped ? K - 1 : 0, sign = flipped ? -1 : 1;
+  return with_size(K, s.stride[0], [&](auto size, auto stride) {
+    filter_planes<decltype(size)::value, decltype(stride)::value, T>(
+        planes_of<T>(out, out, in, w, bias, sign * -s.padding[0] - last, sign * -s.padding[1] - last, flipped));
     return true;
   });
 }
 
 template <class T> bool spread_on_planes(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
-  const int64_t K = w.shape[2];
-  Taps t(K * K, 1, dx, g, {1, 1});
-  t.window.rows = ceil_div(dx.shape[2], 2), t.window.cols = ceil_div(dx.shape[3], 2);
-  Scratch<int64_t> phase(K * K);
-  for (int64_t i = 0; i < K * K; ++i) {
-    const int64_t row = i / K - s.padding[0], col = i % K - s.padding[1], taps = t.window.taps;
-    add_tap(t.window, -floor_div(row, 2), -floor_div(col, 2), i);
-    if (t.window.taps > taps) phase[taps] = 2 * (row & 1) + (col & 1);
-  }
-  if (t.window.taps == 0) return false;
-  spread_planes<T>(planes_of<T>(dx, g, w, bias, true), t.window, phase);
-  return true;
+  return with_size(w.shape[2], 2, [&](auto size, auto) {
+    spread_planes<decltype(size)::value, T>(planes_of<T>(dx, dx, g, w, bias, -s.padding[0], -s.padding[1], true));
+    return true;
+  });
 }
 
 template <class T> bool weights_on_planes(const View& dw, const View& g, const View& x, const Conv2d& s) {
-  const int64_t K = dw.shape[2], S = s.stride[0];
-  Taps t(K * K, 1, g, x, {S, S});
-  for (int64_t i = 0; i < K * K; ++i) add_tap(t.window, i / K - s.padding[0], i % K - s.padding[1], i);
-  return t.window.taps == K * K && with_size(K, S, [&](auto size, auto stride) {
-    PlanesOf<T> p = planes_of<T>(dw, x, dw, View{}, false);
-    sum_taps<decltype(size)::value, decltype(stride)::value, T>(p, g.ptr<T>(), t.window);
+  return with_size(dw.shape[2], s.stride[0], [&](auto size, auto stride) {
+    sum_taps<decltype(size)::value, decltype(stride)::value, T>(planes_of<T>(dw, g, x, dw, View{}, -s.padding[0], -s.padding[1], false), g.ptr<T>());
     return true;
   });
 }

@@ -1,53 +1,23 @@
 // conv2d/depthwise.h: one filter a plane (groups = channels, one result each): K·K multiplications a result, bound by memory.
 //
-// There is no matrix product here, only planes. Each is copied into a slab (window.h) whose taps are offsets, in bands of
-// rows that stay in L1, and ROWS rows of results grow together: a vector of input loaded for tap (p, q) of one row is tap
-// (p - 1, q) of the next, so K·(ROWS + K - 1) loads do for K·K·ROWS multiplications.
+// There is no matrix product here, only planes, read where they lie (planes.h). ROWS rows of results grow together: a vector of input
+// loaded for tap (p, q) of one row is tap (p - 1, q) of the next, so K·(ROWS + K - 1) loads do for K·K·ROWS multiplications.
 //
 //      input row 0  ─▶ p 0                        filter_rows   the convolution, and dx of stride 1: taps in reverse
 //                1  ─▶ p 1, 0         results     spread_rows   dx of stride 2: even and odd columns see other taps, and
 //                2  ─▶ p 2, 1, 0  ─▶  rows 0..3                 are interleaved as they are stored
 //                3  ─▶    2, 1, 0                 tap_sums      dw: K·K sums of lanes, folded once a channel
-//
-// Measured, Zen 4, AVX-512, two cores, ms, forward, dx, dw (the implicit product):
-//
-//    8x96x56x56     0.45 0.45 0.60 (1.55 1.39 0.89)       16x144x56x56   2.4 2.6 3.7 (5.9 5.7 4.3)
-//    8x96x56x56 /2  0.35 0.32 0.38 (0.72 1.28 0.62)       8x384x7x7      0.14 0.14 0.18 (0.25 0.23 0.19): 7 of 16 lanes
 #pragma once
 #include "../../core/cache.h"
-#include "../../core/stream.h"
 #include "dots.h"
-#include "window.h"
+#include "planes.h"
 
 namespace fastnn::FN_ISA {
 
 constexpr int ROWS = 4;
-constexpr int64_t BAND_BYTES = 24 << 10;                            // of a slab
-constexpr int64_t SUMS = VECTOR_BYTES == 64 ? 25 : 9;               // tap_sums keeps as many: registers less ROWS and two
-constexpr int64_t MULTIPLIES = int64_t(1) << 18;                    // vectors' worth of a task: 50 us and more
-
-template <class T> struct PlanesOf {  // `count` planes, `channels` of which have a filter each
-  const T* in;
-  const T* in_end;
-  T* out;
-  const T* w;
-  const T* bias;  // [channels] or null
-  int64_t count, channels, filter;  // filter: taps of one
-  int64_t height, width;  // of an output plane
-  bool flipped;           // taps in descending order
-};
-
-// A vector with several uses, loaded once: GCC would make the (unaligned) load an operand of each.
-template <class V> FN V once(V v) {
-#if defined(__AVX512F__)
-  __asm__("" : "+v"(v));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(v));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(v));
-#endif
-  return v;
-}
+constexpr int64_t BAND_BYTES = 24 << 10;                // of input that dw reads several times
+constexpr int64_t SUMS = VECTOR_BYTES == 64 ? 25 : 9;  // tap_sums keeps as many: registers less ROWS and two
+constexpr int64_t MULTIPLIES = int64_t(1) << 14;        // vectors' worth of a task: 3 us and more
 
 template <class T> FN void put_columns(T* to, vec<T> v, int64_t n) {
   if (n >= lanes<T>) store(to, v);
@@ -62,47 +32,10 @@ template <class F> FN void in_steps(int64_t n, const F& f) {
     for (int64_t t = 0; t < n; t += ROWS) f(Constant<ROWS>{}, least(t, n - ROWS));
 }
 
-// Elements k to k + L of those of a and b.
-template <int K, class T, int... I> FN vec<T> slide(vec<T> a, vec<T> b, Sequence<I...>) {
-  return __builtin_shufflevector(a, b, (K + I)...);
-}
-
-// f(Constant<q>, vectors) for tap q of a row of K taps: what C·L neighbouring results of stride S meet there, the first at x. Each is
-// loaded once: left to the compiler, loads that span two lines become operands of every product (3×3 of stride 1 1.3 times as long,
-// 7×7 1.4). Of stride 2 even and odd columns are parted once, and what later taps meet is slid out of them.
-template <int K, int S, int C, class T, class F> FN void for_taps(const T* x, const F& f) {
-  typename MakeSequence<lanes<T>>::type order;
-  if constexpr (S == 1) {
-#pragma GCC unroll 8
-    for (int q = 0; q < K; ++q) {
-      vec<T> v[C];
-#pragma GCC unroll 2
-      for (int c = 0; c < C; ++c) v[c] = once(load(x + q + c * lanes<T>));
-      f(q, v);
-    }
-  } else {
-    vec<T> parts[2][C + 1];
-#pragma GCC unroll 3
-    for (int c = 0; c <= C; ++c) {
-      const vec<T> low = once(load(x + 2 * c * lanes<T>)), high = once(load(x + (2 * c + 1) * lanes<T>));
-      parts[0][c] = evens<T>(low, high, order), parts[1][c] = odds<T>(low, high, order);
-    }
-    const auto tap = [&](auto q) __attribute__((always_inline)) {
-      constexpr int Q = decltype(q)::value;
-      vec<T> v[C];
-#pragma GCC unroll 2
-      for (int c = 0; c < C; ++c) v[c] = slide<Q / 2, T>(parts[Q % 2][c], parts[Q % 2][c + 1], order);
-      f(Q, v);
-    };
-    tap(Constant<0>{}), tap(Constant<1>{}), tap(Constant<2>{});
-    if constexpr (K > 3) tap(Constant<3>{}), tap(Constant<4>{});
-    if constexpr (K > 5) tap(Constant<5>{}), tap(Constant<6>{});
-  }
-}
-
-// R rows of `cols` results, `out_row` apart, from slab rows `row` apart, C vectors at a time.
+// R rows of `cols` results, `out_row` apart, C vectors at a time, from rows of input whose column `col` the first meets. `ahead`: the row
+// after them. Of stride 2 nothing else asks for lines in time: 16x32x56x56 0.109 ms, so 0.077; of stride 1 it costs more than it gives.
 template <int K, int S, int R, int C, class T>
-FN void filter_rows(const T* x, int64_t row, const vec<T> (&w)[K * K], vec<T> bias, T* out, int64_t out_row, int64_t cols) {
+FN void filter_rows(const T* ahead, const T* const* x, int64_t col, int64_t x_width, const vec<T> (&w)[K * K], vec<T> bias, T* out, int64_t out_row, int64_t cols) {
   constexpr int L = lanes<T>;
   for (int64_t u = 0; u < cols; u += C * L) {
     if (u + C * L > cols && cols >= C * L) u = cols - C * L;  // overlaps the vectors before: the same sums again
@@ -111,17 +44,27 @@ FN void filter_rows(const T* x, int64_t row, const vec<T> (&w)[K * K], vec<T> bi
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
       for (int c = 0; c < C; ++c) acc[r][c] = bias;
-#pragma GCC unroll 16
-    for (int i = 0; i < (R - 1) * S + K; ++i)
-      for_taps<K, S, C, T>(x + i * row + S * u, [&](int q, const vec<T> (&v)[C]) __attribute__((always_inline)) {
+    const int64_t at = S * u + col;
+#pragma GCC unroll 8
+    for (int i = 0; S == 2 && i < R * S; ++i)
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r)
-          if (i >= r * S && i < r * S + K) {
-            const vec<T> tap = C == 1 ? w[(i - r * S) * K + q] : once(w[(i - r * S) * K + q]);
+      for (int c = 0; c < C * S; ++c) __builtin_prefetch(ahead + i * x_width + S * u + c * L);
+    const auto rows = [&](const auto& in) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+      for (int i = 0; i < (R - 1) * S + K; ++i)
+        for_taps<K, S, C, T>(in, x[i] + at, [&](int q, const vec<T> (&v)[C]) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+          for (int r = 0; r < R; ++r)
+            if (i >= r * S && i < r * S + K) {
+              const vec<T> tap = C == 1 ? w[(i - r * S) * K + q] : once(w[(i - r * S) * K + q]);
 #pragma GCC unroll 2
-            for (int c = 0; c < C; ++c) acc[r][c] += tap * v[c];
-          }
-      });
+              for (int c = 0; c < C; ++c) acc[r][c] += tap * v[c];
+            }
+        });
+    };
+    using Row = Under<K, S, C, T>;
+    if (Row::inside(at, x_width)) rows(typename Row::Whole{});
+    else rows(typename Row::Border(at, x_width));
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -129,73 +72,27 @@ FN void filter_rows(const T* x, int64_t row, const vec<T> (&w)[K * K], vec<T> bi
   }
 }
 
-// Rows of a block to `out`, `row` apart.
-template <int K, int S, class T>
-static void filter_block(const T* slab, const Blocks& b, const Block& block, const T* taps, bool flipped, T bias, T* out,
-                         int64_t row) {
-  vec<T> w[K * K];
-  for (int i = 0; i < K * K; ++i) w[i] = splat(taps[flipped ? K * K - 1 - i : i]);
-  // More taps than registers are loaded for every product, or for every two: 16x16x28x28, 7×7, Zen 5, WAS and NOW ms.
+template <int K, int S, class T> static void filter_planes(const PlanesOf<T>& p) {
+  // More taps than registers are loaded for every product, or for every two: 16x16x28x28, 7×7, Zen 5, 0.113 and 0.099 ms.
   constexpr int WIDE = K * K > SUMS ? 2 : 1;
-  in_steps(block.rows, [&](auto rows, int64_t t) __attribute__((always_inline)) {
-    constexpr int R = decltype(rows)::value;
-    const T* x = slab + t * S * b.width;
-    if (block.cols > lanes<T>) filter_rows<K, S, R, WIDE, T>(x, b.width, w, splat(bias), out + t * row, row, block.cols);
-    else filter_rows<K, S, R, 1, T>(x, b.width, w, splat(bias), out + t * row, row, block.cols);
-  });
-}
-
-// A plane in bands of rows whose slabs stay in L1. A slab has every row and column of its band as they lie, rows on whole vectors, and
-// the reader takes the stride. In phases, as window.h would have them, memory is read in as many passes, and each line of it is loaded
-// twice: stride 2, Zen 5, two cores, 8x96x56x56 0.26 ms, so 0.17; 5×5 0.38 and 0.25.
-template <class T> struct Bands {
-  Window window;
-  int64_t stride[2];
-  Blocks b;
-
-  explicit Bands(const Window& s) : window(every_column(s)), stride{s.stride[0], s.stride[1]} {
-    window.rows = (s.rows - 1) * stride[0] + 1, window.stride[0] = 1;
-    b = cut(window, 1, BAND_BYTES / int64_t(sizeof(T)), window.rows * window.cols);
-    b.rows = ceil_div(b.rows, stride[0]) * stride[0], b.along_r = ceil_div(window.rows, b.rows);
-    lay_out(b);
-    b.width = ceil_div(b.width, lanes<T>) * lanes<T>, b.plane = b.image = b.channel = b.height * b.width;
-  }
-  // Fills the slab with band i of the plane at p.in + offset; returns its results.
-  Block fill(T* slab, const PlanesOf<T>& p, int64_t offset, int64_t i) const {
-    Block block = block_at(window, b, i);
-    fill_slab<T>(slab, {p.in + offset, p.in, p.in_end, 0, 0}, 1, window, b, block);
-    block.t /= stride[0], block.rows = (block.rows - 1) / stride[0] + 1;
-    block.u /= stride[1], block.cols = (block.cols - 1) / stride[1] + 1;
-    return block;
-  }
-};
-
-// f(slab, block, plane, out) for each band of each plane, `out` where the band's results belong, `row` apart: in the plane,
-// or in a tile that is streamed into it where nothing stays in the cache anyway (16x144x56x56, 58 MB, Emerald Rapids, whose L3
-// holds them: streamed 2.1 ms, else 1.5).
-template <class T, class F>
-static void over_planes(const PlanesOf<T>& p, const Window& s, int64_t out_rows, int64_t out_cols, const F& f) {
-  const Bands<T> bands(s);
-  const Blocks& b = bands.b;
-  const int64_t in_size = s.height * s.width, out_size = p.height * p.width, work = s.rows * ceil_div(s.cols, lanes<T>) * s.taps;
-  const bool streamed = (in_size + out_size) * p.count * int64_t(sizeof(T)) > l3_bytes && b.along_c == 1;
-  parallel_for(p.count, ceil_div(MULTIPLIES / 16, work), [&](int64_t begin, int64_t end) {
-    Scratch<T> slab(slab_size<T>(b)), tile(streamed ? b.rows * out_rows * p.width : 1);
-    for (int64_t plane = begin; plane < end; ++plane)
-      for (int64_t i = 0; i < b.count(); ++i) {
-        const Block block = bands.fill(slab, p, plane * in_size, i);
-        const int64_t first = block.t * out_rows, rows = least(block.rows * out_rows, p.height - first);
-        T* out = p.out + plane * out_size + first * p.width + block.u * out_cols;
-        f(slab.data, b, block, plane % p.channels, streamed ? tile.data : out, rows);
-        if (streamed) stream(out, tile.data, rows * p.width * int64_t(sizeof(T)));
-      }
-    if (streamed) stream_end();
-  });
-}
-
-template <int K, int S, class T> static void filter_planes(const PlanesOf<T>& p, const Window& s) {
-  over_planes(p, s, 1, 1, [&](const T* slab, const Blocks& b, const Block& block, int64_t channel, T* out, int64_t) {
-    filter_block<K, S, T>(slab, b, block, p.w + channel * K * K, p.flipped, p.bias ? p.bias[channel] : T(0), out, p.width);
+  const int64_t in_size = p.in_height * p.in_width, out_size = p.height * p.width, work = p.height * ceil_div(p.width, lanes<T>) * K * K;
+  parallel_for(p.count, ceil_div(MULTIPLIES, work), [&](int64_t begin, int64_t end) {
+    const Zeros<T> zeros(p.in_width);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const T *x = p.in + plane * in_size, *taps = p.w + plane % p.channels * K * K;
+      vec<T> w[K * K];
+      for (int i = 0; i < K * K; ++i) w[i] = splat(taps[p.flipped ? K * K - 1 - i : i]);
+      const vec<T> bias = splat(p.bias ? p.bias[plane % p.channels] : T(0));
+      in_steps(p.height, [&](auto rows, int64_t t) __attribute__((always_inline)) {
+        constexpr int R = decltype(rows)::value, N = (R - 1) * S + K;
+        const T* row[N];
+        find_rows<T>(row, N, x, p.in_height, p.in_width, t * S + p.row, zeros);
+        T* out = p.out + plane * out_size + t * p.width;
+        const T* ahead = x + (t * S + p.row + N) * p.in_width;
+        if (p.width > lanes<T>) filter_rows<K, S, R, WIDE, T>(ahead, row, p.col, p.in_width, w, bias, out, p.width, p.width);
+        else filter_rows<K, S, R, 1, T>(ahead, row, p.col, p.in_width, w, bias, out, p.width, p.width);
+      });
+    }
   });
 }
 
@@ -206,129 +103,143 @@ template <class T, int... I> FN void put_pairs(T* to, vec<T> even, vec<T> odd, i
   put_columns(to + W, __builtin_shufflevector(even, odd, (W / 2 + I / 2 + I % 2 * W)...), n - W);
 }
 
-template <class T> struct Spread {  // the taps of one phase of rows, for even and for odd columns
-  int64_t count[2];
-  const int64_t* offset[2];
-  const T* w[2];
+// Of dx of stride 2 and a filter of K·K taps, those that row y, column x of each 2×2 results meet: by[y][x].
+template <class T> struct Tap {
+  int64_t row, col;  // of g, from `first` of the 2×2's own
+  T w;
+};
+template <int K, class T> struct PhaseTaps {
+  static constexpr int SPAN = K / 2 + 1;  // rows and columns of g that they are in
+  int64_t first[2];
+  int count[2][2] = {};
+  Tap<T> by[2][2][SPAN * SPAN];
+
+  FN PhaseTaps(const PlanesOf<T>& p, const T* w) : first{-floor_div(K - 1 + p.row, 2), -floor_div(K - 1 + p.col, 2)} {
+    for (int i = 0; i < K * K; ++i) {
+      const int64_t row = i / K + p.row, col = i % K + p.col;
+      by[row & 1][col & 1][count[row & 1][col & 1]++] = {-floor_div(row, 2) - first[0], -floor_div(col, 2) - first[1], w[i]};
+    }
+  }
 };
 
-template <int R, class T>
-static void spread_rows(const Spread<T>& s, const T* g, int64_t row, T bias, T* out, int64_t out_row, int64_t cols) {
-  for (int64_t u = 0; 2 * u < cols; u += lanes<T>) {
+template <int R, int K, class T>
+FN void spread_rows(const PhaseTaps<K, T>& taps, int64_t below, const T* const* g, int64_t g_width, T bias, T* out, int64_t out_row, int64_t cols) {
+  constexpr int L = lanes<T>;
+  using Row = Under<PhaseTaps<K, T>::SPAN, 1, 1, T>;
+  for (int64_t u = 0; 2 * u < cols; u += L) {
     vec<T> acc[2][R];
+    const int64_t at = u + taps.first[1];
+    const auto rows = [&](const auto& in) __attribute__((always_inline)) {
 #pragma GCC unroll 2
-    for (int odd = 0; odd < 2; ++odd) {
+      for (int odd = 0; odd < 2; ++odd) {
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) acc[odd][r] = splat(bias);
-      for (int64_t i = 0; i < s.count[odd]; ++i) {
-        const T* from = g + s.offset[odd][i] + u;
-        const vec<T> w = splat(s.w[odd][i]);
+        for (int r = 0; r < R; ++r) acc[odd][r] = splat(bias);
+        for (const Tap<T>*tap = taps.by[below][odd], *end = tap + taps.count[below][odd]; tap < end; ++tap) {
+          const vec<T> w = splat(tap->w);
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) acc[odd][r] += w * load(from + r * row);
+          for (int r = 0; r < R; ++r) acc[odd][r] += w * in.load(g[tap->row + r] + at, tap->col);
+        }
       }
-    }
+    };
+    if (Row::inside(at, g_width)) rows(typename Row::Whole{});
+    else rows(typename Row::Border(at, g_width));
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
-      put_pairs<T>(out + r * out_row + 2 * u, acc[0][r], acc[1][r], cols - 2 * u, typename MakeSequence<lanes<T>>::type{});
+      put_pairs<T>(out + r * out_row + 2 * u, acc[0][r], acc[1][r], cols - 2 * u, typename MakeSequence<L>::type{});
   }
 }
 
-// dx of stride 2: `phase[k]` is 2·(row % 2) + column % 2 of the results that tap k of the window of g adds to.
-template <class T> static void spread_planes(const PlanesOf<T>& p, const Window& s, const int64_t* phase) {
-  over_planes(p, s, 2, 2, [&](const T* slab, const Blocks& b, const Block& block, int64_t channel, T* out, int64_t rows) {
-    Scratch<int64_t> offset(5 * s.taps);
-    Scratch<T> w(4 * s.taps);
-    slab_offsets(s, b, offset);
-    for (int64_t above = 0; above < 2; ++above) {
-      Spread<T> taps = {};
-      for (int odd = 0; odd < 2; ++odd) {
-        int64_t* offsets = offset + (1 + 2 * above + odd) * s.taps;
-        T* weights = w + (2 * above + odd) * s.taps;
-        for (int64_t k = 0; k < s.taps; ++k)
-          if (phase[k] == 2 * above + odd)
-            weights[taps.count[odd]] = p.w[channel * p.filter + s.index[k]], offsets[taps.count[odd]++] = offset[k];
-        taps.offset[odd] = offsets, taps.w[odd] = weights;
-      }
-      const T bias = p.bias ? p.bias[channel] : T(0);
-      const int64_t cols = least(2 * block.cols, p.width - 2 * block.u), height = (rows - above + 1) / 2;
-      in_steps(height, [&](auto high, int64_t t) __attribute__((always_inline)) {
-        T* to = out + (2 * t + above) * p.width;
-        spread_rows<decltype(high)::value, T>(taps, slab + t * b.width, b.width, bias, to, 2 * p.width, cols);
-      });
+// dx of stride 2.
+template <int K, class T> static void spread_planes(const PlanesOf<T>& p) {
+  const int64_t work = ceil_div(p.height, 2) * ceil_div(p.width, 2 * lanes<T>) * K * K;
+  parallel_for(p.count, ceil_div(MULTIPLIES, work), [&](int64_t begin, int64_t end) {
+    const Zeros<T> zeros(p.in_width);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const int64_t channel = plane % p.channels;
+      const PhaseTaps<K, T> phases(p, p.w + channel * K * K);
+      const T* g = p.in + plane * p.in_height * p.in_width;
+      T* out = p.out + plane * p.height * p.width;
+      for (int64_t below = 0; below < 2; ++below)
+        in_steps((p.height - below + 1) / 2, [&](auto rows, int64_t t) __attribute__((always_inline)) {
+          constexpr int R = decltype(rows)::value, N = R - 1 + PhaseTaps<K, T>::SPAN;
+          const T* row[N];
+          find_rows<T>(row, N, g, p.in_height, p.in_width, t + phases.first[0], zeros);
+          spread_rows<R>(phases, below, row, p.in_width, p.bias ? p.bias[channel] : T(0), out + (2 * t + below) * p.width, 2 * p.width, p.width);
+        });
     }
   });
 }
 
-// acc[p][q] += g[r, u] · x[r·S + p, u·S + q] over R rows of n columns from u on: whole vectors, or one that ends at n.
-template <int K, int S, int P, int R, bool Whole, class T>
-FN void tap_sums(vec<T> (&acc)[P][K], const T* x, int64_t row, int first, const T* g, int64_t g_row, int64_t u,
-                 int64_t n) {
-  constexpr int L = lanes<T>;
-  using I = lane<bits<T>>;
-  alignas(VECTOR_BYTES) I ones[L];
-  for (int i = 0; i < L; ++i) ones[i] = -1;
-  const bits<T> keep = Whole ? bits<T>{} : load_n<I>(ones, n - u);
-  vec<T> gv[R];
+// acc[p][q] += g[r, u] · x[r·S + p, u·S + q] over R rows and the first n columns from u on, at most a vector.
+template <int K, int S, int P, int R, class T>
+FN void tap_sums(vec<T> (&acc)[P][K], const T* const* x, int64_t col, int64_t x_width, const T* g, int64_t g_row, int64_t u, int64_t n) {
+  const bool whole = n >= lanes<T>;
+  const int64_t at = S * u + col;
+  const auto rows = [&](const auto& in, auto all, bits<T> keep) __attribute__((always_inline)) {
+    constexpr bool All = decltype(all)::value;
+    vec<T> gv[R];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) gv[r] = Whole ? load(g + r * g_row + u) : load_n(g + r * g_row + u, n - u);
+    for (int r = 0; r < R; ++r) gv[r] = All || whole ? load(g + r * g_row + u) : load_n(g + r * g_row + u, n);
 #pragma GCC unroll 16
-  for (int i = 0; i < (R - 1) * S + P; ++i) {
-    for_taps<K, S, 1, T>(x + (i + first) * row + S * u, [&](int q, const vec<T> (&loaded)[1]) __attribute__((always_inline)) {
-      vec<T> v = once(loaded[0]);
-      if (!Whole) v = once(from_bits<T>(to_bits<T>(v) & keep));  // past the end lie other rows: 0·inf is NaN
+    for (int i = 0; i < (R - 1) * S + P; ++i) {
+      const T* from = x[i] + at;
+      __asm__("" : "+r"(from));  // or GCC adds all offsets to all rows beforehand, and keeps the sums in memory: 5×5 1.35 times as long
+      for_taps<K, S, 1, T>(in, from, [&](int q, const vec<T> (&loaded)[1]) __attribute__((always_inline)) {
+        // Where g has ended x may go on: 0·inf is NaN.
+        const vec<T> v = once(All ? loaded[0] : from_bits<T>(to_bits<T>(loaded[0]) & keep));
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r)
-        if (i >= r * S && i < r * S + P) acc[i - r * S][q] += gv[r] * v;
-    });
-  }
+        for (int r = 0; r < R; ++r)
+          if (i >= r * S && i < r * S + P) acc[i - r * S][q] += gv[r] * v;
+      });
+    }
+  };
+  using Row = Under<K, S, 1, T>;
+  if (whole && Row::inside(at, x_width)) rows(typename Row::Whole{}, Constant<true>{}, bits<T>{});
+  else rows(typename Row::Border(at, x_width), Constant<false>{}, first_lanes<T>(n));
 }
 
-// sums[(first + p)·K + q] += the products of one block: P rows of taps.
+// sums[(first + p)·K + q] += the products of rows [t, after): P rows of taps.
 template <int K, int S, int P, class T>
-static void tap_block(vec<T>* sums, int first, const T* slab, const Blocks& b, const Block& block, const T* g, int64_t g_row) {
+static void tap_block(vec<T>* sums, int first, const PlanesOf<T>& p, const T* plane, const T* g, int64_t t, int64_t after, const T* zeros) {
   constexpr int L = lanes<T>;
   vec<T> acc[P][K] = {};
-  const int64_t whole = block.cols / L * L;
-  const auto rows = [&](auto height, int64_t t) __attribute__((always_inline)) {
-    constexpr int R = decltype(height)::value;
-    const T *x = slab + t * S * b.width, *from = g + t * g_row;
-    for (int64_t u = 0; u < whole; u += L) tap_sums<K, S, P, R, true, T>(acc, x, b.width, first, from, g_row, u, block.cols);
-    if (whole < block.cols) tap_sums<K, S, P, R, false, T>(acc, x, b.width, first, from, g_row, whole, block.cols);
+  const auto rows = [&](auto high) __attribute__((always_inline)) {
+    constexpr int R = decltype(high)::value;
+    for (; t + R <= after; t += R) {
+      const T* row[(R - 1) * S + P];
+      find_rows<T>(row, (R - 1) * S + P, plane, p.in_height, p.in_width, t * S + p.row + first, zeros);
+      for (int64_t u = 0; u < p.width; u += L) tap_sums<K, S, P, R, T>(acc, row, p.col, p.in_width, g + t * p.width, p.width, u, p.width - u);
+    }
   };
-  int64_t t = 0;
-  for (; t + ROWS <= block.rows; t += ROWS) rows(Constant<ROWS>{}, t);
-  for (; t + 2 <= block.rows; t += 2) rows(Constant<2>{}, t);
-  if (t < block.rows) rows(Constant<1>{}, t);
-  for (int p = 0; p < P; ++p)
-    for (int q = 0; q < K; ++q) sums[(first + p) * K + q] += acc[p][q];
+  rows(Constant<ROWS>{}), rows(Constant<2>{}), rows(Constant<1>{});
+  for (int i = 0; i < P; ++i)
+    for (int q = 0; q < K; ++q) sums[(first + i) * K + q] += acc[i][q];
 }
 
-// dw of planes x (p.in) and g, in the order in which they lie: memory is read as a stream. A task is a run of images and of
-// channels, with sums of its own, which are added in order. (Zen 5, 16x144x56x56: 4.2 -> 1.9 ms with `once`.)
-template <int K, int S, class T> static void sum_taps(const PlanesOf<T>& p, const T* g, const Window& s) {
+// dw of planes x (p.in) and g, whose size is that of the results, in the order in which they lie: memory is read as a stream. A task is a
+// run of images and of channels, with sums of its own, which are added in order.
+template <int K, int S, class T> static void sum_taps(const PlanesOf<T>& p, const T* g) {
   constexpr int L = lanes<T>, AT_ONCE = SUMS / K < K ? int(SUMS / K) : K;
-  const Bands<T> bands(s);
-  const Blocks& b = bands.b;
-  const int64_t x_size = s.height * s.width, g_size = s.rows * s.cols, images = p.count / p.channels, size = p.channels * K * K;
+  const int64_t x_size = p.in_height * p.in_width, g_size = p.height * p.width, images = p.count / p.channels, size = p.channels * K * K;
+  const Even bands = evenly(p.height, AT_ONCE == K ? p.height : ROWS * most(1, BAND_BYTES / (ROWS * S * p.in_width * int64_t(sizeof(T)))));
   const Even chunks = {images, least(images, 4)}, parts = {p.channels, least(p.channels, ceil_div(32, chunks.parts))};
   Scratch<T> sums(chunks.parts * size);
-  const int64_t work = ceil_div(images, chunks.parts) * ceil_div(p.channels, parts.parts) * s.rows * ceil_div(s.cols, L) * K * K;
-  parallel_for(chunks.parts * parts.parts, ceil_div(MULTIPLIES / 16, work), [&](int64_t begin, int64_t end) {
-    Scratch<T> slab(slab_size<T>(b));
+  const int64_t work = ceil_div(images, chunks.parts) * ceil_div(p.channels, parts.parts) * p.height * ceil_div(p.width, L) * K * K;
+  parallel_for(chunks.parts * parts.parts, ceil_div(MULTIPLIES, work), [&](int64_t begin, int64_t end) {
+    const Zeros<T> zeros(p.in_width);
     Scratch<vec<T>> lanes_of(ceil_div(p.channels, parts.parts) * K * K);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t chunk = i / parts.parts, first_channel = parts.begin(i % parts.parts), channels = parts.size(i % parts.parts);
       for (int64_t k = 0; k < channels * K * K; ++k) lanes_of[k] = vec<T>{};
       for (int64_t n = chunks.begin(chunk); n < chunks.begin(chunk) + chunks.size(chunk); ++n)
         for (int64_t channel = 0; channel < channels; ++channel)
-          for (int64_t j = 0; j < b.count(); ++j) {
-            const int64_t plane = n * p.channels + first_channel + channel;
-            const Block block = bands.fill(slab, p, plane * x_size, j);
-            const T* from = g + plane * g_size + block.t * s.cols + block.u;
+          for (int64_t band = 0; band < bands.parts; ++band) {
+            const int64_t plane = n * p.channels + first_channel + channel, t = bands.begin(band), after = t + bands.size(band);
+            const T *x = p.in + plane * x_size, *from = g + plane * g_size;
             vec<T>* sum = lanes_of + channel * K * K;
             int first = 0;
-            for (; first + AT_ONCE <= K; first += AT_ONCE) tap_block<K, S, AT_ONCE, T>(sum, first, slab, b, block, from, s.cols);
-            for (; first < K; ++first) tap_block<K, S, 1, T>(sum, first, slab, b, block, from, s.cols);
+            for (; first + AT_ONCE <= K; first += AT_ONCE) tap_block<K, S, AT_ONCE, T>(sum, first, p, x, from, t, after, zeros);
+            for (; first < K; ++first) tap_block<K, S, 1, T>(sum, first, p, x, from, t, after, zeros);
           }
       T* to = sums + chunk * size + first_channel * K * K;
       for (int64_t channel = 0; channel < channels; ++channel, to += K * K) {

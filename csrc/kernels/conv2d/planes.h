@@ -1,0 +1,130 @@
+// conv2d/planes.h: what the taps of a filter meet in a row of a plane, read where it lies.
+//
+//      row of input     · · [a b c d e f g h i j k l] · ·        [ ] the row; · its border, zeros that lie nowhere
+//      tap 0            . . a b c d e f g h                      results u .. u + L, in the lanes
+//      tap 1              . a b c d e f g h i                    the first and last vectors of a row leave lanes out (`Columns`)
+//
+// Rows above and below the plane are a row of zeros. Nothing is copied: 16x144x56x56, 3×3, Zen 5, two cores, 1.35 ms from slabs
+// with borders (window.h), 0.79 so.
+#pragma once
+#include "window.h"
+
+namespace fastnn::FN_ISA {
+
+// A vector with several uses, loaded once: GCC would make the (unaligned) load an operand of each.
+template <class V> FN V once(V v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(v));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(v));
+#endif
+  return v;
+}
+
+// The lanes of a vector that lie in columns [0, width), its first at column `at`; the others are zeros, and not read.
+template <class T> struct Columns {
+#if defined(__AVX512F__)
+  uint32_t on;
+  static FN Columns of(int64_t at, int64_t width) {
+    const int64_t first = most(0, least(-at, lanes<T>)), after = most(first, least(width - at, lanes<T>));
+    return {uint32_t((uint64_t(1) << after) - (uint64_t(1) << first))};
+  }
+  FN vec<T> load(const T* p) const {
+    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi32(__mmask16(on), p));
+    else return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi64(__mmask8(on), p));
+  }
+#else
+  bits<T> on;
+  static FN Columns of(int64_t at, int64_t width) { return {lanes_between<T>(-at, width - at)}; }
+  FN vec<T> load(const T* p) const {
+#if defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm256_maskload_epi32(reinterpret_cast<const int*>(p), (__m256i)on));
+    else return reinterpret_cast<vec<T>>(_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), (__m256i)on));
+#else
+    vec<T> v = {};
+    for (int i = 0; i < lanes<T>; ++i)
+      if (on[i]) v[i] = p[i];
+    return v;
+#endif
+  }
+#endif
+};
+
+// The vectors of a row of `width` in which C·L neighbouring results of stride S meet K taps, the first at column `at`.
+template <int K, int S, int C, class T> struct Under {
+  static constexpr int L = lanes<T>, COUNT = S == 1 ? K * C : 2 * C + 2;
+  static constexpr int offset(int i) { return S == 1 ? i / C + i % C * L : i * L; }
+  static FN bool inside(int64_t at, int64_t width) { return at >= 0 && at + offset(COUNT - 1) + L <= width; }
+
+  struct Whole {  // all of them inside
+    FN vec<T> load(const T* from, int i) const { return FN_ISA::load(from + offset(i)); }
+  };
+  struct Border {
+    Columns<T> columns[COUNT];
+    FN Border(int64_t at, int64_t width) {
+#pragma GCC unroll 16
+      for (int i = 0; i < COUNT; ++i) columns[i] = Columns<T>::of(at + offset(i), width);
+    }
+    FN vec<T> load(const T* from, int i) const { return columns[i].load(from + offset(i)); }
+  };
+};
+
+// Elements From to From + L of those of a and b.
+template <int From, class T, int... I> FN vec<T> slide(vec<T> a, vec<T> b, Sequence<I...>) {
+  return __builtin_shufflevector(a, b, (From + I)...);
+}
+
+// f(q, vectors) for tap q of a row. Each vector is loaded once: left to the compiler, loads that span two lines become operands of every
+// product (3×3 of stride 1 1.3 times as long, 7×7 1.4). Of stride 2, even and odd columns are parted once, and slid for later taps.
+template <int K, int S, int C, class T, class In, class F> FN void for_taps(const In& in, const T* from, const F& f) {
+  typename MakeSequence<lanes<T>>::type order;
+  if constexpr (S == 1) {
+#pragma GCC unroll 8
+    for (int q = 0; q < K; ++q) {
+      vec<T> v[C];
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) v[c] = once(in.load(from, q * C + c));
+      f(q, v);
+    }
+  } else {
+    vec<T> parts[2][C + 1];
+#pragma GCC unroll 3
+    for (int c = 0; c <= C; ++c) {
+      const vec<T> low = once(in.load(from, 2 * c)), high = once(in.load(from, 2 * c + 1));
+      parts[0][c] = evens<T>(low, high, order), parts[1][c] = odds<T>(low, high, order);
+    }
+    const auto tap = [&](auto q) __attribute__((always_inline)) {
+      constexpr int Q = decltype(q)::value;
+      vec<T> v[C];
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) v[c] = slide<Q / 2, T>(parts[Q % 2][c], parts[Q % 2][c + 1], order);
+      f(Q, v);
+    };
+    tap(Constant<0>{}), tap(Constant<1>{}), tap(Constant<2>{});
+    if constexpr (K > 3) tap(Constant<3>{}), tap(Constant<4>{});
+    if constexpr (K > 5) tap(Constant<5>{}), tap(Constant<6>{});
+  }
+}
+
+template <class T> struct PlanesOf {  // `count` planes, `channels` of which have a filter each
+  const T* in;
+  T* out;
+  const T* w;
+  const T* bias;            // [channels] or null
+  int64_t count, channels;
+  int64_t in_height, in_width, height, width;  // of a plane
+  int64_t row, col;         // of the input, under the first tap of the first result
+  bool flipped;             // taps in descending order
+};
+
+// Where rows y to y + n of a plane begin.
+template <class T> FN void find_rows(const T** row, int n, const T* plane, int64_t height, int64_t width, int64_t y, const T* zeros) {
+  for (int i = 0; i < n; ++i) row[i] = y + i >= 0 && y + i < height ? plane + (y + i) * width : zeros;
+}
+template <class T> struct Zeros : Scratch<T> {
+  explicit Zeros(int64_t n) : Scratch<T>(n) { zero_run<T>(this->data, n); }
+};
+
+}  // namespace fastnn::FN_ISA
