@@ -187,3 +187,18 @@ def test_variables_are_tensors():
         assert type(y) is fastnn.Tensor and not y.requires_grad
     with pytest.raises(TypeError, match="got int"):
         Variable(1)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda x: fastnn.nn.functional.cross_entropy(x, np.zeros(2, int)), "argument 'target' must be Tensor, not ndarray"),
+        (lambda x: fastnn.nn.functional.softmax("a", dim=1), "softmax: argument 'input' must be Tensor, not str"),
+        (lambda x: fastnn.zeros("3"), "zeros: expected an integer, got str"),
+        (lambda x: x.new_zeros(2.5), "new_zeros: expected an integer, got float"),
+        (lambda x: fastnn.arange("3"), "arange: start, end and step must be numbers, not str"),
+    ],
+)
+def test_words_for_what_is_no_tensor_and_no_size(call, words):
+    with pytest.raises(TypeError, match=words):
+        call(fastnn.ones(2, 3))

@@ -98,8 +98,10 @@ def _blame(f, error, args, kwargs):
         return error
     name, text = f.__name__.removeprefix("__").removesuffix("__"), str(error.args[-1])
     kind = type(error)
+    if name != "empty":
+        text = text.removeprefix("empty: ")  # what makes all memory, and checks the sizes
     if isinstance(error, AttributeError):  # of an argument that is no tensor
-        kind = TypeError
+        kind, text = TypeError, _not_a_tensor(f, error, args, kwargs) or text
     elif kind.__module__.startswith("numpy"):
         kind, text = next(c for c in (MemoryError, TypeError, IndexError, ValueError, RuntimeError) if isinstance(error, c)), str(error)
     if kind is not type(error):
@@ -109,6 +111,16 @@ def _blame(f, error, args, kwargs):
     if kind is TypeError and name.rstrip("_") not in text and not names_an_op(text):  # others are PyTorch's words, kept as they are
         error.args = (f"{name}: {text}, in {_call(name, args, kwargs)}",)
     return error
+
+
+def _not_a_tensor(f, error, args, kwargs):
+    """Which argument it was whose use as a tensor raised the error; None if that is not clear."""
+    try:
+        given = inspect.signature(f).bind(*args, **kwargs).arguments
+    except TypeError:
+        return None
+    name = next((name for name, value in given.items() if value is error.obj and not isinstance(value, _cpu.Array)), None)
+    return name and f"argument '{name}' must be Tensor, not {type(error.obj).__name__}"
 
 
 _NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other"}  # its names, which every function takes too

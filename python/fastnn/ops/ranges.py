@@ -31,6 +31,9 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
         raise TypeError("arange() missing 1 required positional argument: 'end'")
     start = 0 if start is None else start
     start, end, step = (v.item() if isinstance(v, (Array, np.generic)) else v for v in (start, end, step))
+    for v in (start, end, step):
+        if not isinstance(v, (int, float)):
+            raise TypeError(f"arange: start, end and step must be numbers, not {type(v).__name__}")
     if not all(abs(v) < float("inf") for v in (start, end)):
         raise ShapeError(f"unsupported range: {start} -> {end}")
     if step == 0:
