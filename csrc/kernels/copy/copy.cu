@@ -25,6 +25,7 @@ template <class X> void from(const View& y, const View& x) {
     case DType::i32: return convert<int32_t, X>(y, x);
     case DType::u8: return convert<uint8_t, X>(y, x);
     case DType::b8: return convert<Flag, X>(y, x);
+    default: raise_error(ErrorKind::dtype, "copy: there are no tensors of this dtype on a GPU");
   }
 }
 

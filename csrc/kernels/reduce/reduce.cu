@@ -137,6 +137,7 @@ double length_of(const View& x, const Ints& axes) {
     case DType::i64: { using T = int64_t; __VA_ARGS__; break; }    \
     case DType::i32: { using T = int32_t; __VA_ARGS__; break; }    \
     case DType::u8: case DType::b8: { using T = uint8_t; __VA_ARGS__; break; } \
+    default: raise_error(ErrorKind::dtype, "there are no tensors of this dtype on a GPU"); \
   }
 
 void sum(Out y, In x, Ints axes) {
