@@ -374,6 +374,12 @@ def test_conv2d_rungs(name, schedule, rng, monkeypatch):
             both(lambda x, f: fastnn.nn.functional.conv_transpose2d(x, f, None, stride, 0, 0, groups, dilation), x, rng.standard_normal((c, 2, *kernel)))  # noqa: B023
 
 
+def test_large_tiles_of_conv2d(rng):
+    """Enough numbers that the production kernels take tiles of 128 x 128, and dw pieces of its sum."""
+    x, f = rng.standard_normal((30, 66, 34, 35)).astype(np.float32), rng.standard_normal((66, 66, 1, 2)).astype(np.float32)
+    both(lambda x, f: fastnn.nn.functional.conv2d(x, f), x, f, rtol=2e-5)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", fastnn.rungs("attention", "cuda"))
 def test_attention_rungs(name, schedule, rng, monkeypatch):

@@ -3,6 +3,8 @@
 //
 //    y[n, o, i, j] = Σ x[n, c, s·i + d·p − P, s·j + d·q − P] · w[o, c, p, q]   over c, p, q
 //
+//    128 x 128 numbers a block    where that makes enough blocks to occupy the GPU        64 x 64    otherwise, and for doubles
+//
 // The sum of dw, over images and places, is cut into pieces, each of which goes to memory of its own, and they are added in order.
 //
 // cost     2·N·O·H'·W'·C·P·Q flops; each gathered number two additions and two comparisons, whatever stride and dilation
@@ -12,7 +14,18 @@
 namespace fastnn::cuda {
 namespace {
 
+using Large = Tile<128, 128, 8, 8, 8>;
 using Part = Tile<64, 64, 16, 4, 4>;
+
+template <class S, class T> int64_t tiles(const Gathered<T>& v) { return ceil_div(v.p.n, S::BN) * ceil_div(v.p.m, S::BM) * v.groups; }
+// As matmul: large tiles where they are enough to occupy a GPU, and not half empty.
+template <class T> bool is_large(const Gathered<T>& v, int64_t outer) { return sizeof(T) == 4 && v.p.m > 64 && v.p.n > 64 && tiles<Large>(v) * outer >= BUSY; }
+template <class T> void launch_tiles(const char* name, const Gathered<T>& v, bool large) {
+  if constexpr (sizeof(T) == 4) {
+    if (large) return launch_gathered<Large>(name, v);
+  }
+  launch_gathered<Part>(name, v);
+}
 
 template <class T> struct AddPieces {
   global<T> y;
@@ -28,22 +41,24 @@ template <class T> struct AddPieces {
 }  // namespace
 
 void conv2d(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d s) {
-  with_conv(y, x, w, y, &bias, s, [](const auto& v, auto) { gather_forward(v, [](const auto& p) { launch_gathered<Part>("conv2d", p); }); });
+  with_conv(y, x, w, y, &bias, s, [](const auto& v, auto) { gather_forward(v, [](const auto& p) { launch_tiles("conv2d", p, is_large(p, p.outer)); }); });
 }
 void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
-  with_conv(dx, dx, w, g, &bias, s, [](const auto& v, auto) { gather_to_input(v, [](const auto& p) { launch_gathered<Part>("conv2d_dx", p); }); });
+  with_conv(dx, dx, w, g, &bias, s, [](const auto& v, auto) { gather_to_input(v, [](const auto& p) { launch_tiles("conv2d_dx", p, is_large(p, p.outer)); }); });
 }
 void conv2d_dw(PackedOut dw, PackedIn g, PackedIn x, Conv2d s) {
   with_conv(dw, x, dw, g, nullptr, s, []<class T>(const Conv<T>& v, T) {
     gather_to_weights(v, [](Gathered<T> p) {
-      const int64_t tiles = ceil_div(p.p.n, Part::BN) * ceil_div(p.p.m, Part::BM) * p.groups, size = p.groups * p.p.m * p.p.n;
-      int64_t pieces = 4 * BUSY / tiles < p.p.k / 512 ? 4 * BUSY / tiles : p.p.k / 512;
-      if (pieces < 2) return launch_gathered<Part>("conv2d_dw", p);
+      const int64_t size = p.groups * p.p.m * p.p.n, most = p.p.k / 512 > 1 ? p.p.k / 512 : 1;
+      const bool large = is_large(p, most);
+      const int64_t few = large ? 2 * BUSY / tiles<Large>(p) : 4 * BUSY / tiles<Part>(p);
+      int64_t pieces = few < most ? few : most;
+      if (pieces < 2) return launch_tiles("conv2d_dw", p, large);
       p.piece = ceil_div(ceil_div(p.p.k, pieces), Part::BK) * Part::BK, p.outer = pieces = ceil_div(p.p.k, p.piece);
       Scratch<T> partial(pieces * size);
       const global<T> dw = p.p.c;
       p.p.c = partial, p.c_step[0] = size;
-      launch_gathered<Part>("conv2d_dw", p);
+      launch_tiles("conv2d_dw", p, large);
       launch_each("conv2d_dw", size, AddPieces<T>{dw, partial.read(), size, pieces});
     });
   });
