@@ -122,6 +122,11 @@ def test_small_integers():
     assert t.tolist() == [[1, 9, -32768], [4, 5, -32767]] and fn.iinfo(fn.int16).max == 32767
     with pytest.raises(RuntimeError, match="without overflow"):
         fn.tensor([300], dtype=fn.int8)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        fn.full((2,), 300, dtype=fn.int8)
+    for change in (lambda: x.fill_(300), lambda: x.__setitem__(0, -129)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            change()
     for dtype in (fn.int8, fn.int16):
         for shape in ((3, 5, 7), (64, 80)):
             a = np.random.default_rng(1).integers(-100, 100, shape).astype(dtype.numpy)
@@ -142,6 +147,8 @@ def test_memory_shared_with_others():
         with pytest.raises(TypeError, match="unsupported ScalarType BFloat16"):
             read()
     assert x.tolist() == [0, 1, 2, 3, 4] and x[3].item() == 3 and x.element_size() == 2 and x.view(fn.int16).tolist()[1] == 0x3F80
+    assert fn.frombuffer(bytearray(b"\x80\x3f\x00\x40"), dtype=fn.bfloat16).tolist() == [1, 2]
+    assert fn.tensor([x[1], x[2]]).dtype is fn.bfloat16 and fn.tensor([x[1], 1.5]).dtype is fn.float32
     x.view(fn.int16)[1] = 0x4000
     assert x[1].item() == 2
     for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x), x.clone()):
@@ -265,6 +272,13 @@ def test_functions_of_numpy_are_computed_in_float32():
     """bfloat16 has no ndarray: what stands on NumPy is computed in float32 and rounded."""
     x = fn.tensor([3.0, 1.0, 3.0, 2.0]).bfloat16()
     assert x.unique().tolist() == [1, 2, 3] and x.unique().dtype is fn.bfloat16
+    for dtype in HALVES:
+        assert fn.linalg.inv(fn.eye(2, dtype=dtype) * 2).tolist() == [[0.5, 0], [0, 0.5]] and fn.linalg.det(fn.eye(2, dtype=dtype)).dtype is dtype
+        with pytest.raises(NotImplementedError, match="Unsupported dtype"):
+            fn.fft.fft(fn.ones(4, dtype=dtype))
+        with pytest.raises(NotImplementedError, match="no complex numbers"):
+            fn.complex(fn.ones(1, dtype=dtype), fn.ones(1, dtype=dtype))
+        assert fn.nan_to_num(fn.tensor([float("inf")], dtype=dtype)).item() == fn.finfo(dtype).max
     values, index = x.cummax(0)
     assert values.dtype is fn.bfloat16 and index.tolist() == [0, 0, 2, 2]
     assert fn.isin(x, fn.tensor([3.0]).bfloat16()).tolist() == [True, False, True, False]

@@ -340,6 +340,12 @@ PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
     Operand x;
     read_operand(x, args[1], "fill", 1);
     if (!x.number) raise_error(ErrorKind::type, "fill: argument 2 must be a number, not a Tensor");
+    if (y.dtype != DType::i64 && kind_of(y.dtype) == 1) {
+      const double most = double((int64_t(1) << (8 * itemsize(y.dtype) - (y.dtype != DType::u8))) - 1), least = y.dtype == DType::u8 ? -most : -most - 1;
+      const double value = is_float(x.number_type) ? x.value.f : double(x.value.i);  // PyTorch takes -1 as 255
+      if (!(value >= least && value <= most))
+        raise_error(ErrorKind::runtime, "value cannot be converted to type %s without overflow", dtype_name(y.dtype));
+    }
     convert(x, y.dtype);
     broadcast(x.view, y);
     ReleaseGil gil(y.bytes() >= RELEASE_FROM);

@@ -77,7 +77,9 @@ def from_dlpack(ext_tensor):
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor on the memory of an object with the buffer protocol."""
-    return _share(np.frombuffer(buffer, dtype=as_dtype(dtype).numpy, count=count, offset=offset)).requires_grad_(requires_grad)
+    dtype = as_dtype(dtype)
+    bits = np.dtype("i2") if dtype is dtypes.bfloat16 else dtype.numpy
+    return _share(np.frombuffer(buffer, dtype=bits, count=count, offset=offset))._bits(dtype).requires_grad_(requires_grad)
 
 
 def _to_array(data):
@@ -141,11 +143,18 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         else:
             a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, as_dtype(dtype))
             t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
-            if dtype is None and dtypes._default is dtypes.bfloat16 and t._floating and not _has_dtype(data):
-                dtype = dtypes._default
+            if dtype is None and t._floating and _bfloat16(data):
+                dtype = dtypes.bfloat16
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
     return _made(t, device, requires_grad)
+
+
+def _bfloat16(data):
+    """Whether floats in nested sequences, which NumPy has gathered in float32, are bfloat16: as the tensors among them, or by default."""
+    if isinstance(data, (list, tuple)):
+        return all(map(_bfloat16, data))
+    return (data.dtype if isinstance(data, _cpu.Array) else dtypes.float32 if _has_dtype(data) else dtypes._default) is dtypes.bfloat16
 
 
 def _typed(data, dtype):
@@ -153,12 +162,17 @@ def _typed(data, dtype):
     if isinstance(data, (list, tuple)) and any(isinstance(d, _cpu.Array) for d in data):
         return _to_array(data)
     a = np.array(data)
-    if dtype in (dtypes.int32, dtypes.uint8, dtypes.int8, dtypes.int16) and a.size and a.dtype.kind in "iuf":
-        most = np.iinfo(dtype.numpy).max
-        least = -most if dtype is dtypes.uint8 else -most - 1  # PyTorch takes -1 as 255
-        if not (least <= a.min() and a.max() <= most):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+    if a.size and a.dtype.kind in "iuf":
+        _check_fits(a.min(), a.max(), dtype)
     return a if a.dtype in _NUMPY else _to_array(data)
+
+
+def _check_fits(least, most, dtype):
+    if dtype.numpy.kind not in "iu" or dtype.itemsize == 8:
+        return
+    limit = np.iinfo(dtype.numpy).max
+    if not (-limit - dtype.is_signed <= least and most <= limit):  # PyTorch takes -1 as 255
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 def as_tensor(data, dtype=None, device=None):
@@ -223,6 +237,8 @@ def _fill(t, value):
     if isinstance(value, _cpu.Array):
         source = value.detach()
     else:
+        if isinstance(value, (int, float)):
+            _check_fits(value, value, t.dtype)
         large = isinstance(value, int) and abs(value) > 2**62
         source = _cpu.from_numpy(np.array(value, np.int64) if large else np.array(value).astype(t.dtype.numpy))  # wraps around: -1 is 255 in uint8
     _cpu.copy(t, source._expand(t._shape))
@@ -271,9 +287,10 @@ def zero(dtype):
 
 
 def number(value, dtype):
-    """A Python number as a 0-d tensor of dtype; integers wrap around as NumPy's do."""
+    """A Python number as a 0-d tensor of dtype. RuntimeError for one that an integer dtype does not hold."""
     if dtype.is_floating_point or isinstance(value, bool):
         return from_numpy(np.array(value, dtype.numpy)).to(dtype)
     if dtype is dtypes.bool:
         return from_numpy(np.array(bool(value)))
+    _check_fits(value, value, dtype)
     return from_numpy(np.array(int(value)).astype(dtype.numpy))

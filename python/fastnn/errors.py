@@ -82,7 +82,7 @@ def _blame(f, error, args, kwargs):
             return complex_forms().answer(f, args, kwargs)
         except Exception as its:
             error = its
-    if "BFloat16" in str(error) and _ours(error) and halves().without_numpy(f, error):
+    if isinstance(error, TypeError) and "unsupported" in str(error) and _ours(error) and halves().without_numpy(f, error):
         return halves().in_float32(f, args, kwargs)
     if isinstance(error, (TypeError, AttributeError)):
         from .overrides import of_foreign

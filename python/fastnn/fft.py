@@ -17,7 +17,7 @@ from .complex_tensor.arithmetic import conj as _conj
 from .complex_tensor.forms import native
 from .complex_tensor.functions import split as _split
 from .complex_tensor.tensor import COMPLEX, ComplexTensor, as_complex, whole
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .nn.functional import pad as _pad
 from .ops.linalg import _of_examples
 from .tensor import Tensor, as_tensor, from_numpy, normalize_dim
@@ -90,7 +90,11 @@ def _input(x, name, real=None):
         return x
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
-    return x if x._floating else x.to(dtypes.get_default_dtype())
+    if not x._floating:
+        return x.to(dtypes.get_default_dtype())
+    if x.dtype.computed is not x.dtype:
+        raise DTypeError(f"Unsupported dtype {x.dtype.scalar_type}")
+    return x
 
 
 def _norm(norm):

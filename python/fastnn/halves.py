@@ -39,8 +39,9 @@ def in_float32(f, args, kwargs):
 
 
 def without_numpy(f, error):
-    """Whether f failed only because NumPy, which computes a part of it, has no bfloat16."""
-    return type(error) is TypeError and "unsupported ScalarType BFloat16" in str(error) and f not in _NUMPYS
+    """Whether f failed only because NumPy, which computes a part of it, has no bfloat16, or no linear algebra of float16."""
+    words = str(error)
+    return ("unsupported ScalarType BFloat16" in words or "float16 is unsupported in linalg" in words) and f not in _NUMPYS
 
 
 _NUMPYS = {getattr(Tensor.numpy, "__wrapped__", Tensor.numpy), Tensor.__array__}

@@ -35,6 +35,7 @@ def _two_parts(name, first, second):
         raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {a.dtype.name} and {b.dtype.name}")
     if a.dtype is not b.dtype:
         raise RuntimeError(f"Expected object of scalar type {a.dtype.name} but got scalar type {b.dtype.name} for second argument")
+    COMPLEX[a.dtype]  # raises where there is none
     return a, b
 
 
@@ -62,6 +63,7 @@ def view_as_complex(input):
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
             f"{getattr(input, 'dtype', type(input).__name__)}"
         )
+    COMPLEX[input.dtype]  # raises where there is none
     if input.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input._shape[-1] != 2:

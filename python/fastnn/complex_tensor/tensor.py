@@ -13,7 +13,13 @@ from ..errors import DTypeError
 from ..ops.join import stack
 from ..tensor import Tensor, TensorType, as_tensor, full, full_like, result_type, zeros_like
 
-COMPLEX = {dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128}
+
+class _Of(dict):
+    def __missing__(self, dtype):
+        raise DTypeError(f"there are no complex numbers whose parts are {dtype}; use float32")
+
+
+COMPLEX = _Of({dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128})
 REAL = {c: r for r, c in COMPLEX.items()}
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import builtins
 import math
 
-import numpy as np
-
 from .. import _cpu, dtypes
 from ..autodiff import Array, Op, record
 from ..errors import DTypeError
@@ -300,7 +298,7 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN, inf and -inf replaced; infinities by default by the largest finite numbers."""
     if not input.dtype.is_floating_point:
         return input.clone()
-    info = np.finfo(input.dtype.numpy)
+    info = dtypes.finfo(input.dtype)
     y = where(_cpu.isnan(input), nan, input)
     y = where(_cpu.eq(input, math.inf), float(info.max) if posinf is None else posinf, y)
     return where(_cpu.eq(input, -math.inf), float(info.min) if neginf is None else neginf, y)
