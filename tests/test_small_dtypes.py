@@ -148,7 +148,7 @@ def test_memory_shared_with_others():
             read()
     assert x.tolist() == [0, 1, 2, 3, 4] and x[3].item() == 3 and x.element_size() == 2 and x.view(fn.int16).tolist()[1] == 0x3F80
     assert fn.frombuffer(bytearray(b"\x80\x3f\x00\x40"), dtype=fn.bfloat16).tolist() == [1, 2]
-    assert fn.tensor([x[1], x[2]]).dtype is fn.bfloat16 and fn.tensor([x[1], 1.5]).dtype is fn.float32
+    assert fn.tensor([x[1], x[2]]).dtype is fn.bfloat16 and fn.tensor([x[1], 1.5]).dtype is fn.tensor([]).dtype is fn.float32
     x.view(fn.int16)[1] = 0x4000
     assert x[1].item() == 2
     for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x), x.clone()):

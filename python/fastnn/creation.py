@@ -152,7 +152,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 def _bfloat16(data):
     """Whether floats in nested sequences, which NumPy has gathered in float32, are bfloat16: as the tensors among them, or by default."""
-    if isinstance(data, (list, tuple)):
+    if isinstance(data, (list, tuple)) and data:
         return all(map(_bfloat16, data))
     return (data.dtype if isinstance(data, _cpu.Array) else dtypes.float32 if _has_dtype(data) else dtypes._default) is dtypes.bfloat16
 
