@@ -20,8 +20,8 @@ class ReduceOp(enum.Enum):
 
 
 def is_available():
-    """False: there are no other processes to talk to."""
-    return False
+    """True: a process group can be made, though nobody else is in it."""
+    return True
 
 
 def is_initialized():
