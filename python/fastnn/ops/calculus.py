@@ -91,6 +91,7 @@ def _slope(x, coordinates, step, dim, edge_order):
     return movedim(cat([first, inner, last], -1), -1, dim)
 
 
+@rounded_once
 def gradient(input, *, spacing=None, dim=None, edge_order=1):
     """The derivatives of samples along each axis (of dim), as a tuple: central differences, one-sided at the ends.
 
@@ -130,6 +131,7 @@ def logcumsumexp(input, dim):
 # -- statistics of several variables -----------------------------------------------------------------------------------------
 
 
+@rounded_once
 def cov(input, *, correction=1, fweights=None, aweights=None):
     """The covariance matrix of variables (rows) from observations (columns), weighted as in numpy.cov."""
     if input.ndim > 2:
@@ -174,6 +176,7 @@ def _check_weights(x, fweights, aweights):
             raise ShapeError(f"cov(): {name} cannot be negative")
 
 
+@rounded_once
 def corrcoef(input):
     """The matrix of correlation coefficients of variables (rows) from observations (columns)."""
     c = cov(input)

@@ -6,7 +6,7 @@ import math
 import warnings
 
 from ..device import kernels
-from ..errors import ShapeError
+from ..errors import ShapeError, rounded_once
 from ..tensor import empty, empty_like, ones_like, zeros_like
 from .elementwise import where
 from .loss import _IGNORE_NOTHING, SUM, _check_classes, _floating, _reduced, _reduction, _size, softplus
@@ -99,6 +99,7 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, size_average=None, r
     return _reduced((-target * (input1 - input2) + margin).clamp(min=0.0), reduction)
 
 
+@rounded_once
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target·input)), targets ±1; finite for every finite input."""
     reduction = _reduction(reduction, size_average, reduce)
@@ -174,6 +175,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
+@rounded_once
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along dim; x1 and x2 broadcast."""
     x1, x2 = broadcast_tensors(*_floating("cosine_similarity", x1, x2))
@@ -182,6 +184,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return (unit1 * unit2).sum(dim)
 
 
+@rounded_once
 def cosine_embedding_loss(input1, input2, target, margin=0.0, size_average=None, reduce=None, reduction="mean"):
     """1 - cos where target is 1, max(0, cos - margin) where it is -1.  input (N, D) with target (N), or (D) with ()."""
     reduction = _reduction(reduction, size_average, reduce)
@@ -199,6 +202,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, size_average=None,
     return _reduced(loss, reduction)
 
 
+@rounded_once
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):

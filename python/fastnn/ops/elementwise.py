@@ -12,7 +12,7 @@ import math
 
 from .. import _cpu, dtypes
 from ..autodiff import Array, Op, record
-from ..errors import DTypeError
+from ..errors import DTypeError, rounded_once
 from ..tensor import result_type, zeros_like
 from .comparison import logical_xor, lt
 from .pointwise import binary, linear, nothing, pointwise, unary, zero
@@ -107,6 +107,7 @@ def positive(input):
     return input
 
 
+@rounded_once
 def addcmul(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 * tensor2."""
     if value != 1:
@@ -114,6 +115,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     return _addcmul(input, tensor1, tensor2)
 
 
+@rounded_once
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 / tensor2."""
     if value != 1:

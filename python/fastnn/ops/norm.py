@@ -13,7 +13,7 @@ import operator
 from .. import _cpu
 from ..autodiff import no_grad, op
 from ..device import kernels
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import empty, empty_like, full
 from .shape import _slice_dx, contiguous
 
@@ -371,6 +371,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
 # -- compositions -------------------------------------------------------------------------------------------------------
 
 
+@rounded_once
 def normalize(input, p=2.0, dim=1, eps=1e-12):
     """input / max(‖input‖ₚ, eps), the norm taken along dim. Any shape → the same."""
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
