@@ -13,7 +13,7 @@ namespace {
 // Rows b .. last of neighbours, from[b] in x, to y. Everything is local and rows of 32 to 64 bytes have a loop of their own:
 // 20,000 rows of 64 bytes take 48 us on a core, 82 with one loop for all lengths.
 template <class T>
-FN void copy_rows(T* y, const T* x, const int64_t* from, const RowPlaces& place, int64_t b, int64_t last, int64_t inner, bool large) {
+FN void copy_rows(T* y, const T* x, Placed from, const RowPlaces& place, int64_t b, int64_t last, int64_t inner, bool large) {
   const int64_t bytes = inner * int64_t(sizeof(T)), step = place.step;
   const int64_t* const list = place.list.count ? place.list.data : nullptr;
   auto each = [=](const auto& copy) __attribute__((always_inline)) {
@@ -33,7 +33,7 @@ FN void copy_rows(T* y, const T* x, const int64_t* from, const RowPlaces& place,
   });
 }
 
-template <class T> void get(const View& y, const View& x, const Parts& p, const int64_t* from, bool skips) {
+template <class T> void get(const View& y, const View& x, const Parts& p, Placed from, bool skips) {
   const RowPlaces place(p.table);
   const int64_t tables = p.table.count(), inner = p.inner.count(), outer = p.outer.count();
   const int64_t piece = inner > 32768 ? 16384 : inner, pieces = ceil_div(inner, piece ? piece : 1);
@@ -92,8 +92,8 @@ template <class T> void get(const View& y, const View& x, const Parts& p, const 
 
 void index_get(Out y, In x, Ins index, Ints axes, int64_t at, int64_t wrap, int64_t skip) {
   const Parts p = split(x, y, index, axes, at);
-  const Offsets from(index, p, picks_of(x, axes, wrap, skip));
-  by_size(y.dtype, [&](auto t) __attribute__((always_inline)) { get<decltype(t)>(y, x, p, from, skip != NONE); });
+  const Places from(index, p, picks_of(x, axes, wrap, skip));
+  by_size(y.dtype, [&](auto t) __attribute__((always_inline)) { get<decltype(t)>(y, x, p, from.at, skip != NONE); });
 }
 
 void one_hot(PackedOut y, In index) {
