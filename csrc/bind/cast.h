@@ -191,8 +191,8 @@ template <class P> void mark(PyObject* o, const char* name) {
 }
 
 template <class... P, size_t... I>
-PyObject* call(const char* name, Function self, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args,
-               Py_ssize_t n, std::index_sequence<I...>) {
+PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n,
+               std::index_sequence<I...>) {
   return guarded([&]() -> PyObject* {
     if (n != Py_ssize_t(sizeof...(P)))
       raise_error(ErrorKind::type, "%s: expected %d arguments, got %lld", name, int(sizeof...(P)), (long long)n);
@@ -203,7 +203,7 @@ PyObject* call(const char* name, Function self, Merge how, int64_t& count, void 
     const int rare = (0 | ... | rarity_of(std::get<I>(a)));
     if ((rare & STORED) && !converts(member)) [[unlikely]] {
       note_steps();
-      return call_computed(self, args, n, (0 | ... | (uint64_t(is_written<P>) << I)));
+      return call_computed(name, args, n, (0 | ... | (uint64_t(is_written<P>) << I)));
     }
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
     Listening listening(name, args, n);
@@ -237,8 +237,8 @@ PyObject* call(const char* name, Function self, Merge how, int64_t& count, void 
   });
 }
 template <class... P>
-PyObject* call(const char* name, Function self, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n) {
-  return call(name, self, how, count, member, args, n, std::index_sequence_for<P...>{});
+PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* member)(P...), PyObject* const* args, Py_ssize_t n) {
+  return call(name, how, count, member, args, n, std::index_sequence_for<P...>{});
 }
 
 }  // namespace fastnn

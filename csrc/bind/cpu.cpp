@@ -45,7 +45,7 @@ namespace {
 
 #define KERNEL(name, params)                                                          \
   PyObject* py_##name(PyObject*, PyObject* const* args, Py_ssize_t n) {               \
-    return call(#name, py_##name, merge_of(#name), launches[int(Count::name)], &Table::name, args, n); \
+    return call(#name, merge_of(#name), launches[int(Count::name)], &Table::name, args, n); \
   }
 #define UNARY(name, result)
 #define BINARY(name, result)

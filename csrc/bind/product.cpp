@@ -67,7 +67,7 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
     }
     if (is_stored(a.dtype)) [[unlikely]] {
       if (b.dtype != a.dtype || (add && d.dtype != a.dtype)) Py_RETURN_NONE;
-      PyObject* made = call_computed(py_product, args, n, 0);
+      PyObject* made = call_computed("product", args, n, 0);
       return made == Py_None ? made : in_stored(made, a.dtype);
     }
     y.dtype = a.dtype;

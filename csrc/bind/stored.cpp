@@ -12,7 +12,7 @@ namespace py = pybind11;
 namespace fastnn {
 namespace {
 
-PyObject* copy = nullptr;  // _cpu.copy, which knows about hidden axes
+PyObject* cpu = nullptr;  // the module
 
 Array converted(const Array& x, DType type, bool filled) {
   Levels levels;
@@ -62,7 +62,7 @@ PyObject* in_stored(PyObject* y, DType type) {
   return wrap(converted(array_of(y), type, true));
 }
 
-PyObject* call_computed(Function f, PyObject* const* args, Py_ssize_t n, uint64_t outputs) {
+PyObject* call_computed(const char* name, PyObject* const* args, Py_ssize_t n, uint64_t outputs) {
   std::vector<Replaced> all;
   std::vector<py::object> given;
   std::vector<PyObject*> passed;
@@ -78,18 +78,20 @@ PyObject* call_computed(Function f, PyObject* const* args, Py_ssize_t n, uint64_
     passed.push_back(x.ptr());
     given.push_back(std::move(x));
   }
-  py::object result = py::reinterpret_steal<py::object>(f(nullptr, passed.data(), n));
+  py::handle module(cpu);
+  py::object result = py::reinterpret_steal<py::object>(PyObject_Vectorcall(py::object(module.attr(name)).ptr(), passed.data(), size_t(n), nullptr));
   if (!result) throw py::error_already_set();
+  py::object copy = module.attr("copy");  // which knows about hidden axes
   for (const Replaced& r : all) {
     PyObject* pair[] = {r.stored, r.computed.ptr()};
     if (!r.written) continue;
-    PyObject* done = PyObject_Vectorcall(copy, pair, 2, nullptr);
+    PyObject* done = PyObject_Vectorcall(copy.ptr(), pair, 2, nullptr);
     if (!done) throw py::error_already_set();
     Py_DECREF(done);
   }
   return result.release().ptr();
 }
 
-void bind_stored(py::module_& m) { copy = py::object(m.attr("copy")).release().ptr(); }
+void bind_stored(py::module_& m) { cpu = py::object(m).release().ptr(); }
 
 }  // namespace fastnn

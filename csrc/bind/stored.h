@@ -9,8 +9,7 @@ namespace fastnn {
 PyObject* in_computed(PyObject* x);
 PyObject* in_stored(PyObject* y, DType type);  // takes y
 
-// f(nullptr, args, n), the stored arrays among its arguments (and in lists) replaced; bit i of `outputs`: argument i is written to.
-using Function = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
-PyObject* call_computed(Function f, PyObject* const* args, Py_ssize_t n, uint64_t outputs);
+// _cpu.name(*args), the stored arrays among the arguments (and in lists) replaced; bit i of `outputs`: argument i is written to.
+PyObject* call_computed(const char* name, PyObject* const* args, Py_ssize_t n, uint64_t outputs);
 
 }  // namespace fastnn
