@@ -5,7 +5,7 @@
 namespace fastnn::cuda {
 
 // KEYS: dk and dv of 32 keys, from all rows; else dq and dmask of 32 rows, from all keys that they see.
-template <bool KEYS, class T> __global__ void __launch_bounds__(SQUARE_THREADS) square_gradients(Gradients<T> d) {
+template <bool KEYS, class T> __global__ void __launch_bounds__(SQUARE_THREADS, 1) square_gradients(Gradients<T> d) {
   SHARED(T, left, SQUARE * APART);
   SHARED(T, right, SQUARE * APART);
   SHARED(T, weights, SQUARE * APART);

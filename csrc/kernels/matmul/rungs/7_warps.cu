@@ -6,7 +6,7 @@
 // Lanes that are neighbours now read, and store, neighbouring 16 bytes: no two of a request need the same bank, and a row of C is
 // written in whole sectors. A warp reads 32 + 64 numbers for 32·64 multiply-adds, against 16 + 128 in rung 6.
 //
-// cost     143 registers a thread (sm_90a) leave room for one block on a multiprocessor: nothing is fetched while it multiplies
+// cost     169 registers a thread (sm_90a) leave room for one block on a multiprocessor: nothing is fetched while it multiplies
 // counted  128 x 128 x 128: 384 requests of global memory, 6,144 sectors; 4,736 of shared memory, 0 conflicts
 //          derivative:      768 requests of global memory, 12,288 sectors; 9,472 of shared memory, 0 conflicts
 // read on  8_tensor.cu; ../matmul.cu: smaller tiles, and pieces of k, for products that would leave multiprocessors idle
