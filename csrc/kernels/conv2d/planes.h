@@ -54,7 +54,9 @@ template <class T> struct Columns {
 
 // The vectors of a row of `width` in which C·L neighbouring results of stride S meet K taps, the first at column `at`.
 template <int K, int S, int C, class T> struct Under {
-  static constexpr int L = lanes<T>, COUNT = S == 1 ? K * C : 2 * C + 2;
+  static constexpr int L = lanes<T>;
+  static constexpr int PARTS = C + (K / 2 + L - 1) / L;  // of stride 2: vectors of even columns that the taps meet, and as many of odd ones
+  static constexpr int COUNT = S == 1 ? K * C : 2 * PARTS;
   static constexpr int offset(int i) { return S == 1 ? i / C + i % C * L : i * L; }
   static FN bool inside(int64_t at, int64_t width) { return at >= 0 && at + offset(COUNT - 1) + L <= width; }
 
@@ -89,17 +91,18 @@ template <int K, int S, int C, class T, class In, class F> FN void for_taps(cons
       f(q, v);
     }
   } else {
-    vec<T> parts[2][C + 1];
-#pragma GCC unroll 3
-    for (int c = 0; c <= C; ++c) {
+    constexpr int PARTS = Under<K, S, C, T>::PARTS;
+    vec<T> parts[2][PARTS];
+#pragma GCC unroll 4
+    for (int c = 0; c < PARTS; ++c) {
       const vec<T> low = once(in.load(from, 2 * c)), high = once(in.load(from, 2 * c + 1));
       parts[0][c] = evens<T>(low, high, order), parts[1][c] = odds<T>(low, high, order);
     }
     const auto tap = [&](auto q) __attribute__((always_inline)) {
-      constexpr int Q = decltype(q)::value;
+      constexpr int Q = decltype(q)::value, SKIP = Q < 2 ? 0 : (Q / 2 - 1) / lanes<T>;  // 0 unless a vector has two elements
       vec<T> v[C];
 #pragma GCC unroll 2
-      for (int c = 0; c < C; ++c) v[c] = slide<Q / 2, T>(parts[Q % 2][c], parts[Q % 2][c + 1], order);
+      for (int c = 0; c < C; ++c) v[c] = slide<Q / 2 - SKIP * lanes<T>, T>(parts[Q % 2][c + SKIP], parts[Q % 2][c + SKIP + 1], order);
       f(Q, v);
     };
     tap(Constant<0>{}), tap(Constant<1>{}), tap(Constant<2>{});
