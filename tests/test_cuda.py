@@ -322,7 +322,7 @@ def test_rung_is_the_cpus(family, name):  # float64 in test_matmul_rungs and tes
 def test_matmul_rungs(name, schedule, rng, monkeypatch):
     """Ragged tiles, nothing to add, operands and results of any strides, batches; and the derivatives, which are products again."""
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
-    for m, k, n in [(1, 1, 1), (0, 3, 2), (3, 0, 2), (17, 33, 65), (133, 9, 130)]:
+    for m, k, n in [(1, 1, 1), (0, 3, 2), (3, 0, 2), (17, 33, 65), (133, 9, 130), (5, 150, 9)]:  # the last: once around a ring and more
         a, b, d = rng.standard_normal((m, k)), rng.standard_normal((k, n)), rng.standard_normal(n)
         for layout in ("contiguous", "transposed", "stepped", "misaligned"):
             for dtype in (np.float64, np.float32):
