@@ -29,6 +29,9 @@ bool same(const View& a, const View& b) {
   return a.data == b.data && a.dtype == b.dtype && a.ndim == b.ndim && !memcmp(a.shape, b.shape, size_t(a.ndim) * sizeof *a.shape) &&
          !memcmp(a.strides, b.strides, size_t(a.ndim) * sizeof *a.strides);
 }
+bool same(const Batch* a, const Batch* b) {  // hidden axes, or none
+  return a == b || (a && b && a->n == b->n && !memcmp(a->axis, b->axis, size_t(a->n) * sizeof *a->axis));
+}
 
 struct Replaced {
   PyObject* stored;
@@ -40,7 +43,7 @@ PyObject* replace(PyObject* x, bool written, std::vector<Replaced>& all) {  // b
   if (!is_array(x) || !is_stored(array_of(x).view.dtype)) return x;
   const Array& a = array_of(x);
   for (Replaced& r : all)
-    if (same(array_of(r.stored).view, a.view)) {  // an output that is an input, too
+    if (same(array_of(r.stored).view, a.view) && same(array_of(r.stored).batch, a.batch)) {  // an output that is an input, too
       r.written |= written;
       return r.computed.ptr();
     }
