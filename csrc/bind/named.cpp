@@ -66,9 +66,8 @@ PyObject* call_named(PyObject* self, PyObject* const* args, size_t flags, PyObje
     if (result != Py_NotImplemented) return result;
     Py_DECREF(result);
   }
-  if (f->halves && has_half(args, PyVectorcall_NARGS(flags) + (names ? PyTuple_GET_SIZE(names) : 0))) [[unlikely]]
-    return asked(f->halves, f->function, args, flags, names);
-  PyObject* result = PyObject_Vectorcall(f->function, args, flags, names);
+  const bool half = f->halves && has_half(args, PyVectorcall_NARGS(flags) + (names ? PyTuple_GET_SIZE(names) : 0));
+  PyObject* result = half ? asked(f->halves, f->function, args, flags, names) : PyObject_Vectorcall(f->function, args, flags, names);
   return result ? result : blamed(f, args, flags, names);
 }
 
