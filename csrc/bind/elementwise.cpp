@@ -6,6 +6,8 @@
 //
 // Promotion is PyTorch's: the kind (bool < integer < float) of the highest operand, and the widest dtype among the tensors
 // of that kind; Python numbers and 0-d tensors count only when they are of a higher kind than the others.
+#include <math.h>
+
 #include "../core/half.h"
 #include "cast.h"
 
@@ -91,6 +93,7 @@ void read_operand(Operand& x, PyObject* o, const char* name, int i) {
       x.number_type = DType::i64;
       x.value.i = PyLong_AsLongLong(index);
       Py_DECREF(index);
+      if (x.value.i == -1 && PyErr_Occurred()) throw py::error_already_set();
       return;
     }
     x.number_type = default_float;
@@ -339,19 +342,21 @@ PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t n) {
     if (n != 2) raise_error(ErrorKind::type, "fill: expected y, number");
     View y = view_from(args[0], Where{"fill", 1}, true, false);
     Array& target = array_of(args[0]);
-    target.buffer->fresh = false;
     Levels levels;
     levels.add(target.batch);
     if (levels.n) y = leading(y, &target, levels, 0, y.ndim);
     Operand x;
     read_operand(x, args[1], "fill", 1);
     if (!x.number) raise_error(ErrorKind::type, "fill: argument 2 must be a number, not a Tensor");
-    if (y.dtype != DType::i64 && kind_of(y.dtype) == 1) {
-      const double most = double((int64_t(1) << (8 * itemsize(y.dtype) - (y.dtype != DType::u8))) - 1), least = y.dtype == DType::u8 ? -most : -most - 1;
-      const double value = is_float(x.number_type) ? x.value.f : double(x.value.i);  // PyTorch takes -1 as 255
-      if (!(value >= least && value <= most))
+    const bool real = is_float(x.number_type);
+    if (kind_of(y.dtype) == 1 && (real || y.dtype != DType::i64)) {
+      const double limit = ldexp(1.0, int(8 * itemsize(y.dtype)) - (y.dtype != DType::u8));
+      const double least = y.dtype == DType::u8 ? 1 - limit : -limit;  // PyTorch takes -1 as 255
+      const double value = real ? x.value.f : double(x.value.i);
+      if (!(value >= least && value < limit && value <= limit - 1))  // of int64, limit - 1 is rounded
         raise_error(ErrorKind::runtime, "value cannot be converted to type %s without overflow", dtype_name(y.dtype));
     }
+    target.buffer->fresh = false;
     convert(x, y.dtype);
     broadcast(x.view, y);
     ReleaseGil gil(y.bytes() >= RELEASE_FROM);

@@ -108,7 +108,9 @@ def _to_array(data):
 
 
 def values(t):
-    """A tensor's numbers as an ndarray, bfloat16 as float32."""
+    """A tensor's numbers as an ndarray to read, bfloat16 as float32."""
+    if t.dtype.is_complex:
+        return t.detach().numpy()
     return _cpu.numpy(t.detach().to(dtypes.float32) if t.dtype is dtypes.bfloat16 else t, False)
 
 
@@ -230,18 +232,11 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layo
 
 
 def _fill(t, value):
-    """Sets every element, unrecorded."""
-    if t._floating and isinstance(value, (int, float)):
-        _cpu.fill(t, float(value))
-        return
+    """Sets every element, unrecorded. RuntimeError for a number that an integer dtype does not hold."""
     if isinstance(value, _cpu.Array):
-        source = value.detach()
+        _cpu.copy(t, value.detach()._expand(t._shape))
     else:
-        if isinstance(value, (int, float)):
-            _check_fits(value, value, t.dtype)
-        large = isinstance(value, int) and abs(value) > 2**62
-        source = _cpu.from_numpy(np.array(value, np.int64) if large else np.array(value).astype(t.dtype.numpy))  # wraps around: -1 is 255 in uint8
-    _cpu.copy(t, source._expand(t._shape))
+        _cpu.fill(t, float(value) if t._floating else value)
 
 
 def zeros(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -288,9 +283,6 @@ def zero(dtype):
 
 def number(value, dtype):
     """A Python number as a 0-d tensor of dtype. RuntimeError for one that an integer dtype does not hold."""
-    if dtype.is_floating_point or isinstance(value, bool):
-        return from_numpy(np.array(value, dtype.numpy)).to(dtype)
-    if dtype is dtypes.bool:
-        return from_numpy(np.array(bool(value)))
-    _check_fits(value, value, dtype)
-    return from_numpy(np.array(int(value)).astype(dtype.numpy))
+    t = empty((), dtype=dtype)
+    _fill(t, value)
+    return t
