@@ -223,7 +223,8 @@ py::object matched(py::object g, PyObject* x, const Callbacks& call) {
   const Array &have = array_of(g.ptr()), &want = array_of(x);
   if (alike(have, want)) return g;
   int lead = have.view.ndim - want.view.ndim;
-  bool plain = !grad_mode && !have.batch && !want.batch && have.view.dtype == want.view.dtype && !is_stored(have.view.dtype) && lead >= 0;
+  const DType type = have.view.dtype;
+  bool plain = !grad_mode && !have.batch && !want.batch && type == want.view.dtype && !is_stored(type) && lead >= 0;
   Ints axes{};
   for (int d = 0; plain && d < have.view.ndim; ++d) {
     int64_t s = d < lead ? 1 : want.view.shape[d - lead];

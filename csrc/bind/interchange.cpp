@@ -18,9 +18,8 @@ void count_foreign_buffer();  // core/array.cpp
 namespace {
 
 py::dtype numpy_dtype(DType t) {
-  static const char* names[] = {"f4", "f8", "i8", "i4", "u1", "?", "i1", "i2", "f2"};
   if (t == DType::bf16) throw py::type_error("Got unsupported ScalarType BFloat16");  // NumPy has none
-  return py::dtype(names[int(t)]);
+  return py::dtype(dtype_name(t));
 }
 
 // A buffer over memory that `owner` keeps alive.
@@ -164,6 +163,7 @@ struct DLVersioned {  // "dltensor_versioned", from 1.0 on
   DLTensor tensor;
 };
 constexpr uint8_t CODES[] = {2, 2, 0, 0, 1, 6, 0, 0, 2, 4};  // 0: int, 1: uint, 2: float, 4: bfloat, 6: bool
+static_assert(std::size(CODES) == DTYPES);
 
 template <class M> struct Export {
   M managed{};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <iterator>
 #include <new>
 
 #include "device.h"
@@ -83,6 +84,7 @@ Array empty(const int64_t* shape, int ndim, DType dtype, Place place) {
 
 const char* dtype_name(DType t) {
   static const char* names[] = {"float32", "float64", "int64", "int32", "uint8", "bool", "int8", "int16", "float16", "bfloat16"};
+  static_assert(std::size(names) == DTYPES);
   return names[int(t)];
 }
 

@@ -27,6 +27,7 @@ constexpr int DTYPES = 10;
 enum class Place : uint8_t { cpu, cuda };  // where memory lies (core/device.h)
 constexpr int MAX_DIMS = 8;
 
+// Two bits for each, the last one's first: the power of 2.
 FN constexpr int64_t itemsize(DType t) { return int64_t(1) << (0b01'01'01'00'00'00'10'11'11'10 >> 2 * int(t) & 3); }
 FN constexpr bool is_stored(DType t) { return t >= DType::i8; }
 FN constexpr DType computed(DType t) { return t >= DType::f16 ? DType::f32 : t >= DType::i8 ? DType::i32 : t; }
