@@ -10,6 +10,7 @@ import functools
 import threading
 
 from . import dtypes
+from .autodiff import Array
 from .overrides import watch_calls
 from .tensor import Tensor
 
@@ -68,14 +69,19 @@ def _eligible(x):
     return isinstance(x, Tensor) and x.is_floating_point() and x.dtype is not dtypes.float64 and not x.is_cuda
 
 
+def mapped(x, change):
+    """x, or what is in a tuple, list or dict of it, with `change` made of the tensors."""
+    if isinstance(x, Array):
+        return change(x)
+    if isinstance(x, (tuple, list)) and any(isinstance(v, (Array, tuple, list)) for v in x):
+        of = [mapped(v, change) for v in x]
+        return type(x)._make(of) if hasattr(x, "_make") else type(x)(of)
+    return {k: mapped(v, change) for k, v in x.items()} if isinstance(x, dict) else x
+
+
 def cast(x, dtype):
     """x, or what is in a tuple, list or dict of it, in dtype where it is a tensor of another floating dtype but float64."""
-    if _eligible(x):
-        return x.to(dtype)
-    if isinstance(x, (tuple, list)) and any(isinstance(v, (Tensor, tuple, list)) for v in x):
-        of = [cast(v, dtype) for v in x]
-        return type(x)._make(of) if hasattr(x, "_make") else type(x)(of)
-    return {k: cast(v, dtype) for k, v in x.items()} if isinstance(x, dict) else x
+    return mapped(x, lambda t: t.to(dtype) if _eligible(t) else t)
 
 
 def _widest(args):

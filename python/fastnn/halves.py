@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from . import dtypes
-from .autodiff import Array
-from .tensor import Tensor, result_type
+from .casting import mapped
+from .promotion import promote_types
+from .tensor import Tensor
 
 HALVES = (dtypes.float16, dtypes.bfloat16)
-
-
-def _mapped(x, change):
-    """x, or what is in a tuple, list or dict of it, with `change` made of the tensors."""
-    if isinstance(x, Array):
-        return change(x)
-    if isinstance(x, (tuple, list)) and any(isinstance(v, (Array, tuple, list)) for v in x):
-        of = [_mapped(v, change) for v in x]
-        return type(x)._make(of) if hasattr(x, "_make") else type(x)(of)
-    return {k: _mapped(v, change) for k, v in x.items()} if isinstance(x, dict) else x
 
 
 def in_float32(f, args, kwargs):
@@ -27,15 +18,15 @@ def in_float32(f, args, kwargs):
         nonlocal dtype
         if not t._floating:
             return t
-        dtype = t.dtype if dtype is None else result_type(t.new_empty(1), t.new_empty(1, dtype=dtype))
+        dtype = t.dtype if dtype is None else promote_types(t.dtype, dtype)
         return t.to(dtypes.float32) if t.dtype in HALVES else t
 
-    result = f(*_mapped(args, wide), **_mapped(kwargs, wide))
+    result = f(*mapped(args, wide), **mapped(kwargs, wide))
     if f.__name__.endswith("_") and not f.__name__.startswith("_"):
         return args[0].copy_(result)
     if dtype not in HALVES or kwargs.get("dtype") is not None:
         return result
-    return _mapped(result, lambda t: t.to(dtype) if t.dtype is dtypes.float32 else t)
+    return mapped(result, lambda t: t.to(dtype) if t.dtype is dtypes.float32 else t)
 
 
 def without_numpy(f, error):
