@@ -56,6 +56,9 @@ float, double, long, int = float32, float64, int64, int32
 short, half, cfloat, cdouble = int16, float16, complex64, complex128
 ALL = (float32, float64, int64, int32, uint8, bool, int8, int16, float16, bfloat16)  # the order of core/view.h
 
+C_TYPES = dict(zip(ALL, ("float", "double", "long int", "int", "unsigned char", "bool", "signed char", "short int", "c10::Half", "c10::BFloat16"),
+                   strict=True))  # in some of PyTorch's messages  # fmt: skip
+
 _default = float32
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import casting, foreach
+from . import casting, dtypes, foreach
 from .amp import GradScaler, autocast
 from .autodiff import is_grad_enabled, look_for_nan, looks_for_nan
 from .device import CPU, is_cuda
-from .dtypes import bfloat16, float16, float32, float64, get_default_dtype, set_default_dtype
+from .dtypes import bfloat16, float16, get_default_dtype, set_default_dtype
 from .errors import named
 from .func import vmap
 from .nn import functional as F
@@ -174,7 +174,7 @@ def set_default_device(device):
 def set_default_tensor_type(t):
     """`set_default_dtype` by a class of floating tensors, as FloatTensor or DoubleTensor, or its name. TypeError for any other."""
     name = (t if isinstance(t, str) else getattr(t, "__name__", "")).rpartition(".")[2]
-    found = {"FloatTensor": float32, "DoubleTensor": float64, "HalfTensor": float16, "BFloat16Tensor": bfloat16}.get(name)
+    found = next((d for d in dtypes.ALL if f"{d.scalar_type}Tensor" == name and d.is_floating_point), None)
     if found is None:
         raise TypeError(f"only floating-point types are supported as the default type, got {t!r}")
     set_default_dtype(found)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from . import dtypes
+from .creation import values
 
 _DEFAULT = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 _PROFILES = {"default": {}, "short": {"precision": 2, "edgeitems": 2}, "full": {"threshold": math.inf}}
@@ -61,8 +62,7 @@ def sparse_text(m):
 def _body(t, indent):
     if not t.numel():
         return "[]"
-    t = t.detach().cpu()
-    a, shortened = _summary((t.float() if t.dtype is dtypes.bfloat16 else t).numpy())
+    a, shortened = _summary(values(t.detach().cpu()))
     return _rows(a, shortened, indent, _formatter(a))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import dtypes
-from .creation import shape_from
+from .creation import shape_from, values
 from .dtypes import as_dtype, finfo, iinfo
 from .errors import named
 from .ops.random import rand, randint
@@ -89,7 +89,7 @@ def _tensor_difference(a, b, options):
     if not (a.is_floating_point() or b.is_floating_point()) and not rtol and not atol:
         wrong, delta = a.numpy() != b.numpy(), None
     else:
-        x, y = ((t.float() if t.dtype is dtypes.bfloat16 else t).numpy().astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
+        x, y = (values(t).astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
         with np.errstate(invalid="ignore", over="ignore"):
             delta = np.abs(x - y)
             wrong = ~((x == y) | ((delta <= atol + rtol * np.abs(y)) & np.isfinite(y)) | (equal_nan & np.isnan(x) & np.isnan(y)))

@@ -106,7 +106,7 @@ def is_initialized() -> bool:
 
 
 def is_bf16_supported(including_emulation=True) -> bool:
-    """False: no tensor is of bfloat16."""
+    """False: no tensor on a GPU is of bfloat16 yet."""
     return False
 
 

@@ -11,6 +11,7 @@ from operator import index
 
 from ..autodiff import Array, op
 from ..device import kernels
+from ..dtypes import C_TYPES
 from ..errors import DTypeError, ShapeError
 from ..tensor import empty
 from .shape import contiguous, reshape
@@ -66,8 +67,6 @@ _conv2d_dw.partials(
 
 # -- what users call ----------------------------------------------------------------------------------------------------------
 
-NUMBER = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "uint8": "unsigned char", "bool": "bool",
-          "int8": "signed char", "int16": "short", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}  # fmt: skip
 LIMIT = 1 << 40  # of strides, paddings and dilations: their products with sizes stay inside int64
 
 
@@ -144,7 +143,7 @@ def _check(name, n, input, weight, bias, stride, padding, output_padding, dilati
         raise DTypeError(f"expected scalar type {input.dtype.scalar_type} but found {weight.dtype.scalar_type}")
     if bias is not None and bias.dtype is not input.dtype:
         raise DTypeError(
-            f"Input type ({NUMBER[input.dtype.name]}) and bias type ({NUMBER[bias.dtype.name]}) should be the same"
+            f"Input type ({C_TYPES[input.dtype]}) and bias type ({C_TYPES[bias.dtype]}) should be the same"
         )
 
 

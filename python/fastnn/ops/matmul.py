@@ -11,9 +11,6 @@ from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import as_tensor
 from .shape import _permute, _reshape, reshape, squeeze, unsqueeze
 
-_C_NAMES = {"float32": "float", "float64": "double", "int64": "long", "int32": "int", "uint8": "unsigned char", "bool": "bool",
-            "int8": "signed char", "int16": "short", "float16": "c10::Half", "bfloat16": "c10::BFloat16"}  # fmt: skip
-
 # (a, b, d=None, transposed=0): a.b + d as a new tensor, 1: a.b', 2: a'.b; None where shapes or dtypes do not fit
 _product = _cpu.product
 
@@ -35,7 +32,7 @@ def _product_shape(a, b):
         raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {len(sa)}D and {len(sb)}D")
     if a.dtype is not b.dtype:
         raise DTypeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES[a.dtype.name]} != {_C_NAMES[b.dtype.name]}"
+            f"expected m1 and m2 to have the same dtype, but got: {dtypes.C_TYPES[a.dtype]} != {dtypes.C_TYPES[b.dtype]}"
         )
     batch_a, batch_b, k = sa[:-2], sb[:-2], sa[-1]
     batch = []
