@@ -340,3 +340,40 @@ def test_changes_in_place_keep_the_dtype(dtype):
     fn.testing.assert_close(z, z * 1.0005)
     with pytest.raises(AssertionError, match="not close"):
         fn.testing.assert_close(z, z + 0.1)
+
+
+@pytest.mark.parametrize("write", [lambda v, d: fn.full((2,), v, dtype=d), lambda v, d: fn.zeros(2, dtype=d).fill_(v)])
+@pytest.mark.parametrize("dtype", [fn.int64, fn.int32, fn.int16, fn.int8, fn.uint8])
+def test_numbers_that_integers_do_not_hold(dtype, write):
+    info = fn.iinfo(dtype)
+    assert write(info.max, dtype).tolist() == [info.max] * 2
+    assert write(info.min, dtype).tolist() == [info.min] * 2
+    for value in (np.nan, np.inf, -np.inf, 2.0**64, info.max + 1.0):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            write(value, dtype)
+    with pytest.raises(OverflowError):
+        fn.zeros(2, dtype=dtype) + np.uint64(2**63)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_rounded_once_answers_as_others(dtype):
+    x, y = fn.randn(3, 4).to(dtype), fn.randn(3, 4).to(dtype)
+    assert F.cosine_similarity(x, y, axis=0).equal(F.cosine_similarity(x, y, 0))
+    out = fn.empty(0, dtype=dtype)
+    assert fn.addcmul(x, x, y, out=out) is out
+    assert out.equal(fn.addcmul(x, x, y))
+    with pytest.raises(TypeError, match="argument 'x2' must be Tensor, not str"):
+        F.cosine_similarity(x, "y")
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_examples_of_vmap_are_not_the_first_one(dtype):
+    x = fn.arange(12.0).reshape(3, 4)
+
+    def one(r, x):
+        return fn.dot(r, x[0]), fn.cat([r, x[0]]), F.mse_loss(r, x[0])
+
+    want = fn.func.vmap(lambda r: one(r, x))(x)
+    x = x.to(dtype)
+    for a, b in zip(fn.func.vmap(lambda r: one(r, x))(x), want, strict=True):
+        assert a.float().equal(b)
