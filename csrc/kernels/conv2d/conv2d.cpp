@@ -13,12 +13,14 @@
 //    depthwise.h              one filter a channel: 3×3, 5×5, 7×7 of stride 1 or 2
 //    winograd.h               3×3 and 5×5 filters of stride 1, float32, where its transforms pay
 //    filters.h, filter_weights.h   many channels and taps: filters in the lanes
+//    strided.h                dx of 1×1 filters of a stride
 //    rungs/5_implicit.cpp     everything else, as an implicit matrix product
 #include "../declare.h"
 #include "channels.h"
 #include "depthwise.h"
 #include "filter_weights.h"
 #include "filters.h"
+#include "strided.h"
 #include "winograd_weights.h"
 
 namespace fastnn::FN_ISA {
@@ -26,6 +28,7 @@ namespace fastnn::FN_ISA {
 void conv2d_implicit(PackedOut y, PackedIn x, PackedIn w, PackedIn bias, Conv2d geometry);
 void conv2d_dx_implicit(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d geometry);
 void conv2d_dw_implicit(PackedOut dw, PackedIn g, PackedIn x, Conv2d geometry);
+void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d geometry);
 
 namespace {
 
@@ -173,6 +176,19 @@ template <class T> bool weights_on_planes(const View& dw, const View& g, const V
   });
 }
 
+template <class T> void strided_gradients(const View& dx, PackedIn g, PackedIn w, PackedIn bias, const Conv2d& s) {
+  PackedOut dense{dx};
+  dense.shape[2] = g.shape[2], dense.shape[3] = g.shape[3];
+  for (int64_t d = 3, step = 1; d >= 0; step *= dense.shape[d--]) dense.strides[d] = step;
+  Scratch<T> made(dense.numel());
+  dense.data = made.data;
+  const Conv2d step = {{1, 1}, {0, 0}, {1, 1}, s.groups};  // a name: written as the argument, GCC 12 pads by 1
+  conv2d_dx(dense, g, w, bias, step);
+  place_positions<T>(dx.ptr<T>(), made, bias.ndim < 0 ? nullptr : bias.ptr<T>(),
+                     {dx.shape[0] * dx.shape[1], dx.shape[1], dx.shape[2], dx.shape[3], g.shape[2], g.shape[3],
+                      {s.stride[0], s.stride[1]}, {s.padding[0], s.padding[1]}});
+}
+
 template <class F> bool with_float(const View& v, const F& f) { return v.dtype == DType::f32 ? f(float()) : f(double()); }
 
 }  // namespace
@@ -194,6 +210,10 @@ void conv2d_dx(PackedOut dx, PackedIn g, PackedIn w, PackedIn bias, Conv2d s) {
                : !has_planes(w, s)                    ? false
                : s.stride[0] == 1                     ? filter_on_planes<T>(dx, g, w, bias, s, true)
                                                       : spread_on_planes<T>(dx, g, w, bias, s);
+      })) return;
+  if (w.shape[2] * w.shape[3] == 1 && s.stride[0] * s.stride[1] > 1 && with_float(dx, [&](auto t) {
+        strided_gradients<decltype(t)>(dx, g, w, bias, s);
+        return true;
       })) return;
   if (on_tiles(dx, g, w, bias, s, true)) return;
   if (!with_float(dx, [&](auto t) { return filter_gradients<decltype(t)>(dx, g, w, bias, s); })) conv2d_dx_implicit(dx, g, w, bias, s);
