@@ -19,7 +19,11 @@ namespace {
 
 py::dtype numpy_dtype(DType t) {
   if (t == DType::bf16) throw py::type_error("Got unsupported ScalarType BFloat16");  // NumPy has none
-  return py::dtype(dtype_name(t));
+  using D = py::dtype;  // by number: names would be parsed at each call
+  static const int numbers[] = {D::num_of<float>(), D::num_of<double>(), D::num_of<int64_t>(), D::num_of<int32_t>(), D::num_of<uint8_t>(),
+                                D::num_of<bool>(), D::num_of<int8_t>(), D::num_of<int16_t>(), 23};  // NPY_HALF
+  static_assert(std::size(numbers) == DTYPES - 1);
+  return D(numbers[int(t)]);
 }
 
 // A buffer over memory that `owner` keeps alive.

@@ -109,7 +109,7 @@ def _to_array(data):
 
 def values(t):
     """A tensor's numbers as an ndarray to read, bfloat16 as float32."""
-    if t.dtype.is_complex:
+    if not isinstance(t, _cpu.Array):  # complex
         return t.detach().numpy()
     return _cpu.numpy(t.detach().to(dtypes.float32) if t.dtype is dtypes.bfloat16 else t, False)
 
@@ -145,7 +145,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         else:
             a = _to_array(data) if dtype is None or not isinstance(data, (list, tuple, int, float)) else _typed(data, as_dtype(dtype))
             t = _share(np.ascontiguousarray(a).reshape(a.shape)).clone()
-            if dtype is None and t._floating and _bfloat16(data):
+            if dtype is None and t._floating and (dtypes._default is dtypes.bfloat16 or _has_dtype(data)) and _bfloat16(data):
                 dtype = dtypes.bfloat16
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
