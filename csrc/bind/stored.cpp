@@ -55,11 +55,6 @@ PyObject* replace(PyObject* x, bool written, std::vector<Replaced>& all) {  // b
 
 }  // namespace
 
-PyObject* in_computed(PyObject* x) {
-  const Array& a = array_of(x);
-  return is_stored(a.view.dtype) ? wrap(converted(a, computed(a.view.dtype), true)) : Py_NewRef(x);
-}
-
 PyObject* in_stored(PyObject* y, DType type) {
   py::object held = py::reinterpret_steal<py::object>(y);
   return wrap(converted(array_of(y), type, true));
@@ -82,12 +77,13 @@ PyObject* call_computed(const char* name, PyObject* const* args, Py_ssize_t n, u
     given.push_back(std::move(x));
   }
   py::handle module(cpu);
-  py::object result = py::reinterpret_steal<py::object>(PyObject_Vectorcall(py::object(module.attr(name)).ptr(), passed.data(), size_t(n), nullptr));
+  py::object function = module.attr(name);
+  py::object result = py::reinterpret_steal<py::object>(PyObject_Vectorcall(function.ptr(), passed.data(), size_t(n), nullptr));
   if (!result) throw py::error_already_set();
   py::object copy = module.attr("copy");  // which knows about hidden axes
   for (const Replaced& r : all) {
-    PyObject* pair[] = {r.stored, r.computed.ptr()};
     if (!r.written) continue;
+    PyObject* pair[] = {r.stored, r.computed.ptr()};
     PyObject* done = PyObject_Vectorcall(copy.ptr(), pair, 2, nullptr);
     if (!done) throw py::error_already_set();
     Py_DECREF(done);

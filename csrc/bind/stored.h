@@ -5,9 +5,7 @@
 
 namespace fastnn {
 
-// The array's values in the type that they are computed in; the array itself where that is its own. New references; hidden axes are kept.
-PyObject* in_computed(PyObject* x);
-PyObject* in_stored(PyObject* y, DType type);  // takes y
+PyObject* in_stored(PyObject* y, DType type);  // y's values in that type, hidden axes kept; takes y
 
 // _cpu.name(*args), the stored arrays among the arguments (and in lists) replaced; bit i of `outputs`: argument i is written to.
 PyObject* call_computed(const char* name, PyObject* const* args, Py_ssize_t n, uint64_t outputs);
