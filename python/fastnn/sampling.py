@@ -26,7 +26,7 @@ def _check(logits, name):
     if not isinstance(logits, Array):
         raise TypeError(f"{name}: expected logits to be a Tensor, not {type(logits).__name__}")
     if not logits.dtype.is_floating_point:
-        raise DTypeError(f"{name}: expected logits of float32 or float64, got {logits.dtype.name}")
+        raise DTypeError(f"{name}: expected logits of a floating dtype, got {logits.dtype.name}")
     if not logits.ndim or not logits._shape[-1]:
         raise ShapeError(f"{name}: expected logits (..., V) with V > 0, got shape {list(logits._shape)}")
     return logits.detach()

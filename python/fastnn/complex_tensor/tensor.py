@@ -14,12 +14,12 @@ from ..ops.join import stack
 from ..tensor import Tensor, TensorType, as_tensor, full, full_like, result_type, zeros_like
 
 
-class _Of(dict):
+class _ComplexOf(dict):
     def __missing__(self, dtype):
         raise DTypeError(f"there are no complex numbers whose parts are {dtype}; use float32")
 
 
-COMPLEX = _Of({dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128})
+COMPLEX = _ComplexOf({dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128})
 REAL = {c: r for r, c in COMPLEX.items()}
 
 

@@ -134,7 +134,7 @@ def interpolate(
         y = interpolate(input.to(dtypes.float32), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
         return y.round().clamp(0, 255).to(dtypes.uint8)
     if not input._floating:
-        raise DTypeError(f"interpolate: expected float32 or float64, got {input.dtype.name}")
+        raise DTypeError(f"interpolate: expected a floating dtype, got {input.dtype.name}")
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:

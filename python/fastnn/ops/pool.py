@@ -38,7 +38,7 @@ def _expect(x, n, name, sizes=True):
             f"but got: {list(x._shape)}"
         )
     if not x._floating:
-        raise DTypeError(f"{name}: expected float32 or float64, got {x.dtype.name}")
+        raise DTypeError(f"{name}: expected a floating dtype, got {x.dtype.name}")
 
 
 def _geometry(x, n, name, kernel_size, stride, padding, dilation, ceil_mode):

@@ -150,7 +150,7 @@ def _floats(name, what, x):
     if not isinstance(x, Array):
         raise TypeError(f"{name}: expected {what} to be a Tensor, not {type(x).__name__}")
     if not x.dtype.is_floating_point:
-        raise DTypeError(f"{name}: expected {what} of float32 or float64, got {x.dtype.name}")
+        raise DTypeError(f"{name}: expected {what} of a floating dtype, got {x.dtype.name}")
 
 
 def _arguments(name, data, segment_ids, num_segments):
