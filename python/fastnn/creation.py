@@ -114,10 +114,13 @@ def values(t):
     return _cpu.numpy(t.detach().to(dtypes.float32) if t.dtype is dtypes.bfloat16 else t, False)
 
 
+_WITH_DTYPE = (np.ndarray, np.generic, _cpu.Array)
+
+
 def _has_dtype(data):
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.ndarray, np.generic, _cpu.Array))
+    return isinstance(data, _WITH_DTYPE)
 
 
 def _widest(data):

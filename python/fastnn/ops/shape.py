@@ -55,12 +55,12 @@ def _with_channels_last(x, memory_format, copy):
 
 def clone(input, *, memory_format=None):
     """A copy, C-contiguous unless memory_format is channels_last; gradients flow through."""
-    return _with_channels_last(input, memory_format, True) if memory_format in _RANK else _clone(input)
+    return _clone(input) if memory_format is None or memory_format not in _RANK else _with_channels_last(input, memory_format, True)
 
 
 def contiguous(input, memory_format=None):
     """The tensor itself if it is C-contiguous (or its memory in the order that channels_last means), else a copy that is."""
-    if memory_format in _RANK:
+    if memory_format is not None and memory_format in _RANK:
         return _with_channels_last(input, memory_format, False)
     return input if input._packed else _clone(input)
 
@@ -85,7 +85,7 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
             dtype = dtypes.as_dtype(a)
     dtype = input.dtype if dtype is None else dtypes.as_dtype(dtype)
     moves = device is not None and is_cuda(device) != input.is_cuda
-    if memory_format in _RANK or memory_format is dtypes.contiguous_format:
+    if memory_format is not None and (memory_format in _RANK or memory_format is dtypes.contiguous_format):
         return (clone if copy else contiguous)(to(input, dtype, device), memory_format=memory_format)
     if dtype is input.dtype and not moves:
         return _clone(input) if copy else input
