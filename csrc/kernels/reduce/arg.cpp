@@ -261,6 +261,7 @@ template <bool MAX> void arg_of(const View& index, const View& y, const View& x,
     case DType::i64: return arg<int64_t, MAX>(index, y, x, axis);
     case DType::i32: return arg<int32_t, MAX>(index, y, x, axis);
     case DType::u8: case DType::b8: return arg<uint8_t, MAX>(index, y, x, axis);
+    default: break;  // types that are stored only do not come here (bind/stored.h)
   }
 }
 

@@ -261,6 +261,7 @@ template <class S> void search(int64_t* y, const S* edges, const S* v, int64_t r
     case DType::i64: { using S = int64_t; __VA_ARGS__; break; }                \
     case DType::i32: { using S = int32_t; __VA_ARGS__; break; }                \
     case DType::u8: case DType::b8: { using S = uint8_t; __VA_ARGS__; break; } \
+    default: break; /* types that are stored only do not come here (bind/stored.h) */ \
   }
 static void check_length(const View& x, int64_t n) {
   if (n >> 32 && itemsize(x.dtype) < 8) raise_error("sort: more than 2^32 elements in a row");
