@@ -36,7 +36,8 @@ template <class T> struct Filters {
 // Emerald Rapids (AVX2 there), two cores, how much faster than gather.h: 64x56x56 to 128, 3×3 stride 2, 1.09 (1.04), dx 1.26 (1.11);
 // 256x14x14 to 512 1.40, dx 1.44; 64x16x16 to 128, 4×4 stride 2, 1.09 (1.2), dx 1.4; 32x28x28, 7×7, 1.3 (1.2). Lost: 1×1
 // 0.8 to 1; 24 filters (8 lanes idle) 0.8, 50 0.95; dx towards 6 to 8 channels 0.4 to 0.6.
-// Zen 5, results turned by 16: stride 2, k from 72 on 1.05 to 1.6, dx of stride 2 from any k on 1.5 to 2.3; stride 1, k = 256, 0.85.
+// Zen 5, results turned by 16: stride 2, k from 72 on 1.05 to 1.6, dx of stride 2 from any k on 1.5 to 2.3; stride 1, k = 256, 0.85;
+// images of 3 channels and 7×7 filters, k = 147, 0.90 to 1.05.
 template <class T> FN bool filters_pay(int64_t m, int64_t k, int64_t taps, int64_t enough) {
   const int64_t whole = ceil_div(m, lanes<T>) * lanes<T>;
   return m && taps > 1 && k >= enough && 5 * m >= 4 * whole;
@@ -259,7 +260,7 @@ template <int S, class T> static bool filters(const Filters<T>& f) {
 // y = x ∗ w, if it pays.
 template <class T> static bool filter_images(const View& y, const View& x, const View& w, const View& bias, const Conv2d& s) {
   const int64_t taps = w.shape[2] * w.shape[3];
-  if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1] * taps, taps, s.stride[1] == 1 ? 192 : 64)) return false;
+  if (s.stride[1] > 2 || !filters_pay<T>(w.shape[0] / s.groups, w.shape[1] * taps, taps, s.stride[1] == 1 || w.shape[1] < 4 ? 192 : 64)) return false;
   Taps t(taps, x.shape[0], y, x, {s.stride[0], s.stride[1]});
   add_taps(t.window, w, s);
   const int64_t first[2] = {0, t.window.taps};
