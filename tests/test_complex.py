@@ -612,3 +612,9 @@ def test_numpys_complex_numbers():
         assert (x * number).tolist() == [1j, 1j] and (number * x).is_complex() and (x + number).is_complex() and fastnn.mul(x, number).is_complex()
     y = np.ones(2, np.complex64) + x
     assert y.tolist() == [2, 2] and y.is_complex()
+
+
+def test_numbers_are_no_tensors():
+    for f in (fastnn.neg, fastnn.exp, fastnn.conj, fastnn.square, fastnn.sum):
+        with pytest.raises(TypeError, match="must be Tensor, not (complex|float)"):
+            f(1j)

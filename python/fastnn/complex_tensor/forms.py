@@ -75,6 +75,9 @@ def _answer(f, args, kwargs):
     if found is None:
         kind = next((x.dtype for x in args if isinstance(x, ComplexTensor)), dtypes.complex64)
         raise NoComplexForm(f"\"{name}\" not implemented for '{'ComplexFloat' if kind is dtypes.complex64 else 'ComplexDouble'}'")
+    takes_input = getattr(f, "__code__", None) is not None and f.__code__.co_varnames[:1] == ("input",)
+    if takes_input and args and isinstance(args[0], complex) and not any(isinstance(a, (Array, ComplexTensor)) for a in (*args, *kwargs.values())):
+        raise TypeError(f"{name}: argument 'input' (position 1) must be Tensor, not complex")
     if name.endswith("_") and args and isinstance(args[0], Array):
         raise RuntimeError(f"{name}: result type ComplexFloat can't be cast to the desired output type {args[0].dtype.name}")
     if "out" not in kwargs:
