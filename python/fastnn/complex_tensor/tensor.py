@@ -259,7 +259,11 @@ class ComplexTensor:
         args = [(a.dtype, a.device) if isinstance(a, Tensor) else (a,) for a in args]
         args = [_as_dtype(a) for each in args for a in each]
         kwargs = {name: _as_dtype(a) for name, a in kwargs.items()}
-        dtype = kwargs.get("dtype") or next((a for a in args if isinstance(a, dtypes.dtype)), None)
+        dtype = kwargs.get("dtype")
+        if dtype is None:
+            dtype = next((a for a in args if isinstance(a, dtypes.dtype)), None)
+        elif not isinstance(dtype, dtypes.dtype):
+            raise TypeError(f"to: argument 'dtype' must be a dtype, not {type(dtype).__name__}")
         if dtype is None or dtype.is_complex:
             args = [REAL.get(a, a) if isinstance(a, dtypes.dtype) else a for a in args]
             if dtype is not None and "dtype" in kwargs:
