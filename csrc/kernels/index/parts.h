@@ -148,25 +148,16 @@ struct Placed {
     return (k < 0 ? k + below : k) * stride;
   }
 };
-// Plain indices become offsets as they are asked for (13,264 rows of 64 floats, Zen 5: writing them down first took 7 of 64 us).
+// Plain indices become offsets as they are asked for (13,264 rows of 64 floats, Zen 5: writing them down first took 7 of 64 us), unless
+// a list is wanted and they are none.
 struct Places {
   Scratch<int64_t> made;
   Placed at;
-  Places(const Ins& index, const Parts& parts, const Picks& p) : made(plain_indices(index, parts, p) ? 0 : parts.table.count()) {
+  Places(const Ins& index, const Parts& parts, const Picks& p, bool listed = false)
+      : made((!listed || (p.stride[0] == 1 && !p.wrap)) && plain_indices(index, parts, p) ? 0 : parts.table.count()) {
     if (made.count) offsets(made, index, parts, p), at = {made, 1, 0};
     else at = {index[0].ptr<int64_t>(), p.stride[0], p.wrap ? p.size[0] : 0};
   }
-};
-
-// As one list: the vector of indices itself where it holds offsets already, for an axis of stride 1.
-struct Offsets {
-  const int64_t* ready;
-  Scratch<int64_t> made;
-  Offsets(const Ins& index, const Parts& parts, const Picks& p)
-      : ready(p.stride[0] == 1 && !p.wrap && plain_indices(index, parts, p) ? index[0].ptr<int64_t>() : nullptr), made(ready ? 0 : parts.table.count()) {
-    if (!ready) offsets(made, index, parts, p);
-  }
-  FN operator const int64_t*() const { return ready ? ready : made.data; }
 };
 
 // Where row b lies in `rows`: b · step when the tables' axes are regular there, else a list.

@@ -161,8 +161,8 @@ void sum_rows(const View& y, const View& x, const int64_t* to, int64_t tables, i
 
 void index_put(Out y, In x, Ins index, Ints axes, int64_t at, int64_t wrap, int64_t skip, int64_t accumulate) {
   const Parts p = split(y, x, index, axes, at);
-  const Offsets to(index, p, picks_of(y, axes, wrap, skip));
-  put_any(y, x, p, to, skip != NONE, accumulate != 0);
+  const Places to(index, p, picks_of(y, axes, wrap, skip), true);
+  put_any(y, x, p, to.at.index, skip != NONE, accumulate != 0);
 }
 
 void index_sum(PackedOut y, In x, Ins index, Ints axes, int64_t at, int64_t wrap, int64_t skip) {
@@ -177,15 +177,15 @@ void index_sum(PackedOut y, In x, Ins index, Ints axes, int64_t at, int64_t wrap
   }
   if (leading && length >= 8 && rows < INT32_MAX && tables < INT32_MAX && tables > 0 && is_float(y.dtype)) {
     for (int64_t j = 0; j < axes.n; ++j) picks.stride[j] = length ? picks.stride[j] / length : 0;
-    const Offsets to(index, p, picks);
+    const Places to(index, p, picks, true);
     const RowPlaces place(p.table);
-    if (y.dtype == DType::f32) sum_rows<float>(y, x, to, tables, rows, length, place);
-    else sum_rows<double>(y, x, to, tables, rows, length, place);
+    if (y.dtype == DType::f32) sum_rows<float>(y, x, to.at.index, tables, rows, length, place);
+    else sum_rows<double>(y, x, to.at.index, tables, rows, length, place);
     return;
   }
-  const Offsets to(index, p, picks);
+  const Places to(index, p, picks, true);
   fill_zero(y);
-  put_any(y, x, p, to, skip != NONE, true);
+  put_any(y, x, p, to.at.index, skip != NONE, true);
 }
 
 }  // namespace fastnn::FN_ISA
