@@ -74,16 +74,7 @@ template <class V> FN V pow2(mask_of<V> n) {
 }
 
 // The compiler may not fuse the product x into a later sum: needed where the *rounded* product is meant.
-template <class V> FN V rounded(V x) {
-#if defined(__AVX512F__)
-  __asm__("" : "+v"(x));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(x));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(x));
-#endif
-  return x;
-}
+template <class V> FN V rounded(V x) { return opaque(x); }
 
 // a * b + c, rounded once where the processor can (FUSED), whatever the compiler thinks
 #if defined(__FMA__) || defined(__aarch64__)

@@ -7,7 +7,7 @@
 //    vec<T>  lanes<T>  load store load_n store_n splat  select min max abs sqrt round floor ceil trunc fma
 //    bits<T> (the integer vector of the same width, also the type of a comparison)  to_bits from_bits
 //    sum_lanes max_lanes min_lanes (fixed order: halves are combined until one lane is left)  any_lane all_lanes
-//    lane_numbers (0 1 2 ..)  first_lanes(n) (which of them are < n)
+//    lane_numbers (0 1 2 ..)  first_lanes(n) (which of them are < n)  lanes_between(m, n)  SomeLanes (loads of some of them)
 //
 // `scalar * vec` broadcasts for free; `vec{} + scalar` does not (it must keep 0 + -0), so splat subtracts.
 #pragma once
@@ -58,6 +58,18 @@ template <class T> FN vec<T> splat(T s) { return s - vec<T>{}; }
 template <class T> FN bits<T> to_bits(vec<T> v) { return reinterpret_cast<bits<T>>(v); }
 template <class T> FN vec<T> from_bits(bits<T> v) { return reinterpret_cast<vec<T>>(v); }
 
+// The same value, which the compiler may not look through: a load is not repeated, a product not fused into a later sum.
+template <class V> FN V opaque(V v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(v));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(v));
+#endif
+  return v;
+}
+
 template <class T, class I> FN bits<T> add_bits(bits<T> v, I n) {  // wraps around; a signed sum that overflows is undefined
   using U = typename VecOf<T>::unsigned_bits;
   return reinterpret_cast<bits<T>>(reinterpret_cast<U>(v) + lane<U>(n));
@@ -74,6 +86,40 @@ template <class E> FN bits<E> first_lanes(int64_t n) {  // true in lanes 0 .. n 
   if constexpr (sizeof(E) == 1) return lane_numbers<E>() < int8_t(n) - bits<E>{};
   else return lane_numbers<E>() < I(n) - bits<E>{};
 }
+
+template <class E> FN bits<E> lanes_between(int64_t first, int64_t after) {  // any two numbers
+  const auto within = [](int64_t n) __attribute__((always_inline)) { return n < 0 ? 0 : n < lanes<E> ? n : lanes<E>; };
+  return first_lanes<E>(within(after)) & ~first_lanes<E>(within(first));
+}
+
+// Lanes `first` to before `after` of a vector, any two numbers: the others load as 0, and may lie in no memory.
+template <class T> struct SomeLanes {
+#if defined(__AVX512F__)
+  uint32_t on;
+  static FN SomeLanes between(int64_t first, int64_t after) {
+    first = first < 0 ? 0 : first < lanes<T> ? first : lanes<T>, after = after < lanes<T> ? after : lanes<T>;
+    return {uint32_t((uint64_t(1) << (after > first ? after : first)) - (uint64_t(1) << first))};
+  }
+  FN vec<T> load(const T* p) const {
+    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi32(__mmask16(on), p));
+    else return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi64(__mmask8(on), p));
+  }
+#else
+  bits<T> on;
+  static FN SomeLanes between(int64_t first, int64_t after) { return {lanes_between<T>(first, after)}; }
+  FN vec<T> load(const T* p) const {
+#if defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm256_maskload_epi32(reinterpret_cast<const int*>(p), (__m256i)on));
+    else return reinterpret_cast<vec<T>>(_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), (__m256i)on));
+#else
+    vec<T> v = {};
+    for (int i = 0; i < lanes<T>; ++i)
+      if (on[i]) v[i] = p[i];
+    return v;
+#endif
+  }
+#endif
+};
 
 // The first n lanes, 0 < n < lanes; the others read as `fill` and are not written.
 template <class T> FN vec<T> load_n(const T* p, int64_t n, T fill = T(0)) {

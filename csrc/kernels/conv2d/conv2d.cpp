@@ -140,10 +140,10 @@ template <class T> bool taps_on_channels(const View& dw, const View& g, const Vi
   return true;
 }
 
-template <class F> bool with_size(int64_t K, int64_t S, const F& f) {
-  return K == 3 ? (S == 1 ? f(Constant<3>{}, Constant<1>{}) : f(Constant<3>{}, Constant<2>{}))
-       : K == 5 ? (S == 1 ? f(Constant<5>{}, Constant<1>{}) : f(Constant<5>{}, Constant<2>{}))
-                : (S == 1 ? f(Constant<7>{}, Constant<1>{}) : f(Constant<7>{}, Constant<2>{}));
+template <class F> bool with_size(int64_t K, int64_t S, const F& f) {  // true: it ran
+  const auto sized = [&](auto size) { S == 1 ? f(size, Constant<1>{}) : f(size, Constant<2>{}); };
+  K == 3 ? sized(Constant<3>{}) : K == 5 ? sized(Constant<5>{}) : sized(Constant<7>{});
+  return true;
 }
 
 // The first tap of the first result lies `row`, `col` of the input.
@@ -158,21 +158,18 @@ template <class T> bool filter_on_planes(const View& out, const View& in, const 
   return with_size(K, s.stride[0], [&](auto size, auto stride) {
     filter_planes<decltype(size)::value, decltype(stride)::value, T>(
         planes_of<T>(out, out, in, w, bias, sign * -s.padding[0] - last, sign * -s.padding[1] - last, flipped));
-    return true;
   });
 }
 
 template <class T> bool spread_on_planes(const View& dx, const View& g, const View& w, const View& bias, const Conv2d& s) {
   return with_size(w.shape[2], 2, [&](auto size, auto) {
     spread_planes<decltype(size)::value, T>(planes_of<T>(dx, dx, g, w, bias, -s.padding[0], -s.padding[1], true));
-    return true;
   });
 }
 
 template <class T> bool weights_on_planes(const View& dw, const View& g, const View& x, const Conv2d& s) {
   return with_size(dw.shape[2], s.stride[0], [&](auto size, auto stride) {
     sum_taps<decltype(size)::value, decltype(stride)::value, T>(planes_of<T>(dw, g, x, dw, View{}, -s.padding[0], -s.padding[1], false), g.ptr<T>());
-    return true;
   });
 }
 

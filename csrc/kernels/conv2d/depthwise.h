@@ -15,9 +15,9 @@
 namespace fastnn::FN_ISA {
 
 constexpr int ROWS = 4;
-constexpr int64_t BAND_BYTES = 24 << 10;                // of input that dw reads several times
+constexpr int64_t BAND_BYTES = 24 << 10;               // of input that dw reads several times
 constexpr int64_t SUMS = VECTOR_BYTES == 64 ? 25 : 9;  // tap_sums keeps as many: registers less ROWS and two
-constexpr int64_t MULTIPLIES = int64_t(1) << 14;        // vectors' worth of a task: 3 us and more
+constexpr int64_t MULTIPLIES = int64_t(1) << 14;       // vectors' worth of a task: 3 us and more
 
 template <class T> FN void put_columns(T* to, vec<T> v, int64_t n) {
   if (n >= lanes<T>) store(to, v);
@@ -63,7 +63,7 @@ FN void filter_rows(const T* ahead, const T* const* x, int64_t col, int64_t x_wi
         });
     };
     using Row = Under<K, S, C, T>;
-    if (Row::inside(at, x_width)) rows(typename Row::Whole{});
+    if (Row::whole(at, x_width)) rows(typename Row::Whole{});
     else rows(typename Row::Border(at, x_width));
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
@@ -141,7 +141,7 @@ FN void spread_rows(const PhaseTaps<K, T>& taps, int64_t below, const T* const* 
         }
       }
     };
-    if (Row::inside(at, g_width)) rows(typename Row::Whole{});
+    if (Row::whole(at, g_width)) rows(typename Row::Whole{});
     else rows(typename Row::Border(at, g_width));
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
@@ -194,7 +194,7 @@ FN void tap_sums(vec<T> (&acc)[P][K], const T* const* x, int64_t col, int64_t x_
     }
   };
   using Row = Under<K, S, 1, T>;
-  if (whole && Row::inside(at, x_width)) rows(typename Row::Whole{}, Constant<true>{}, bits<T>{});
+  if (whole && Row::whole(at, x_width)) rows(typename Row::Whole{}, Constant<true>{}, bits<T>{});
   else rows(typename Row::Border(at, x_width), Constant<false>{}, first_lanes<T>(n));
 }
 

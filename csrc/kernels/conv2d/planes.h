@@ -2,55 +2,17 @@
 //
 //      row of input     · · [a b c d e f g h i j k l] · ·        [ ] the row; · its border, zeros that lie nowhere
 //      tap 0            . . a b c d e f g h                      results u .. u + L, in the lanes
-//      tap 1              . a b c d e f g h i                    the first and last vectors of a row leave lanes out (`Columns`)
+//      tap 1              . a b c d e f g h i                    the first and last vectors of a row leave lanes out (SomeLanes)
 //
 // Rows above and below the plane are a row of zeros. Nothing is copied: 16x144x56x56, 3×3, Zen 5, two cores, 1.35 ms from slabs
-// with borders (window.h), 0.79 so.
+// with borders (window.h), 0.84 so.
 #pragma once
 #include "window.h"
 
 namespace fastnn::FN_ISA {
 
 // A vector with several uses, loaded once: GCC would make the (unaligned) load an operand of each.
-template <class V> FN V once(V v) {
-#if defined(__AVX512F__)
-  __asm__("" : "+v"(v));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(v));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(v));
-#endif
-  return v;
-}
-
-// The lanes of a vector that lie in columns [0, width), its first at column `at`; the others are zeros, and not read.
-template <class T> struct Columns {
-#if defined(__AVX512F__)
-  uint32_t on;
-  static FN Columns of(int64_t at, int64_t width) {
-    const int64_t first = most(0, least(-at, lanes<T>)), after = most(first, least(width - at, lanes<T>));
-    return {uint32_t((uint64_t(1) << after) - (uint64_t(1) << first))};
-  }
-  FN vec<T> load(const T* p) const {
-    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi32(__mmask16(on), p));
-    else return reinterpret_cast<vec<T>>(_mm512_maskz_loadu_epi64(__mmask8(on), p));
-  }
-#else
-  bits<T> on;
-  static FN Columns of(int64_t at, int64_t width) { return {lanes_between<T>(-at, width - at)}; }
-  FN vec<T> load(const T* p) const {
-#if defined(__AVX2__)
-    if constexpr (sizeof(T) == 4) return reinterpret_cast<vec<T>>(_mm256_maskload_epi32(reinterpret_cast<const int*>(p), (__m256i)on));
-    else return reinterpret_cast<vec<T>>(_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), (__m256i)on));
-#else
-    vec<T> v = {};
-    for (int i = 0; i < lanes<T>; ++i)
-      if (on[i]) v[i] = p[i];
-    return v;
-#endif
-  }
-#endif
-};
+template <class V> FN V once(V v) { return opaque(v); }
 
 // The vectors of a row of `width` in which C·L neighbouring results of stride S meet K taps, the first at column `at`.
 template <int K, int S, int C, class T> struct Under {
@@ -58,18 +20,18 @@ template <int K, int S, int C, class T> struct Under {
   static constexpr int PARTS = C + (K / 2 + L - 1) / L;  // of stride 2: vectors of even columns that the taps meet, and as many of odd ones
   static constexpr int COUNT = S == 1 ? K * C : 2 * PARTS;
   static constexpr int offset(int i) { return S == 1 ? i / C + i % C * L : i * L; }
-  static FN bool inside(int64_t at, int64_t width) { return at >= 0 && at + offset(COUNT - 1) + L <= width; }
+  static FN bool whole(int64_t at, int64_t width) { return at >= 0 && at + offset(COUNT - 1) + L <= width; }
 
-  struct Whole {  // all of them inside
+  struct Whole {  // all of them inside the row
     FN vec<T> load(const T* from, int i) const { return FN_ISA::load(from + offset(i)); }
   };
   struct Border {
-    Columns<T> columns[COUNT];
+    SomeLanes<T> inside[COUNT];
     FN Border(int64_t at, int64_t width) {
 #pragma GCC unroll 16
-      for (int i = 0; i < COUNT; ++i) columns[i] = Columns<T>::of(at + offset(i), width);
+      for (int i = 0; i < COUNT; ++i) inside[i] = SomeLanes<T>::between(-at - offset(i), width - at - offset(i));
     }
-    FN vec<T> load(const T* from, int i) const { return columns[i].load(from + offset(i)); }
+    FN vec<T> load(const T* from, int i) const { return inside[i].load(from + offset(i)); }
   };
 };
 
@@ -115,11 +77,11 @@ template <class T> struct PlanesOf {  // `count` planes, `channels` of which hav
   const T* in;
   T* out;
   const T* w;
-  const T* bias;            // [channels] or null
+  const T* bias;  // [channels] or null
   int64_t count, channels;
   int64_t in_height, in_width, height, width;  // of a plane
-  int64_t row, col;         // of the input, under the first tap of the first result
-  bool flipped;             // taps in descending order
+  int64_t row, col;  // of the input, under the first tap of the first result
+  bool flipped;      // taps in descending order
 };
 
 // Where rows y to y + n of a plane begin.

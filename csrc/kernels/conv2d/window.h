@@ -179,14 +179,6 @@ template <class T, int... I> FN vec<T> odds(vec<T> a, vec<T> b, Sequence<I...>) 
   return __builtin_shufflevector(a, b, (2 * I + 1)...);
 }
 
-// The lanes from `first` to before `after`.
-template <class T> FN bits<T> lanes_between(int64_t first, int64_t after) {
-  using I = lane<bits<T>>;
-  alignas(VECTOR_BYTES) I lane[lanes<T>];
-  for (int i = 0; i < lanes<T>; ++i) lane[i] = i >= first && i < after ? -1 : 0;
-  return load(static_cast<I*>(lane));
-}
-
 // `rows` rows of `width` elements, `pitch` apart: every `step`-th (Step: 1, 2, or 0 for any) of a line of the source from
 // `from` on, zero before `first` and from `after` on. Only the first and the last vector of a row, which ends where the row
 // does, can meet a border unless it is wider than a vector.

@@ -10,21 +10,11 @@
 //    u2    the two top bits are the quadrant, the next 23 or 52 the place in it: exact, no reduction of the argument
 //    log   x = 2^e (1 + f), s = f / (2 + f): the series of fdlibm (float: of its float version)
 #pragma once
+#include "../../core/math_base.h"
 #include "series.h"
 #include "stream.h"
 
 namespace fastnn::FN_ISA {
-
-template <class V> FN V rounded(V product) {
-#if defined(__aarch64__)
-  asm("" : "+w"(product));
-#elif defined(__AVX512F__)
-  asm("" : "+v"(product));
-#else
-  asm("" : "+x"(product));
-#endif
-  return product;
-}
 
 template <class V, class C, int N> FN V horner(V z, const C (&c)[N]) {
   V p = splat<C>(c[N - 1]);
