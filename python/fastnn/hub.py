@@ -33,7 +33,7 @@ def set_dir(d):
 
 
 def download_url_to_file(url, dst, hash_prefix=None, progress=True):
-    """Writes what is at url to dst, whole or not at all. RuntimeError unless its SHA-256 begins with hash_prefix, if that is given."""
+    """Writes what is at url to dst, whole or not at all; no progress is shown. RuntimeError unless its SHA-256 begins with hash_prefix, if given."""
     with urllib.request.urlopen(url) as answer:
         data = answer.read()
     digest = hashlib.sha256(data).hexdigest()
