@@ -201,7 +201,7 @@ def test_shapes_and_reductions(rng):
         (lambda z: fastnn.cat([z, z.real], 1), lambda z: np.concatenate([z, z.real], 1)), (lambda z: fastnn.stack([z.real, z]), lambda z: np.stack([z.real, z])),
         (lambda z: fastnn.where(z.real > 0, z, 1.5), lambda z: np.where(z.real > 0, z, 1.5)), (lambda z: z.roll(1, 0).flip(1), lambda z: np.roll(z, 1, 0)[:, ::-1]),
         (lambda z: z.expand(2, 3, 4).sum((0, 1)), lambda z: 2 * z.sum(0)), (lambda z: nn.functional.pad(z, (1, 0), value=2.0), lambda z: np.pad(z, [(0, 0), (1, 0)], constant_values=2)),
-        (lambda z: z.real.masked_fill(z.real > 0, 1j), lambda z: np.where(z.real > 0, 1j, z.real)), (lambda z: z.diagonal() * z.tril()[:, :3].trace(), lambda z: z.diagonal() * z.trace()),
+        (lambda z: z.masked_fill(z.real > 0, 1j), lambda z: np.where(z.real > 0, 1j, z)), (lambda z: z.diagonal() * z.tril()[:, :3].trace(), lambda z: z.diagonal() * z.trace()),
         (lambda z: z.chunk(2, 1)[1], lambda z: z[:, 2:]), (lambda z: z.gather(1, fastnn.tensor([[0], [1], [3]])), lambda z: z[[0, 1, 2], [0, 1, 3]][:, None]),
     ]:  # fmt: skip
         np.testing.assert_allclose(f(t).numpy(), g(a), rtol=1e-12)
@@ -618,3 +618,16 @@ def test_numbers_are_no_tensors():
     for f in (fastnn.neg, fastnn.exp, fastnn.conj, fastnn.square, fastnn.sum):
         with pytest.raises(TypeError, match="must be Tensor, not (complex|float)"):
             f(1j)
+
+
+def test_memory_in_complex_numbers():
+    z = fastnn.view_as_complex(fastnn.arange(18.0).reshape(3, 3, 2))
+    assert z.stride() == (3, 1) and z.is_contiguous() and z.t().stride() == (1, 3) and not z.t().is_contiguous()
+    assert fastnn.complex(z.real, z.imag).stride() == (3, 1) and z.data_ptr() == z.real.data_ptr()
+    for base in (z, z.clone(), fastnn.complex(z.real, z.imag)):
+        assert base.as_strided((2, 2), (1, 2), 1).tolist() == [[2 + 3j, 6 + 7j], [4 + 5j, 8 + 9j]]
+    assert z[1].as_strided((2,), (3,)).tolist() == [6 + 7j, 12 + 13j]
+    assert z.clone().unsqueeze_(0).squeeze_().t_().tolist() == z.t().tolist() and z.clone().conj_physical_().tolist() == z.conj().tolist()
+    for call in (lambda: fastnn.ones(2).masked_fill(fastnn.tensor(True), 1j), lambda: fastnn.ones(2).scatter(0, fastnn.tensor([0]), z[0, :1]), lambda: z.abs_()):
+        with pytest.raises(RuntimeError):
+            call()

@@ -234,6 +234,17 @@ def test_fractional_max_pool():
 
 
 
+def test_pools_of_volumes_in_any_order_of_memory(rng):
+    torch, F = pytest.importorskip("torch"), fastnn.nn.functional
+    a, u = rng.standard_normal((2, 5, 6, 4)), rng.random((1, 2, 3))
+    x, t = (lib.from_numpy(np.ascontiguousarray(a.T)).permute(3, 2, 1, 0) for lib in (fastnn, torch))
+    y, at = F.max_pool3d(x, 2, return_indices=True)
+    back = F.max_unpool3d(y.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0), at.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0), 2, output_size=a.shape[1:])
+    np.testing.assert_array_equal(back.numpy(), torch.nn.functional.max_unpool3d(*torch.nn.functional.max_pool3d(t, 2, return_indices=True), 2, output_size=a.shape[1:]).numpy())
+    mine = F.fractional_max_pool3d(x, 2, output_size=(3, 4, 2), _random_samples=fastnn.from_numpy(u))
+    np.testing.assert_array_equal(mine.numpy(), torch.nn.functional.fractional_max_pool3d(t, 2, (3, 4, 2), _random_samples=torch.from_numpy(u)).numpy())
+
+
 def test_unpool_of_volumes_checks_its_indices():
     with pytest.raises(RuntimeError, match=r"max_unpool3d: .*\[1, 1, 4, 4, 1\]"):
         fastnn.nn.functional.max_unpool3d(fastnn.ones(1, 1, 4, 4, 4), fastnn.zeros(1, 1, 4, 4, 1, dtype=fastnn.int64), 3)

@@ -66,6 +66,12 @@ def test_out():
     view = fastnn.zeros(2, 2)
     fastnn.mul(a, 3, out=view[1])
     np.testing.assert_array_equal(view.numpy(), [[0, 0], [3, 6]])
+    for product in (fastnn.dot, fastnn.inner, fastnn.matmul, fastnn.tensordot):
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            product(a, a, *((1,) if product is fastnn.tensordot else ()), out=fastnn.empty((), dtype=fastnn.int64))
+    with pytest.warns(UserWarning, match="was resized since it had shape"):
+        assert fastnn.outer(a, a, out=b).shape == (2, 2)
+    assert fastnn.complex(a, a, out=fastnn.empty(0, dtype=fastnn.complex128)).tolist() == [1 + 1j, 2 + 2j]
 
 
 def test_storage_as_numbers():

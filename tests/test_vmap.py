@@ -191,3 +191,15 @@ def test_scatter_reduce_inside_vmap(reduce):
     g = fastnn.vmap(F.grad(lambda x, i, s: f(x, i, s).sin().sum(), argnums=2))(x, index, src)
     one = F.grad(lambda x, i, s: f(x, i, s).sin().sum(), argnums=2)
     np.testing.assert_allclose(g.numpy(), np.stack([one(x[i], index[i], src[i]).numpy() for i in range(3)]), 1e-12)
+
+
+def test_what_depends_on_all_examples():
+    rng = np.random.default_rng(1)
+    x, y = (fastnn.tensor(rng.standard_normal((3, 4, 4)) * scale) for scale in (np.array([1, 9, 0.1])[:, None, None], 1))
+    n = fastnn.tensor(rng.integers(0, 5, (3, 4)))
+    for f, args in (
+        (lambda a: a.matrix_exp(), (x,)), (lambda a: a.nanmedian(), (x.masked_fill(x > 1, float("nan")),)), (fastnn.isin, (n, n.roll(1, 0))), (fastnn.nextafter, (x, y)),
+        (lambda a, b: a.masked_scatter(b > 0, a.exp()), (x, y)), (lambda a, b: fastnn.special.hermite_polynomial_h(a[0], b), (x, n)),
+        (lambda a: fastnn.linalg.lu_factor_ex(a).info, (x,)), (lambda a, b: fastnn.nn.functional.multilabel_margin_loss(a[0], b % 4), (x, n)), (lambda a: fastnn.geqrf(a).tau, (x,)),
+    ):  # fmt: skip
+        np.testing.assert_allclose(fastnn.vmap(f)(*args).numpy(), np.stack([f(*each).numpy() for each in zip(*args, strict=True)]), 1e-12)

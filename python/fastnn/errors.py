@@ -149,23 +149,14 @@ def _with_factors(f, args, kwargs):
 
 
 def _with_out(f, args, kwargs):
-    """f(..., out=tensors): the result, written into them; a tensor of another shape gets memory of the result's."""
+    """f(..., out=tensors), for an f that has no out: the result, written into them."""
+    from .out import check_unrecorded, into
+
     out = kwargs.pop("out")
-    if _cpu.grad_mode() and any(isinstance(t, _cpu.Array) and t.requires_grad for t in (*args, *(out if isinstance(out, tuple) else (out,)))):
-        raise RuntimeError(f"{f.__name__}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
-    result = named(f)(*args, **kwargs)
     if out is None:
-        return result
-    several = isinstance(result, (tuple, list))
-    for place, value in zip(out if several else (out,), result if several else (result,), strict=True):
-        if not isinstance(place, _cpu.Array):
-            raise TypeError(f"{f.__name__}(): argument 'out' must be Tensor, not {type(place).__name__}")
-        if place._shape != value._shape:
-            place.resize_(value._shape)
-        if value._floating and not place._floating:
-            raise DTypeError(f"{f.__name__}: result type {value.dtype.name} can't be cast to the desired output type {place.dtype.name}")
-        place.copy_(value)
-    return out
+        return named(f)(*args, **kwargs)
+    check_unrecorded(f.__name__, (*args, *(out if isinstance(out, (tuple, list)) else (out,))))
+    return into(f.__name__, out, named(f)(*args, **kwargs))
 
 
 def names_an_op(message):

@@ -92,6 +92,17 @@ def conj(input):
     return ComplexTensor(re.clone(), -im)
 
 
+@form()
+def conj_physical_(input):
+    input.imag.neg_()
+    return input
+
+
+@form()
+def abs_(input):
+    raise RuntimeError("In-place abs is not supported for complex tensors.")
+
+
 @form("resolve_conj", "resolve_neg")
 def resolve_conj(input):
     return input

@@ -40,19 +40,17 @@ def _two_parts(name, first, second):
 
 
 @native
-def complex(real, imag, *, out=None):
+def complex(real, imag):
     """real + i imag of two tensors of one floating dtype, broadcast together. RuntimeError for other dtypes."""
     re, im = broadcast_tensors(*_two_parts("complex", ("real", real), ("imag", imag)))
-    z = ComplexTensor(re.clone(), im.clone())
-    return z if out is None else out.copy_(z)
+    return ComplexTensor(re.clone(), im.clone())
 
 
 @native
-def polar(abs, angle, *, out=None):
+def polar(abs, angle):
     """abs · (cos(angle) + i sin(angle)) of two tensors of one floating dtype."""
     size, angle = _two_parts("polar", ("abs", abs), ("angle", angle))
-    z = ComplexTensor(size * angle.cos(), size * angle.sin())
-    return z if out is None else out.copy_(z)
+    return ComplexTensor(size * angle.cos(), size * angle.sin())
 
 
 @native

@@ -8,6 +8,7 @@ import threading
 from .. import dtypes
 from ..autodiff import Array
 from ..errors import named
+from ..out import into
 from ..tensor import Tensor
 from .tensor import ComplexTensor
 
@@ -80,15 +81,9 @@ def _answer(f, args, kwargs):
         raise TypeError(f"{name}: argument 'input' (position 1) must be Tensor, not complex")
     if name.endswith("_") and args and isinstance(args[0], Array):
         raise RuntimeError(f"{name}: result type ComplexFloat can't be cast to the desired output type {args[0].dtype.name}")
-    if "out" not in kwargs:
-        return found(*args, **kwargs)
-    out = kwargs.pop("out")
+    out = kwargs.pop("out", None)
     result = found(*args, **kwargs)
-    if out is None:
-        return result
-    if isinstance(result, ComplexTensor) and not isinstance(out, ComplexTensor):
-        raise RuntimeError(f"{name}: result type {result.dtype.name} can't be cast to the desired output type {out.dtype.name}")
-    return out.copy_(result)
+    return result if out is None else into(name, out, result)
 
 
 def in_place(f, name):

@@ -40,9 +40,10 @@ def _together(re, im):
     return type(re)(_together(a, b) for a, b in zip(re, im, strict=True))
 
 
-def of_each_part(f, values=()):
+def of_each_part(f, values=(), filled=False):
     """The complex form of f: f of all real parts, and f of all imaginary ones. values: the arguments that are numbers of the result, so
-    that real ones among them have an imaginary part of 0; others (indices, masks, sizes) are the same for both parts."""
+    that real ones among them have an imaginary part of 0; others (indices, masks, sizes) are the same for both parts.
+    filled: the first of them is what numbers are put into, so that it cannot be real."""
     signature = inspect.signature(f) if values else None
 
     @functools.wraps(f)
@@ -52,6 +53,8 @@ def of_each_part(f, values=()):
                 bound = signature.bind(*args, **kwargs)
             except TypeError as e:
                 raise TypeError(f"{f.__name__}(): {e}") from None
+            if filled and not is_complex(bound.arguments[values[0]]):
+                raise RuntimeError(f"{f.__name__}: a complex value cannot be converted to type {bound.arguments[values[0]].dtype.name} without overflow")
             for name in values:
                 if bound.arguments.get(name) is not None:
                     bound.arguments[name] = _valued(bound.arguments[name])
@@ -69,30 +72,58 @@ def of_each_part(f, values=()):
 _FUNCTIONS = ops.exported("FUNCTIONAL") | {n: f for n, f in vars(Tensor).items() if not n.startswith("_")} | ops.exported("__all__")
 
 
-def _register(names, values=""):
+def _register(names, values="", filled=False):
     for name in names.split():
         f = _FUNCTIONS[name]
-        form(f.__name__)(of_each_part(f, tuple(values.split())))
+        form(f.__name__)(of_each_part(f, tuple(values.split()), filled))
 
 
 _register(
-    "as_strided broadcast_to chunk clone contiguous cumsum diag diag_embed diagflat diagonal dsplit expand "
+    "broadcast_to chunk clone contiguous cumsum diag diag_embed diagflat diagonal dsplit expand "
     "expand_as flatten flip fliplr flipud gather hsplit index_select masked_select mean movedim narrow permute ravel repeat "
     "repeat_interleave reshape reshape_as roll rot90 select split split_with_sizes squeeze sum sum_to_size swapaxes swapdims t take "
     "take_along_dim tensor_split tile trace transpose tril triu unbind unflatten unsqueeze view_as vsplit"
 )
 _register("cat column_stack dstack hstack stack vstack meshgrid block_diag", "tensors")
-_register("scatter", "input src value")
-_register("scatter_add select_scatter slice_scatter diagonal_scatter", "input src")
-_register("index_add index_copy masked_scatter put", "input source")
-_register("masked_fill index_fill pad", "input value")
-_register("index_put", "input values")
+_register("scatter", "input src value", filled=True)
+_register("scatter_add select_scatter slice_scatter diagonal_scatter", "input src", filled=True)
+_register("index_add index_copy masked_scatter put", "input source", filled=True)
+_register("masked_fill index_fill pad", "input value", filled=True)
+_register("index_put", "input values", filled=True)
 _register("cartesian_prod", "tensors")
 _register("combinations nan_to_num pixel_shuffle pixel_unshuffle channel_shuffle")
 _register("diff", "input prepend append")
 _register("where", "input other")
-for _name in "diagonal expand narrow permute select split split_with_sizes squeeze t transpose unbind unsqueeze as_strided unfold view".split():
+for _name in "diagonal expand narrow permute select split split_with_sizes squeeze t transpose unbind unsqueeze unfold view".split():
     form(f"{_name}_copy")(of_each_part(lambda *args, _f=_FUNCTIONS[_name], **kwargs: _copied(_f(*args, **kwargs))))
+
+
+@form()
+def as_strided(input, size, stride, storage_offset=None):
+    return input.as_strided(size, stride, storage_offset)
+
+
+@form()
+def as_strided_copy(input, size, stride, storage_offset=None):
+    return input.as_strided(size, stride, storage_offset).clone()
+
+
+def _reshaped(name):
+    """`z.name(...)`: z becomes that view of its memory."""
+
+    def method(self, *args, **kwargs):
+        for part in parts(self):
+            getattr(part, name)(*args, **kwargs)
+        self._whole = None
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of `{name[:-1]}`."
+    return method
+
+
+for _name in "squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_".split():
+    setattr(ComplexTensor, _name, _reshaped(_name))
 form(Tensor.where)(of_each_part(Tensor.where, ("input", "other")))
 for _f in (Tensor.unfold, ops.exported("FUNCTIONAL")["unfold"], _FUNCTIONS["fold"]):
     form(_f)(of_each_part(_f))

@@ -11,7 +11,7 @@ from ..autodiff import Array
 from ..creation import from_numpy
 from ..errors import DTypeError
 from ..ops.join import stack
-from ..tensor import Tensor, TensorType, as_tensor, full, full_like, result_type, zeros_like
+from ..tensor import Tensor, TensorType, as_tensor, full, full_like, normalize_dim, result_type, zeros_like
 
 
 class _ComplexOf(dict):
@@ -87,14 +87,35 @@ class ComplexTensor:
     nelement = numel
 
     def stride(self, dim=None):
-        """The strides of the real part, in its elements."""
-        return self._real.stride(dim)
+        """Strides in complex numbers where both parts of a number lie side by side; else those of the real part."""
+        strides = self._real._strides
+        strides = tuple(s // 2 for s in strides) if self._interleaved() else strides
+        return strides if dim is None else strides[normalize_dim(dim, self.ndim)]
+
+    def _interleaved(self):
+        """Whether both parts of a number lie side by side, as in PyTorch."""
+        return self._imag._pointer == self._real._pointer + self._real.itemsize and self._imag._strides == self._real._strides
+
+    def as_strided(self, size, stride, storage_offset=None):
+        """Any view of the memory behind it, in complex numbers; RuntimeError where it would reach outside."""
+        if self._interleaved():
+            stride, offset = tuple(2 * s for s in stride), (0, 1)
+            start = self._real.storage_offset() if storage_offset is None else 2 * storage_offset
+            return ComplexTensor(*(part.as_strided(size, stride, start + i) for part, i in zip(parts(self), offset, strict=True)))
+        return ComplexTensor(*(part.as_strided(size, stride, storage_offset) for part in parts(self)))
 
     def element_size(self):
         return self.dtype.itemsize
 
     def is_contiguous(self, memory_format=dtypes.contiguous_format):
-        return self._real.is_contiguous(memory_format) and self._imag.is_contiguous(memory_format)
+        if memory_format in (dtypes.channels_last, dtypes.channels_last_3d):
+            return self.ndim == (4 if memory_format is dtypes.channels_last else 5) and self.movedim(1, -1).is_contiguous()
+        if self._interleaved():
+            return self._real._view((*self.shape, 2), (*self._real._strides, 1), 0)._packed
+        return self._real._packed and self._imag._packed
+
+    def data_ptr(self):
+        return self._real._pointer
 
     def is_complex(self):
         return True
@@ -295,6 +316,18 @@ class ComplexTensor:
 
     def byte(self, memory_format=None):
         return self.to(dtypes.uint8)
+
+    def char(self, memory_format=None):
+        return self.to(dtypes.int8)
+
+    def short(self, memory_format=None):
+        return self.to(dtypes.int16)
+
+    def half(self, memory_format=None):
+        return self.to(dtypes.float16)
+
+    def bfloat16(self, memory_format=None):
+        return self.to(dtypes.bfloat16)
 
     def bool(self, memory_format=None):
         """Where the number is not 0."""

@@ -22,8 +22,12 @@ def nextafter(input, other):
     dtype = common_dtype(input, other)
     if dtype is dtypes.bfloat16:
         return _next_bfloat16(*(as_tensor(t).detach().to(dtype) for t in (input, other)))
-    a, b = (as_tensor(t).detach().to(dtype).numpy() for t in (input, other))
-    return from_numpy(np.asarray(np.nextafter(a, b)))
+    return _next(*(as_tensor(t).detach().to(dtype) for t in (input, other)))
+
+
+@_of_examples
+def _next(a, b):
+    return from_numpy(np.asarray(np.nextafter(a.numpy(), b.numpy())))
 
 
 def _next_bfloat16(a, b):
@@ -107,9 +111,14 @@ def resolve_conj(input):
     return _of_reals(input)
 
 
+def conj_physical_(input):
+    """input, conjugated in place; of real numbers itself."""
+    return _of_reals(input)
+
+
 conj_physical, resolve_neg = conj, resolve_conj
 is_neg = is_conj
-_NAMES = "adjoint angle conj conj_physical frexp is_conj is_neg isreal nextafter resolve_conj resolve_neg".split()
+_NAMES = "adjoint angle conj conj_physical conj_physical_ frexp is_conj is_neg isreal nextafter resolve_conj resolve_neg".split()
 __all__ = [*_NAMES, "imag", "real"]
 METHODS = _NAMES
 FUNCTIONAL = ()

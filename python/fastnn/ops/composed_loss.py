@@ -9,6 +9,7 @@ from ..device import kernels
 from ..errors import ShapeError, rounded_once
 from ..tensor import empty, empty_like, ones_like, zeros_like
 from .elementwise import where
+from .linalg import of_all
 from .loss import _IGNORE_NOTHING, SUM, _check_classes, _floating, _reduced, _reduction, _size, softplus
 from .shape import broadcast_tensors, contiguous
 
@@ -149,7 +150,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)
     valid = (t < 0).to("int64").cumsum(1) == 0
     index = where(valid, t, 0)
-    if x._size and int(index.amax()) >= x._shape[1]:
+    if x._size and int(of_all(index).amax()) >= x._shape[1]:
         raise ShapeError("multilabel_margin_loss: target out of range")
     hot = zeros_like(x).scatter_add(1, index, valid.to(x.dtype)).clamp(max=1.0)
     at = x.gather(1, index)

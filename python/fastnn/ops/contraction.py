@@ -7,15 +7,15 @@ import re
 from ..autodiff import Array
 from ..errors import DTypeError, ShapeError
 from ..tensor import normalize_dim, ones
-from .matmul import _into, _matmul, _tensors
+from .matmul import _matmul, _tensors
 from .shape import _expand, expand, permute, reshape, slice_view, squeeze, unsqueeze
 
 
-def inner(input, other, *, out=None):
+def inner(input, other):
     """Sums of products along the last axis of both: (..., k), (***, k) -> (..., ***); scalars multiply."""
     _tensors("inner", input=input, other=other)
     if input.ndim == 0 or other.ndim == 0:
-        return _into(out, input * other)
+        return input * other
     if input.dtype is not other.dtype:
         raise DTypeError("both inputs should have same dtype")
     if input._shape[-1] != other._shape[-1]:
@@ -23,10 +23,10 @@ def inner(input, other, *, out=None):
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{list(input._shape)} and {list(other._shape)}"
         )
-    return _into(out, tensordot(input, other, ((-1,), (-1,))))
+    return tensordot(input, other, ((-1,), (-1,)))
 
 
-def tensordot(a, b, dims=2, out=None):
+def tensordot(a, b, dims=2):
     """Sums of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
     _tensors("tensordot", a=a, b=b)
     if isinstance(dims, Array):
@@ -59,7 +59,7 @@ def tensordot(a, b, dims=2, out=None):
     k = _count(a, da)
     left = reshape(permute(a, free_a + da), (_count(a, free_a), k))
     right = reshape(permute(b, db + free_b), (k, _count(b, free_b)))
-    return _into(out, reshape(_matmul(left, right), shape))
+    return reshape(_matmul(left, right), shape)
 
 
 def _count(x, dims):

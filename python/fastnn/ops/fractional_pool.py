@@ -45,9 +45,10 @@ def _fractional(input, n, name, kernel_size, output_size, output_ratio, return_i
         raise ShapeError(f"{name}: kernel {list(kernel)} and output {list(out)} do not fit an input of shape {list(input._shape)}")
     count = int(np.prod(planes))
     u = rand(count, n) if samples is None else reshape(samples, (samples._size // n, n))
-    if u._shape[0] != count:
+    if u._shape[0] < count:
         raise ShapeError(f"{name}: expected random samples for {list(planes)}, got {list(samples._shape)}")
-    u = u.detach().numpy()[:, ::-1]  # PyTorch's samples are of the last axis first
+    u = u.detach().numpy()[:count]
+    u = u[:, ::-1] if n == 2 else u  # PyTorch's samples of images are of the last axis first
     flat = np.zeros((count, *(1,) * (2 * n)), np.int64)  # places in the plane: (count, *out, *kernel)
     for d, (size, k, m) in enumerate(zip(sizes, kernel, out, strict=True)):
         axis = _starts(size, k, m, u[:, d])[:, :, None] + np.arange(k)

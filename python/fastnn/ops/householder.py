@@ -11,7 +11,7 @@ from ..errors import ShapeError
 from ..results import result_type
 from ..tensor import from_numpy
 from .diagonal import eye, tril
-from .linalg import _matrix, _run
+from .linalg import _matrix, _of_examples, _run
 
 geqrf_result = result_type("geqrf", "a tau")
 
@@ -22,8 +22,13 @@ def raw_qr(x):
 
 def geqrf(input):
     """(a, tau) of matrices (..., m, n): R in the upper triangle of a, the reflections below it and in tau. Without derivative (see linalg.qr)."""
-    a, tau = _run(raw_qr, _matrix(input, "geqrf").detach())
-    return geqrf_result(from_numpy(np.ascontiguousarray(a.swapaxes(-1, -2))), from_numpy(np.array(tau)))
+    return geqrf_result(*_raw(_matrix(input, "geqrf").detach()))
+
+
+@_of_examples
+def _raw(x):
+    a, tau = _run(raw_qr, x)
+    return from_numpy(np.ascontiguousarray(a.swapaxes(-1, -2))), from_numpy(np.array(tau))
 
 
 def check_reflections(A, tau, name):

@@ -45,6 +45,13 @@ def _run(f, *tensors, **options):
     return y
 
 
+def of_all(x):
+    """x with the axes that vmaps hide as leading ones: for numbers that depend on the values of all examples."""
+    for level in sorted(x._levels or (), reverse=True):
+        x = _cpu.show(x, 0, level, 1)
+    return x
+
+
 def _of_examples(forward):
     """Inside vmap: the axes it hides become leading axes of the matrices, and are hidden again in the results."""
 

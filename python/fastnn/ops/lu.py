@@ -18,7 +18,7 @@ from ..tensor import Tensor, from_numpy, zeros
 from .diagonal import diagonal as _diagonal
 from .diagonal import eye, tril, triu
 from .join import cat
-from .linalg import LinAlgError, _matrix, _of_examples, cholesky, inv, solve, solve_triangular, svd
+from .linalg import LinAlgError, _matrix, _of_examples, cholesky, inv, of_all, solve, solve_triangular, svd
 from .reduce import mean
 from .shape import reshape
 
@@ -160,11 +160,17 @@ def first_zero(diagonal):
     return from_numpy(np.where(zero.any(-1), zero.argmax(-1) + 1, 0).astype(np.int32))
 
 
+@_of_examples
+def _info(y):
+    """`first_zero` of the pivots in packed L\\U."""
+    return first_zero(_diagonal(y, 0, -2, -1).numpy())
+
+
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """`lu_factor`, and info: 0, or the first pivot (from 1) that is zero."""
     y, pivots = lu_factor(A, pivot=pivot)
-    info = first_zero(_diagonal(y.detach(), 0, -2, -1).numpy())
-    if check_errors and bool(info.any()):
+    info = _info(y.detach())
+    if check_errors and bool(of_all(info).any()):
         raise LinAlgError("linalg.lu_factor_ex: U is exactly singular")
     return lu_factor_ex_result(y, pivots, info)
 

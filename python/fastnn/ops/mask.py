@@ -125,6 +125,9 @@ def masked_scatter(input, mask, source):
     if source.dtype is not input.dtype:
         raise DTypeError(f"masked_scatter_: expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}")
     mask = contiguous(mask)
+    if mask._levels:  # inside vmap, where each example takes a number of its own of them
+        place = (to(reshape(mask, (-1,)), dtypes.int64).cumsum(0) - 1).clamp(0, max(source._size - 1, 0))
+        return reshape(reshape(source, (-1,)).gather(0, place), shape).where(mask, input)
     start, n = count_ones(mask)
     if source._size < n:
         raise ShapeError(f"masked_scatter: expected at least {n} elements in source, got {source._size}")

@@ -116,17 +116,7 @@ def _tensors(name, **arguments):
             raise TypeError(f"{name}(): argument '{key}' (position {i + 1}) must be Tensor, not {type(x).__name__}")
 
 
-def _into(out, y):
-    if out is None:
-        return y
-    if out._shape != y._shape:
-        out.resize_(y._shape)
-    _cpu.copy(out, y)
-    _cpu.mutate(out)
-    return out
-
-
-def matmul(input, other, *, out=None):
+def matmul(input, other):
     """input @ other: dot product, matrix-vector, vector-matrix, matrix or batched matrix product.
 
     (..., m, k), (..., k, n) -> (..., m, n); leading axes broadcast; a vector loses its axis.
@@ -134,7 +124,7 @@ def matmul(input, other, *, out=None):
     """
     if not (isinstance(input, Array) and isinstance(other, Array)):
         _tensors("matmul", input=input, other=other)
-    return _into(out, _matmul(input, other))
+    return _matmul(input, other)
 
 
 def __matmul__(self, other):
@@ -148,20 +138,20 @@ def __rmatmul__(self, other):
     return matmul(as_tensor(other), self) if isinstance(other, np.ndarray) else NotImplemented
 
 
-def mm(input, mat2, *, out=None):
+def mm(input, mat2):
     """Product of two matrices: (m, k), (k, n) -> (m, n)."""
     if not (isinstance(input, Array) and isinstance(mat2, Array)):
         _tensors("mm", input=input, mat2=mat2)
     if input.ndim != 2 or mat2.ndim != 2:
         raise ShapeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
-    return _into(out, _matmul(input, mat2))
+    return _matmul(input, mat2)
 
 
-def bmm(input, mat2, *, out=None):
+def bmm(input, mat2):
     """Products of two batches of matrices: (b, m, k), (b, k, n) -> (b, m, n); no broadcasting."""
     _tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
-    return _into(out, _matmul(input, mat2))
+    return _matmul(input, mat2)
 
 
 def _check_batches(a, b):
@@ -175,15 +165,15 @@ def _check_batches(a, b):
         )
 
 
-def mv(input, vec, *, out=None):
+def mv(input, vec):
     """Matrix times vector: (m, k), (k,) -> (m,)."""
     _tensors("mv", input=input, vec=vec)
     if input.ndim != 2 or vec.ndim != 1:
         raise ShapeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
-    return _into(out, _matmul(input, vec))
+    return _matmul(input, vec)
 
 
-def dot(input, tensor, *, out=None):
+def dot(input, tensor):
     """The sum of products of two vectors, a 0-d tensor."""
     _tensors("dot", input=input, tensor=tensor)
     if input.ndim != 1 or tensor.ndim != 1:
@@ -192,23 +182,23 @@ def dot(input, tensor, *, out=None):
         raise DTypeError(
             f"dot : expected both vectors to have same dtype, but found {input.dtype.scalar_type} and {tensor.dtype.scalar_type}"
         )
-    return _into(out, _matmul(input, tensor))
+    return _matmul(input, tensor)
 
 
-def vdot(input, tensor, *, out=None):
+def vdot(input, tensor):
     """`dot`, of complex vectors with the first conjugated."""
-    return dot(input, tensor, out=out)
+    return dot(input, tensor)
 
 
-def outer(input, vec2, *, out=None):
+def outer(input, vec2):
     """All products of elements of two vectors: (m,), (n,) -> (m, n)."""
     _tensors("outer", input=input, vec2=vec2)
     for x, name in ((input, "self"), (vec2, "vec2")):
         if x.ndim != 1:
             raise ShapeError(f"outer: Expected 1-D argument {name}, but got {x.ndim}-D")
     if input.dtype is not vec2.dtype or input.dtype is dtypes.bool:
-        return _into(out, unsqueeze(input, 1) * vec2)
-    return _into(out, _matmul(unsqueeze(input, 1), unsqueeze(vec2, 0)))
+        return unsqueeze(input, 1) * vec2
+    return _matmul(unsqueeze(input, 1), unsqueeze(vec2, 0))
 
 
 ger = outer
@@ -263,31 +253,31 @@ def _check_expands(d, shape):
             )
 
 
-def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta input + alpha mat1 @ mat2, input broadcast to (m, n). beta 0 ignores input, NaN included."""
     _tensors("addmm", input=input, mat1=mat1, mat2=mat2)
     for x, name in ((mat1, "mat1"), (mat2, "mat2")):
         if x.ndim != 2:
             raise ShapeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
-    return _into(out, _add_product(input, mat1, mat2, beta, alpha))
+    return _add_product(input, mat1, mat2, beta, alpha)
 
 
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta input + alpha batch1 @ batch2 for batches of matrices, input broadcast to (b, m, n)."""
     _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches(batch1, batch2)
-    return _into(out, _add_product(input, batch1, batch2, beta, alpha))
+    return _add_product(input, batch1, batch2, beta, alpha)
 
 
-def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta input + alpha mat @ vec, input broadcast to (m,)."""
     _tensors("addmv", input=input, mat=mat, vec=vec)
     if mat.ndim != 2 or vec.ndim != 1:
         raise ShapeError(f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}")
     if beta == 1 and alpha == 1 and input.ndim < 2:
         column = _add_product(unsqueeze(input, -1) if input.ndim else input, mat, unsqueeze(vec, 1), 1, 1)
-        return _into(out, squeeze(column, 1))
-    return _into(out, _add_product(input, mat, vec, beta, alpha))
+        return squeeze(column, 1)
+    return _add_product(input, mat, vec, beta, alpha)
 
 
 # -- linear -------------------------------------------------------------------------------------------------------------

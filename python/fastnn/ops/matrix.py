@@ -17,7 +17,7 @@ from ..tensor import from_numpy, normalize_dim
 from .contraction import chain_matmul
 from .diagonal import eye, tril
 from .elementwise import maximum
-from .linalg import _column, _matrix, _of_examples, _run, inv, svdvals
+from .linalg import _column, _matrix, _of_examples, _run, inv, of_all, svdvals
 from .reduce import amax, amin, sum
 from .shape import expand, movedim
 from .variance import norm as entrywise_norm
@@ -85,7 +85,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if B.ndim < 2 or B._shape[-2] != m:
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {list(A._shape)} and {list(B._shape)}")
     x, rank = pinv(A, rtol=rcond) @ B, matrix_rank(A, rtol=rcond)
-    full = m > n and driver not in (None, "gelsy") and bool((rank == n).all())
+    full = m > n and driver not in (None, "gelsy") and bool((of_all(rank) == n).all())
     nothing = np.empty(0, A.dtype.numpy)
     residuals = sum((A @ x - B) ** 2, -2) if full else from_numpy(nothing)
     values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else from_numpy(nothing)
@@ -178,7 +178,7 @@ def matrix_exp(A):
     _matrix(A, "matrix_exp", True)
     if not A._size:
         return A.clone()
-    size = float(amax(sum(abs(A.detach()), -1)).item())
+    size = float(amax(sum(abs(of_all(A.detach())), -1)).item())
     if not math.isfinite(size):
         return A * float("nan")
     s = max(0, math.ceil(math.log2(size)) + 1) if size else 0

@@ -12,6 +12,7 @@ from ..autodiff import Array
 from ..tensor import ones_like, tensor, zeros_like
 from .elementwise import trunc, where
 from .formulas import as_floating
+from .linalg import of_all
 
 HIGHEST = 10_000
 
@@ -24,7 +25,7 @@ def _polynomial(name, first, step, of=lambda x: x):
             input = tensor(float(input), dtype=n.dtype if n._floating else None)
         x = of(as_floating(input, name))
         degrees = trunc(n) if isinstance(n, Array) and n._floating else n if isinstance(n, Array) else None
-        highest = n if degrees is None else degrees.max().item() if degrees.numel() else -1
+        highest = n if degrees is None else of_all(degrees).max().item() if degrees.numel() else -1
         if isinstance(highest, bool) or not isinstance(highest, numbers.Real) or not highest <= HIGHEST or highest % 1:
             raise ValueError(f"{name}(): expected whole numbers of at most {HIGHEST} as degrees n, got {highest}")
         highest = int(max(-1, highest))

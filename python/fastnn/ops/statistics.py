@@ -126,6 +126,8 @@ nanmedian_result = result_type("nanmedian", "values indices")
 def nanmedian(input, dim=None, keepdim=False):
     """The median (the lower of two) of what is not NaN: of all elements, or (values, indices) along dim."""
     if dim is None:
+        if input._levels:  # inside vmap, where each example has a number of its own of them
+            return nanmedian(input.reshape((-1,)), 0).values
         return _middle(input, int((input == input).sum()), False)
     if not input.ndim:
         normalize_dim(dim, 0)
@@ -263,7 +265,11 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True where an element is one of test_elements (False where, with invert)."""
-    a, b = (as_tensor(v).detach().numpy() for v in (elements, test_elements))
+    a, b = (as_tensor(v).detach() for v in (elements, test_elements))
+    if a._levels or b._levels:  # inside vmap
+        found = (a.unsqueeze(-1) == b.reshape((-1,))).any(-1)
+        return ~found if invert else found
+    a, b = a.numpy(), b.numpy()
     return from_numpy(np.asarray(np.isin(a, b, assume_unique=False, invert=invert)))
 
 

@@ -233,7 +233,7 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
         raise ValueError(f'{name}: invalid output_size "{list(size)}" (each must be less than a stride from {default})')
     flat = (*input._shape[:-3], 1, -1)  # as a plane of height 1
     volume = size[0] * size[1] * size[2]
-    y = pool._unpool(reshape(input, flat), reshape(indices, flat), size=(1, volume), add=False)
+    y = pool._unpool(reshape(input, flat), contiguous(reshape(indices, flat)), size=(1, volume), add=False)
     return reshape(y, (*input._shape[:-3], *size))
 
 
