@@ -516,3 +516,25 @@ def test_what_may_not_be_marked_dirty():
         y.sum().backward()
     plain = fastnn.ones(2)
     assert Tripled.apply(plain, None) is plain and not plain.requires_grad
+
+
+def test_a_function_that_saves_tensors_is_used_once():
+    class Both(fastnn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return x * y, x + y
+
+        @staticmethod
+        def backward(ctx, g, h):
+            x, y = ctx.saved_tensors
+            return g * y + h, g * x + h
+
+    x = fastnn.ones(2, requires_grad=True)
+    z, s = Both.apply(x, x)
+    assert "grad_fn=<BothBackward>" in repr(z) and "grad_fn=<BothBackward>" in repr(s)
+    (z + s).sum().backward(retain_graph=True)
+    (z + s).sum().backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        (z + s).sum().backward()
+    assert x.grad.tolist() == [8.0, 8.0]

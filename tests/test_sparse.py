@@ -61,8 +61,14 @@ def test_compressed_rows_and_conversions(rng):
     (lambda: fastnn.sparse_csr_tensor([], [], []), RuntimeError, "must rise from 0"),
     (lambda: fastnn.sparse_csr_tensor([[0, 1]], [0], [1.0]), RuntimeError, "must rise from 0"),
     (lambda: fastnn.sparse.mm(fastnn.eye(3).to_sparse(), fastnn.ones(4, 2)), RuntimeError, "cannot be multiplied"),
-    (lambda: fastnn.sparse.mm(fastnn.eye(3).to_sparse(), fastnn.eye(3).to_sparse()), NotImplementedError, "must be dense"),
-    (lambda: fastnn.eye(3).to_sparse() * fastnn.eye(3), NotImplementedError, "only products with numbers"),
+    (lambda: fastnn.sparse.mm(fastnn.eye(3).to_sparse(), fastnn.eye(4).to_sparse()), RuntimeError, "cannot be multiplied"),
+    (lambda: fastnn.eye(3).to_sparse() + fastnn.eye(4).to_sparse(), RuntimeError, "must have the same shape"),
+    (lambda: fastnn.cat([fastnn.eye(3).to_sparse(), fastnn.eye(4).to_sparse()]), RuntimeError, "differ only along dim"),
+    (lambda: fastnn.eye(3).to_sparse() / fastnn.eye(3).to_sparse(), NotImplementedError, "div: only"),
+    (lambda: fastnn.eye(3).to_sparse() ** -1, NotImplementedError, "0 would not stay 0"),
+    (lambda: fastnn.einsum("ij,jk", fastnn.eye(3).to_sparse(), fastnn.eye(3)), NotImplementedError, "einsum: not implemented for sparse"),
+    (lambda: fastnn.eye(3).to_sparse()[3], IndexError, "index 3 is out of bounds"),
+    (lambda: fastnn.sparse.spdiags(fastnn.ones(2, 3), [0, 0], (3, 3)), RuntimeError, "different offsets"),
     (lambda: fastnn.ones(3).to_sparse(), RuntimeError, "only matrices"),
 ])  # fmt: skip
 def test_bad_input(call, kind, words):
@@ -90,3 +96,65 @@ def test_prints_as_torch(values, size, layout):
     a.flat[: len(values)] = values
     theirs, ours = (getattr(t.from_numpy(a), layout)() for t in (torch, fastnn))
     assert repr(ours).replace("fastnn", "torch") == repr(theirs)
+
+
+ALGEBRA = """a+b a-b a*b a@b a*d d*a d+a d-a a/2 a**2 a@b@x torch.mm(a,x) torch.matmul(a,x) torch.addmm(x,a,x,alpha=2) torch.add(a,b)
+torch.abs(a) torch.relu(a) a.tanh() torch.cat([a,b]) torch.cat([a,b],1) a.index_select(0,i) a.index_select(1,i) torch.index_select(a,1,i)
+F.linear(a,x.t()) a[1] torch.sum(a) torch.transpose(a,0,1) a.data+b""".split()
+OURS = ["a/d"]
+OF_SPARSE = """torch.sparse.addmm(x,a,x) torch.sparse.softmax(a,1) torch.sparse.softmax(a,dim=0) torch.sparse.log_softmax(a,1) torch.sparse.sum(a*b)
+a.mul_(2) torch.sparse.spdiags(d[:2],torch.tensor([1,-2]),(4,4))""".split()
+
+
+def names(lib, rng):
+    """a and b: sparse, from values that are leaves; d: dense; x: two columns."""
+    found = {"torch": lib, "F": lib.nn.functional, "i": lib.tensor([2, 0, 2])}
+    for name in "ab":
+        where = np.argwhere(rng.random((4, 4)) < 0.6).T
+        found[f"{name}_values"] = lib.from_numpy(rng.standard_normal(where.shape[1])).requires_grad_()
+        found[name] = lib.sparse_coo_tensor(lib.tensor(where), found[f"{name}_values"], (4, 4)).coalesce()
+    for name, shape in (("d", (4, 4)), ("x", (4, 2))):
+        found[name] = lib.from_numpy(rng.standard_normal(shape) + 3)
+    return found
+
+
+@pytest.mark.parametrize("text", ALGEBRA + OF_SPARSE)
+def test_algebra_is_pytorchs(text):
+    results = []
+    for lib in (fastnn, torch):
+        with lib.no_grad():
+            y = eval(text, names(lib, np.random.default_rng(3)))
+        results.append((y.is_sparse or text == "a[1]", (y.to_dense() if y.is_sparse else y).numpy()))
+    assert results[0][0] or not results[1][0]
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ALGEBRA + OURS)
+def test_derivatives_of_algebra_are_those_of_dense_matrices(text):
+    results = []
+    for dense in (False, True):
+        found = names(fastnn, np.random.default_rng(3))
+        if dense:
+            found |= {name: found[name].to_dense() for name in "ab"}
+        y = eval(text, found).to_dense()
+        (y * fastnn.arange(1.0, y.numel() + 1).reshape(y.shape)).sum().backward()
+        results.append([y.detach().numpy(), *(v.grad.numpy() for v in (found["a_values"], found["b_values"]) if v.grad is not None)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_softmax_of_entries(rng):
+    found = names(fastnn, rng)
+    y, z = (getattr(fastnn.sparse, name)(found["a"], 1) for name in ("softmax", "log_softmax"))
+    g, h = (fastnn.autograd.grad((v * fastnn.arange(1.0, v.numel() + 1)).sum(), found["a_values"], retain_graph=True)[0] for v in (y.values().log(), z.values()))
+    np.testing.assert_allclose(g.numpy(), h.numpy(), rtol=1e-9)
+
+
+def test_a_matrix_is_a_tensor_to_modules_and_files(tmp_path):
+    s = fastnn.sparse_coo_tensor(I, fastnn.tensor(V), (3, 4))
+    module = fastnn.nn.Module()
+    module.register_buffer("adjacency", s)
+    assert isinstance(s, fastnn.Tensor) and module.double().adjacency.dtype is fastnn.float64
+    fastnn.save(module.state_dict(), tmp_path / "m")
+    again = fastnn.load(tmp_path / "m")["adjacency"]
+    assert again.is_sparse and fastnn.equal(again.to_dense(), s.to_dense().double())

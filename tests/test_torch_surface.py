@@ -92,6 +92,28 @@ def test_assert_close():
         close("a", "b")
 
 
+@pytest.mark.parametrize(
+    "text",
+    """t([1.,2.]),t([1.,1.]) t(1.),t(2.) t([[1,2],[3,4]]),t([[1,2],[3,5]]) 1.,2. 1,2 t([True]),t([False]) {'a':[t(1.)]},{'a':[t(3.)]}
+    t([1+1j]),t([1.+0j]) t([0.,1.]),t([0.,0.]) t([1.5]).half(),t([1.]).half() t([1.]),t([float('inf')])""".split(),
+)
+def test_assert_close_says_what_pytorchs_does(text):
+    torch = pytest.importorskip("torch")
+    words = []
+    for lib in (fn, torch):
+        with pytest.raises(AssertionError) as e:
+            lib.testing.assert_close(*eval(text, {"t": lib.tensor}))
+        words.append(str(e.value))
+    assert words[0] == words[1]
+
+
+def test_saved_parameters_stay_parameters(tmp_path):
+    w, leaf = fn.nn.Parameter(fn.ones(2)), fn.ones(2, requires_grad=True)
+    fn.save([w, leaf, leaf.detach(), fn.nn.Linear(1, 1).state_dict()], tmp_path / "x")
+    a, b, c, d = fn.load(tmp_path / "x")
+    assert isinstance(a, fn.nn.Parameter) and type(b) is fn.Tensor and b.requires_grad and not c.requires_grad and not d["weight"].requires_grad
+
+
 def test_limits_and_types():
     assert fn.finfo(fn.float32).eps == np.finfo("f4").eps and fn.finfo(fn.float64).max == np.finfo("f8").max
     assert fn.iinfo(fn.uint8).max == 255 and fn.iinfo(fn.int64).min == -(2**63)

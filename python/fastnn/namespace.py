@@ -105,6 +105,11 @@ def is_inference(input):
     return input.is_inference()
 
 
+def _assert(condition, message):
+    """`assert condition, message`."""
+    assert condition, message
+
+
 def is_storage(obj):
     """Whether it is the memory of tensors (`Tensor.untyped_storage`)."""
     return isinstance(obj, UntypedStorage)
@@ -223,7 +228,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 __all__ = [
     *(f"{name}_copy" for name in _VIEWS), "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
     *_SAME, *_OLDER, *foreach.__all__, *(n + "_" for n in _IN_PLACE if n + "_" in globals()), "constant_pad_nd", "detach", "fill", "get_num_interop_threads", "index_put_", "is_inference", "is_same_size", "is_storage", "resize_as_", "set_flush_denormal", "set_num_interop_threads", "is_signed", "are_deterministic_algorithms_enabled", "autocast", "compile", "embedding", "get_default_device", "get_float32_matmul_precision",
-    "GradScaler", "get_autocast_dtype", "is_anomaly_enabled", "is_autocast_enabled", "set_anomaly_enabled", "set_default_tensor_type",
+    "GradScaler", "_assert", "get_autocast_dtype", "is_anomaly_enabled", "is_autocast_enabled", "set_anomaly_enabled", "set_default_tensor_type",
     "is_inference_mode_enabled", "nonzero_static", "scalar_tensor", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
     "vmap",
 ]  # fmt: skip

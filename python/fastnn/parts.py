@@ -8,7 +8,7 @@ from .tensor import Tensor, zeros_like
 
 def is_complex(x):
     """Whether x is a complex tensor."""
-    return not isinstance(x, Array) and isinstance(x, Tensor)
+    return not isinstance(x, Array) and isinstance(x, Tensor) and not x.is_sparse
 
 
 def flat(values):

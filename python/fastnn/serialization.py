@@ -1,6 +1,6 @@
 """Saving and loading: safetensors files, never pickle, so a file from a stranger can do no more than be refused.
 
-`save` takes any nesting of dicts, lists and tuples of tensors, arrays, numbers, strings, None, dtypes and devices: state dicts of modules,
+`save` takes any nesting of dicts, lists and tuples of tensors (parameters stay parameters), arrays, numbers, strings, None, dtypes and devices: state dicts of modules,
 optimizers, schedulers, or all of them in one dict. Tensors go into the file under their path ("model.0.weight"); the
 nesting goes into its metadata as JSON. A flat dict of tensors therefore makes a file that every reader of safetensors
 understands, and files written by other libraries load as a flat dict.
@@ -18,7 +18,9 @@ from . import dtypes
 from .device import TYPES, device, is_cuda
 from .errors import named
 from .files import write_whole
+from .nn.parameter import Parameter
 from .parts import is_complex
+from .sparse import SparseMatrix, sparse_coo_tensor
 from .tensor import Size, Tensor, from_numpy
 
 __all__ = ["add_safe_globals", "load", "load_file", "save", "save_file"]
@@ -157,19 +159,23 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
 
 
 def _take_apart(obj, path, tensors, depth):
-    """obj with every tensor replaced by {"tensor": name}, every ndarray by {"array": name}, complex ones by {"complex": [pairs]}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
+    """obj with every tensor replaced by {"tensor": name}, {"parameter": name} or, where it requires grad, {"leaf": name}, every ndarray by
+    {"array": name}, complex ones by {"complex": [pairs]}; containers that JSON lacks by {"tuple": [...]}, {"dict": [...]}, {"ordered": [...]}"""
     if depth > DEEPEST:
         raise ValueError(f"save: more than {DEEPEST} levels of nesting (or a container that holds itself)")
     if is_complex(obj):
         from .complex_tensor import view_as_real
 
         return {"complex": [_take_apart(view_as_real(obj.detach()), path, tensors, depth)]}
+    if isinstance(obj, SparseMatrix):
+        parts = [obj.indices(), obj.values(), obj.shape, obj.layout is dtypes.sparse_csr]
+        return {"sparse": [_take_apart(part, path, tensors, depth + 1) for part in parts]}
     if isinstance(obj, (Tensor, np.ndarray)):
         name, count = path or "tensor", 1
         while name in tensors:
             name, count = f"{path}#{count}", count + 1
         tensors[name] = obj
-        return {"tensor" if isinstance(obj, Tensor) else "array": name}
+        return {_kind(obj): name}
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return obj
     if isinstance(obj, np.generic):
@@ -189,6 +195,15 @@ def _take_apart(obj, path, tensors, depth):
     raise TypeError(f"save: cannot save {type(obj).__name__} at {path or 'the top'}")
 
 
+def _kind(x):
+    if not isinstance(x, Tensor):
+        return "array"
+    return "parameter" if isinstance(x, Parameter) and x.requires_grad else "leaf" if x.requires_grad else "tensor"
+
+
+_MADE = {"tensor": lambda t: t, "array": lambda t: t.numpy(), "leaf": lambda t: t.requires_grad_(), "parameter": lambda t: Parameter(t)}
+
+
 def _put_together(node, tensors, used, depth):
     if depth > 2 * DEEPEST:
         raise ValueError("too many levels of nesting")
@@ -197,11 +212,11 @@ def _put_together(node, tensors, used, depth):
     if not isinstance(node, dict):
         return node
     ((kind, value),) = node.items()
-    if kind in ("tensor", "array"):
+    if kind in _MADE:
         if not isinstance(value, str) or value not in tensors or value in used:
             raise ValueError(f"there is no tensor {value!r}")
         used.add(value)
-        return tensors[value] if kind == "tensor" else tensors[value].numpy()
+        return _MADE[kind](tensors[value])
     if not isinstance(value, list):
         raise ValueError(f"{kind!r} must hold a list")
     if kind == "complex":
@@ -209,6 +224,10 @@ def _put_together(node, tensors, used, depth):
 
         (pairs,) = value
         return view_as_complex(_put_together(pairs, tensors, used, depth + 1))
+    if kind == "sparse":
+        indices, values, shape, compressed = (_put_together(part, tensors, used, depth + 1) for part in value)
+        made = sparse_coo_tensor(indices, values, shape)
+        return made.to_sparse_csr() if compressed else made
     if kind in ("dtype", "device"):
         (name,) = value
         if kind == "device" and isinstance(name, str) and name.partition(":")[0] in TYPES:

@@ -1,7 +1,7 @@
 """Sparse matrices, as graph networks need them: made from indices and values, multiplied with dense ones, differentiable in both.
 
-PyTorch's names: sparse_coo_tensor, sparse_csr_tensor, sparse.mm, Tensor.to_sparse. Two axes only, and no arithmetic but products with
-dense matrices, with numbers, and the transpose; anything else raises. Products are `csr_matmul` (ops/segment.py).
+PyTorch's names: sparse_coo_tensor, sparse_csr_tensor, sparse.mm, Tensor.to_sparse. Two axes only: what PyTorch gives as a sparse vector is
+dense here. Products with dense matrices are `csr_matmul` (ops/segment.py), other arithmetic is sparse_algebra.py; the rest raises.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import numpy as np
 
 from . import printing
+from . import sparse_algebra as algebra
 from .dtypes import sparse_coo, sparse_csr
 from .errors import BoundsError, ShapeError, named
 from .ops.segment import csr_matmul, segment_sum
-from .tensor import Size, Tensor, as_tensor, from_numpy, normalize_dim, zeros
+from .sparse_algebra import addmm, log_softmax, softmax
+from .tensor import Size, Tensor, TensorType, as_tensor, from_numpy, normalize_dim, zeros
 
-__all__ = ["FloatTensor", "SparseMatrix", "mm", "spmm", "sum"]
+__all__ = ["FloatTensor", "SparseMatrix", "addmm", "log_softmax", "mm", "softmax", "spdiags", "spmm", "sum"]
 
 
 class SparseMatrix:
     """A matrix of this shape that is zero but at (rows, columns), where it has values (n). Equal places add up."""
 
-    is_sparse = True
-    ndim = 2
+    is_sparse, is_leaf, is_cuda, grad, ndim, grad_fn = True, True, False, None, 2, None
 
     def __init__(self, rows, columns, values, shape, coalesced=False, layout=sparse_coo):
         self._rows, self._columns, self._values_, self._shape = rows, columns, values, tuple(shape)
@@ -33,12 +34,25 @@ class SparseMatrix:
     requires_grad = property(lambda self: self._values_.requires_grad)
     is_sparse_csr = property(lambda self: self.layout is sparse_csr)
     T = property(lambda self: self.t())
+    data = property(lambda self: self.detach())
 
     def size(self, dim=None):
         return self.shape if dim is None else self._shape[dim]
 
     def dim(self):
         return 2
+
+    sparse_dim = dim
+
+    def dense_dim(self):
+        return 0
+
+    def __len__(self):
+        return self._shape[0]
+
+    def numel(self):
+        """The product of the shape, zeros included."""
+        return self._shape[0] * self._shape[1]
 
     def _nnz(self):
         return self._rows._size
@@ -103,6 +117,13 @@ class SparseMatrix:
     def _with(self, values):
         return SparseMatrix(self._rows, self._columns, values, self._shape, self._coalesced, self.layout)
 
+    def _made(self, rows, columns, values, shape, coalesced=False):
+        return SparseMatrix(rows, columns, values, shape, coalesced, self.layout)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return algebra.answer(func, args, kwargs or {})
+
     def to(self, *args, **kwargs):
         return self._with(self._values_.to(*args, **kwargs))
 
@@ -111,6 +132,9 @@ class SparseMatrix:
 
     def double(self):
         return self._with(self._values_.double())
+
+    def half(self):
+        return self._with(self._values_.half())
 
     def cpu(self):
         return self
@@ -136,29 +160,63 @@ class SparseMatrix:
     def to_sparse_csr(self):
         return SparseMatrix(*_parts(self.coalesce()), sparse_csr)
 
-    def __mul__(self, number):
-        if isinstance(number, (SparseMatrix, Tensor)) and getattr(number, "ndim", 0):
-            raise NotImplementedError("SparseMatrix: only products with numbers, and with dense matrices by @, exist")
-        return self._with(self._values_ * number)
+    def __getitem__(self, row):
+        """A row, dense."""
+        if not isinstance(row, int):
+            raise NotImplementedError("only whole rows can be taken from a sparse matrix, by their number; see index_select")
+        if not -self._shape[0] <= row < self._shape[0]:
+            raise BoundsError(f"index {row} is out of bounds for dimension 0 with size {self._shape[0]}")
+        return algebra.index_select(self, 0, from_numpy(np.array([row % self._shape[0]]))).to_dense()[0]
+
+    def __add__(self, other):
+        return algebra.add(self, other)
+
+    def __radd__(self, other):
+        return algebra.add(other, self)
+
+    def __sub__(self, other):
+        return algebra.add(self, other, -1)
+
+    def __rsub__(self, other):
+        return algebra.add(other, self, -1)
+
+    def __mul__(self, other):
+        return algebra.mul(self, other)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, number):
-        return self * (1 / number)
+    def mul_(self, number):
+        """Multiplies the values in place."""
+        self._values_.mul_(number)
+        return self
+
+    def __truediv__(self, other):
+        return algebra.div(self, other)
+
+    def __pow__(self, exponent):
+        return algebra.pow(self, exponent)
 
     def __neg__(self):
         return self * -1
 
-    def __matmul__(self, dense):
-        return mm(self, dense)
+    def __matmul__(self, other):
+        return mm(self, other)
 
     matmul = mm = spmm = mv = __matmul__
 
     def __rmatmul__(self, dense):
         return mm(self.t(), dense.mT if dense.ndim > 1 else dense).mT if dense.ndim > 1 else mm(self.t(), dense)
 
+    add, sub, mul, div, pow = __add__, __sub__, __mul__, __truediv__, __pow__
+    index_select, softmax, log_softmax = algebra.index_select, algebra.softmax, algebra.log_softmax
+
     def __repr__(self):
         return printing.sparse_text(self)
+
+
+for _name in algebra.OF_VALUES:
+    setattr(SparseMatrix, _name, algebra.FORMS[_name])
+TensorType.stands_for[SparseMatrix] = Tensor  # to isinstance
 
 
 def _parts(m):
@@ -167,13 +225,14 @@ def _parts(m):
 
 @named
 def mm(mat1, mat2):
-    """The product of a sparse matrix (R, V) with a dense one (V, D) or a vector (V): dense. Differentiable in both."""
+    """The product of a sparse matrix (R, V) with a dense one (V, D) or a vector (V): dense; with another sparse one: sparse.
+    Differentiable in both."""
     if not isinstance(mat1, SparseMatrix):
         if isinstance(mat2, SparseMatrix):
             return mat2.__rmatmul__(mat1)
         return mat1 @ mat2
     if isinstance(mat2, SparseMatrix):
-        raise NotImplementedError("sparse.mm: the second matrix must be dense; use to_dense()")
+        return algebra.product(mat1, mat2)
     if mat2.ndim not in (1, 2) or mat1._shape[1] != mat2.shape[0]:
         raise ShapeError(f"sparse.mm: shapes cannot be multiplied ({list(mat1._shape)} and {list(mat2.shape)})")
     offsets, order = mat1._sorted()
@@ -181,6 +240,20 @@ def mm(mat1, mat2):
 
 
 spmm = mm
+
+
+@named
+def spdiags(diagonals, offsets, shape, layout=None):
+    """A `SparseMatrix` of this shape: diagonals (K, N) on the K offsets, the one at offset k so that column c has the value at c."""
+    diagonals, offsets = as_tensor(diagonals), np.atleast_1d(as_tensor(offsets).numpy())
+    diagonals = diagonals if diagonals.ndim == 2 else diagonals[None]
+    if len(offsets) != diagonals.shape[0] or len(set(offsets.tolist())) < len(offsets):
+        raise ShapeError(f"spdiags: expected as many different offsets as diagonals, got {offsets.tolist()} for {diagonals.shape[0]}")
+    which, columns = np.divmod(np.arange(diagonals.numel()), diagonals.shape[1])
+    rows = columns - offsets[which]
+    inside = (rows >= 0) & (rows < shape[0]) & (columns < shape[1])
+    values = diagonals.reshape(-1)[from_numpy(np.flatnonzero(inside))]
+    return _made("spdiags", np.stack([rows[inside], columns[inside]]), values, shape, None, False).coalesce()
 
 
 @named

@@ -42,7 +42,7 @@ class TensorType(type(_cpu.Array)):
     """What `isinstance(x, Tensor)` asks. A complex tensor is one to a program, though it is no `Array`, whose memory kernels read: code
     that needs that asks for `Array`."""
 
-    stands_for = {}  # {class of complex tensors: the class that it is to isinstance}
+    stands_for = {}  # {class of complex tensors, or of sparse ones: the class that it is to isinstance}
 
     def __instancecheck__(cls, x):
         kind = type(x)

@@ -46,6 +46,9 @@ def assert_close(
         raise AssertionError(problem if msg is None else msg(problem) if callable(msg) else msg)
 
 
+_WHERE = "\n\nThe failure occurred for item "
+
+
 def _difference(a, b, options):
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         if set(a) != set(b):
@@ -60,7 +63,8 @@ def _difference(a, b, options):
     for key, x, y in pairs:
         problem = _difference(x, y, options)
         if problem is not None:
-            return f"{problem}\n\nThe failure occurred for item [{key}]"
+            text, _, path = problem.partition(_WHERE)
+            return f"{text}{_WHERE}[{key!r}]{path}"
     return None
 
 
@@ -86,20 +90,38 @@ def _tensor_difference(a, b, options):
         return f"The values for attribute 'stride()' do not match: {a.stride()} != {b.stride()}."
     if rtol is None:
         rtol, atol = (max(TOLERANCE.get(t.dtype.to_real(), (0.0, 0.0))[i] for t in (a, b)) for i in (0, 1))
-    if not (a.is_floating_point() or b.is_floating_point()) and not rtol and not atol:
-        wrong, delta = a.numpy() != b.numpy(), None
-    else:
-        x, y = (values(t).astype(np.complex128 if t.is_complex() else np.float64) for t in (a, b))
+    x, y = values(a), values(b)
+    if a.is_floating_point() or b.is_floating_point() or a.is_complex() or b.is_complex() or rtol or atol:
+        wide = np.complex128 if a.is_complex() or b.is_complex() else np.float64
+        u, v = x.astype(wide), y.astype(wide)
         with np.errstate(invalid="ignore", over="ignore"):
-            delta = np.abs(x - y)
-            wrong = ~((x == y) | ((delta <= atol + rtol * np.abs(y)) & np.isfinite(y)) | (equal_nan & np.isnan(x) & np.isnan(y)))
+            wrong = ~((u == v) | ((np.abs(u - v) <= atol + rtol * np.abs(v)) & np.isfinite(v)) | (equal_nan & np.isnan(u) & np.isnan(v)))
+    else:
+        wrong = x != y
+    return _described(x, y, wrong, rtol, atol) if wrong.any() else None
+
+
+def _described(x, y, wrong, rtol, atol):
+    """Where x differs from y, in PyTorch's words. Flags differ by 1."""
+    x, y = (v.astype(np.int64) if v.dtype == bool else v for v in (x, y))
+    with np.errstate(all="ignore"):
+        absolute = np.abs(x - y)
+        relative = absolute / np.abs(y if x.ndim else y.astype(np.float64))
+        relative = relative.astype(np.float32) if absolute.dtype.kind in "iu" and x.ndim else relative
+    exact = not rtol and not atol
+    title = f"{'Scalars' if not x.ndim else 'Tensor-likes'} are not {'equal' if exact else 'close'}!\n\n"
+    lines = []
+    for name, difference, most in (("absolute", absolute, atol), ("relative", relative, rtol)):
+        allowed = "" if exact else f" (up to {most} allowed)"
+        if not x.ndim:
+            lines.append(f"{name.capitalize()} difference: {difference.item()}{allowed}")
+            continue
+        worst = np.unravel_index(np.argmax(np.where(wrong, difference, 0)), wrong.shape)
+        lines.append(f"Greatest {name} difference: {difference[worst].item()} at index {tuple(map(int, worst))}{allowed}")
+    if not x.ndim:
+        return f"{title}Expected {y.item()} but got {x.item()}.\n" + "\n".join(lines)
     count = int(np.count_nonzero(wrong))
-    if not count:
-        return None
-    worst = "" if delta is None else f"\nGreatest absolute difference: {np.max(delta[wrong])} (up to {atol} allowed)"
-    where = "" if not a.ndim else f" at index {tuple(int(i) for i in np.argwhere(wrong)[0])}"
-    kind = "Tensor-likes" if rtol or atol else "Tensor-likes (compared exactly)"
-    return f"{kind} are not close!\n\nMismatched elements: {count} / {a.numel()}, the first{where}{worst}"
+    return f"{title}Mismatched elements: {count} / {wrong.size} ({count / wrong.size:.1%})\n" + "\n".join(lines)
 
 
 def make_tensor(

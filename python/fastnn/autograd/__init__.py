@@ -109,9 +109,8 @@ class Function:
         flat = record(flat, call, args)
         out = list(ys)
         for i, part in zip(places, flat.split([ys[i]._size for i in places]), strict=True):
-            out[i] = ctx.taken_over(ys[i], part.reshape(ys[i]._shape).to(ys[i].dtype))
-            if not ctx.materialize:
-                out[i] = record(out[i].detach(), _Reached(call.reached, i), (out[i],))
+            part = part.reshape(ys[i]._shape).to(ys[i].dtype)
+            out[i] = ctx.taken_over(ys[i], record(part.detach(), _Output(call, i), (part,)))
         # What was saved of the outputs is what is returned, with its history: backward has a derivative with respect to it.
         ctx._keep(tuple(next((out[i] for i in places if ys[i] is t), t) for t in ctx._saved))
         return tuple(out)
@@ -198,14 +197,13 @@ def _reduces_to(g, x):
     return len(g._shape) >= len(x._shape) and all(b in (a, 1) for a, b in ends)
 
 
-class _Reached:
-    """An identity that notes that a gradient has come through it."""
+class _Output:
+    """An identity, the i-th output of a call: it notes that a gradient has come through it."""
 
     saved = ()
-    name = "reached"
 
-    def __init__(self, reached, i):
-        self.reached, self.i = reached, i
+    def __init__(self, call, i):
+        self.cls, self.name, self.reached, self.i = call.cls, call.name, call.reached, i
 
     def gradients(self, g, y, args, params, needs):
         self.reached.add(self.i)
@@ -215,10 +213,11 @@ class _Reached:
         return ts[0]
 
 
+_NO_ARGUMENT = (1 << 30,)  # the position of none
+
+
 class _Applied:
     """One call of a Function, in the place of an op."""
-
-    saved = ()
 
     def __init__(self, cls, ctx, ys=None, places=()):
         self.cls, self.ctx, self.name = cls, ctx, cls.__name__
@@ -227,6 +226,11 @@ class _Applied:
         self.reached = set()  # of those, the ones that a gradient has come to; looked at where None tells the others apart
         if cls.jvp is not Function.jvp:  # without it forward mode transposes backward
             self.tangent = self.jvp
+
+    @property
+    def saved(self):
+        """No argument, as ctx looks after its tensors itself; but where it has some, backward without retain_graph ends this node too."""
+        return _NO_ARGUMENT if self.ctx._saved else ()
 
     def jvp(self, y, args, params, ts):
         """The tangent of the output by the Function's own rule."""

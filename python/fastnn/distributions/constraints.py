@@ -194,7 +194,9 @@ class stack(Constraint):
 
     def __init__(self, cseq, dim=0):
         self.cseq, self.dim = list(cseq), dim
-        self.is_discrete, self.event_dim = any(c.is_discrete for c in self.cseq), max(c.event_dim for c in self.cseq)
+        inner = max(c.event_dim for c in self.cseq)
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        self.event_dim = inner + (self.dim + inner < 0)  # an axis counted from the end is one of each event
 
     def check(self, value):
         from ..ops.join import stack as joined

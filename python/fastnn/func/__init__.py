@@ -12,7 +12,13 @@ from .module import functional_call, replace_all_batch_norm_modules_, stack_modu
 from .reverse import grad, grad_and_value, jacrev, value_and_grad, vjp
 from .vmap import vmap
 
+
+def functionalize(func, *, remove="mutations"):
+    """func itself: changes in place are no obstacle to any of these functions."""
+    return func
+
+
 __all__ = (
-    "checkpoint", "derivatives_of", "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacobian", "jacrev",
+    "checkpoint", "derivatives_of", "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacobian", "jacrev",
     "jet", "jvp", "linearize", "partials", "replace_all_batch_norm_modules_", "stack_module_state", "value_and_grad", "vjp", "vmap",
 )

@@ -52,7 +52,7 @@ class Module(StateDict):
         slots["_parameters"] = {}
         slots["_buffers"] = {}
         slots["_modules"] = {}
-        slots["_non_persistent"] = set()
+        slots["_non_persistent_buffers_set"] = set()
         slots["_forward_hooks"] = OrderedDict()
         slots["_forward_pre_hooks"] = OrderedDict()
         slots["_backward_hooks"] = OrderedDict()
@@ -112,7 +112,7 @@ class Module(StateDict):
         for kind in ("_parameters", "_buffers", "_modules"):
             if name in self.__dict__.get(kind, ()):
                 del self.__dict__[kind][name]
-                self._non_persistent.discard(name)
+                self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
@@ -125,7 +125,7 @@ class Module(StateDict):
         for other in ("_parameters", "_buffers", "_modules"):
             if other != kind:
                 self.__dict__[other].pop(name, None)
-        self._non_persistent.discard(name)
+        self._non_persistent_buffers_set.discard(name)
 
     def _check_name(self, what, name, entries):
         if "_modules" not in self.__dict__:
@@ -158,7 +158,7 @@ class Module(StateDict):
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (fastnn.Tensor or None required)"
             )
         self._buffers[name] = tensor
-        (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
     def register_module(self, name, module):
         """Add a submodule under `name`."""

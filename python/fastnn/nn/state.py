@@ -57,7 +57,7 @@ class StateDict:
             if p is not None:
                 yield name, p
         for name, b in self._buffers.items():
-            if b is not None and name not in self._non_persistent:
+            if b is not None and name not in self._non_persistent_buffers_set:
                 yield name, b
 
     def get_extra_state(self):

@@ -92,24 +92,25 @@ class WeightedRandomSampler(Sampler):
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
         if not isinstance(replacement, bool):
             raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
-        self.weights = np.array(as_tensor(weights).tolist(), dtype=np.float64)
-        if self.weights.ndim != 1:
-            raise ValueError(f"weights should be a 1d sequence but given weights have shape {self.weights.shape}")
-        if not (self.weights >= 0).all() or not 0 < self.weights.sum() < math.inf:
+        self.weights = as_tensor(weights).to(dtypes.float64)
+        w = self.weights.numpy()
+        if w.ndim != 1:
+            raise ValueError(f"weights should be a 1d sequence but given weights have shape {w.shape}")
+        if not (w >= 0).all() or not 0 < w.sum() < math.inf:
             raise ValueError("weights must be finite, not negative, and not all zero")
-        if not replacement and num_samples > np.count_nonzero(self.weights):
+        if not replacement and num_samples > np.count_nonzero(w):
             raise ShapeError("more samples without replacement than there are positive weights")
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self):
         count = self.num_samples if self.replacement else len(self.weights)
-        u = ops.random.rand(count, dtype=dtypes.float64, generator=self.generator).numpy()
+        u, w = ops.random.rand(count, dtype=dtypes.float64, generator=self.generator).numpy(), self.weights.numpy()
         if self.replacement:
-            ends = np.cumsum(self.weights)
-            chosen = np.searchsorted(ends, u * ends[-1], side="right").clip(0, np.flatnonzero(self.weights)[-1])
+            ends = np.cumsum(w)
+            chosen = np.searchsorted(ends, u * ends[-1], side="right").clip(0, np.flatnonzero(w)[-1])
         else:  # the largest of u^(1/w) (Efraimidis & Spirakis 2006), by their logarithms
             with np.errstate(divide="ignore"):
-                chosen = np.argsort(np.log1p(-u) / self.weights)[::-1][: self.num_samples]
+                chosen = np.argsort(np.log1p(-u) / w)[::-1][: self.num_samples]
         return iter(chosen.tolist())
 
     def __len__(self):

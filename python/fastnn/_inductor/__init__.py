@@ -1,0 +1,5 @@
+"""Accepted, as `fastnn._dynamo`."""
+
+from . import config
+
+__all__ = ["config"]
