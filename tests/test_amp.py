@@ -87,3 +87,16 @@ def test_without_a_gpu_that_of_cuda_is_disabled(monkeypatch):
     w = fastnn.ones(1).requires_grad_()
     with autocast(enabled=False):
         assert scaler.scale(w) is w
+
+
+@pytest.mark.parametrize("name, dtype", [("LSTM", fastnn.bfloat16), ("RNN", fastnn.bfloat16), ("GRU", fastnn.float32)])
+def test_recurrent_layers(name, dtype):
+    """As on PyTorch's CPU: LSTM and RNN in the lower dtype, the cells of GRU and LSTM not. Their input may come from a linear layer."""
+    first, layer, cell = fastnn.nn.Linear(3, 3), getattr(fastnn.nn, name)(3, 4), getattr(fastnn.nn, f"{name}Cell")(3, 4)
+    with fastnn.autocast("cpu", dtype=fastnn.bfloat16):
+        y, state = layer(first(fastnn.randn(5, 2, 3)))
+        again, _ = layer(fastnn.randn(5, 2, 3), state)
+        single = cell(first(fastnn.randn(2, 3)))
+    assert y.dtype is again.dtype is dtype and (single[0] if name == "LSTM" else single).dtype is (fastnn.bfloat16 if name == "RNN" else fastnn.float32)
+    y.float().sum().backward()
+    assert first.weight.grad.dtype is fastnn.float32 and layer.weight_hh_l0.grad.abs().sum() > 0

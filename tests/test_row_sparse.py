@@ -100,7 +100,7 @@ def test_captured_sgd_follows_the_rate(rng):
     "make, words",
     [
         (lambda p: optim.Adam(p), "Adam does not support sparse gradients, please consider SparseAdam"),
-        (lambda p: optim.SGD(p, lr=0.1, momentum=0.9), "not compatible with sparse gradients"),
+        (lambda p: optim.SGD(p, lr=0.1, weight_decay=0.1), "not compatible with sparse gradients"),
         (lambda p: optim.Adagrad(p, weight_decay=0.1), "not compatible with sparse gradients"),
     ],
 )
@@ -115,6 +115,20 @@ def test_other_optimizers_say_so(make, words):
     dense(fastnn.ones(1, 2)).sum().backward()
     with pytest.raises(RuntimeError, match="does not support dense gradients"):
         optim.SparseAdam(dense.parameters()).step()
+
+
+def test_momentum_is_that_of_the_dense_gradient():
+    results = []
+    for sparse in (True, False):
+        fastnn.manual_seed(0)
+        layer = nn.Embedding(5, 2, sparse=sparse)
+        optimizer = optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+        for i in range(4):
+            optimizer.zero_grad()
+            (layer(fastnn.tensor([i, 1, i])) ** 2).sum().backward()
+            optimizer.step()
+        results.append(layer.weight.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["sum", "mean"])

@@ -49,6 +49,18 @@ def test_as_strided_has_a_derivative():
         x.as_strided((3, 3), (2, 1))
 
 
+def test_strided_copies():
+    x, src = fastnn.arange(6.0).requires_grad_(), fastnn.tensor([[7.0, 8.0]]).requires_grad_()
+    y = fastnn.as_strided_scatter(x, src, (1, 2), (1, 3), 1)
+    (y * fastnn.arange(6.0)).sum().backward()
+    assert y.tolist() == [0, 7, 2, 3, 8, 5] and x.grad.tolist() == [0, 0, 2, 3, 0, 5] and src.grad.tolist() == [[1, 4]]
+    assert fastnn.empty_permuted((2, 3, 4), (0, 2, 1)).stride() == (12, 1, 3)
+    with pytest.raises(RuntimeError, match="order of 2 axes"):
+        fastnn.empty_permuted((2, 3), (0, 2))
+    with pytest.raises(RuntimeError, match="slice of self"):
+        x.as_strided_scatter(src, (2,), (1,))
+
+
 def test_out():
     a, b = fastnn.tensor([1.0, 2.0]), fastnn.empty(2)
     assert fastnn.add(a, a, out=b) is b and b.tolist() == [2, 4]

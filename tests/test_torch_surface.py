@@ -202,6 +202,7 @@ def test_mixed_precision_and_memory_formats_are_accepted():
     net = fn.nn.Sequential(fn.nn.Conv2d(1, 2, 3), fn.nn.Flatten(), fn.nn.LazyLinear(3)).to(
         memory_format=fn.channels_last
     )
+    assert fn.rand(2, 3, 5, 5).double(memory_format=fn.channels_last).stride() == (75, 1, 15, 3)
     x = fn.rand(2, 1, 5, 5).to(memory_format=fn.channels_last).contiguous(memory_format=fn.contiguous_format)
     net(x)
     optimizer, scaler = fn.optim.SGD(net.parameters(), lr=0.1), fn.amp.GradScaler("cuda", enabled=False)

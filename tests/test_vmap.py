@@ -198,7 +198,7 @@ def test_what_depends_on_all_examples():
     x, y = (fastnn.tensor(rng.standard_normal((3, 4, 4)) * scale) for scale in (np.array([1, 9, 0.1])[:, None, None], 1))
     n = fastnn.tensor(rng.integers(0, 5, (3, 4)))
     for f, args in (
-        (lambda a: a.matrix_exp(), (x,)), (lambda a: a.nanmedian(), (x.masked_fill(x > 1, float("nan")),)), (fastnn.isin, (n, n.roll(1, 0))), (fastnn.nextafter, (x, y)),
+        (lambda a: a.matrix_exp(), (x,)), (lambda a: a.nanmedian(), (x.masked_fill(x > 1, float("nan")),)), (fastnn.isin, (n, n.roll(1, 0))), (fastnn.nextafter, (x, y)), (fastnn.gcd, (n, n + 6)),
         (lambda a, b: a.masked_scatter(b > 0, a.exp()), (x, y)), (lambda a, b: fastnn.special.hermite_polynomial_h(a[0], b), (x, n)),
         (lambda a: fastnn.linalg.lu_factor_ex(a).info, (x,)), (lambda a, b: fastnn.nn.functional.multilabel_margin_loss(a[0], b % 4), (x, n)), (lambda a: fastnn.geqrf(a).tau, (x,)),
     ):  # fmt: skip

@@ -73,7 +73,7 @@ from .study import rung, rungs, source  # noqa: E402
 from .later import later as _later  # noqa: E402
 
 _LATER = {"complex_tensor": "ComplexTensor NoComplexForm complex polar view_as_complex view_as_real", "short_time": "istft stft"}
-_LATER |= {"_dynamo": "_dynamo", "_inductor": "_inductor", "datasets": "datasets", "distributions": "distributions", "fft": "fft", "hub": "hub", "multiprocessing": "multiprocessing", "return_types": "return_types"}
+_LATER |= {name: name for name in "_dynamo _inductor datasets distributions fft hub masked multiprocessing return_types".split()}
 _LATER = {name: module for module, names in _LATER.items() for name in names.split()}
 __getattr__, __dir__ = _later(globals(), _LATER)
 __all__ = [name for name in __dir__() if not name.startswith("_")]

@@ -383,40 +383,40 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return self.to(device="cuda" if device is None else device)
 
     def float(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.float32)
+        return self.to(dtypes.float32, memory_format=memory_format)
 
     def double(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.float64)
+        return self.to(dtypes.float64, memory_format=memory_format)
 
     def long(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.int64)
+        return self.to(dtypes.int64, memory_format=memory_format)
 
     def int(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.int32)
+        return self.to(dtypes.int32, memory_format=memory_format)
 
     def bool(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.bool)
+        return self.to(dtypes.bool, memory_format=memory_format)
 
     def byte(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.uint8)
+        return self.to(dtypes.uint8, memory_format=memory_format)
 
     def char(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.int8)
+        return self.to(dtypes.int8, memory_format=memory_format)
 
     def short(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.int16)
+        return self.to(dtypes.int16, memory_format=memory_format)
 
     def half(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.float16)
+        return self.to(dtypes.float16, memory_format=memory_format)
 
     def bfloat16(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.bfloat16)
+        return self.to(dtypes.bfloat16, memory_format=memory_format)
 
     def cfloat(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.complex64)
+        return self.to(dtypes.complex64, memory_format=memory_format)
 
     def cdouble(self, memory_format=dtypes.preserve_format):
-        return self.to(dtypes.complex128)
+        return self.to(dtypes.complex128, memory_format=memory_format)
 
     def stft(self, *args, **kwargs):
         """`fastnn.stft`."""

@@ -6,6 +6,7 @@ A real factor may stand among complex ones (PyTorch refuses it in most): it cost
 from __future__ import annotations
 
 from .. import ops
+from ..dtypes import is_complex
 from ..tensor import Tensor
 from .arithmetic import add, conj, mul
 from .forms import form
@@ -98,6 +99,8 @@ def _convolution(name, axes):
     real = _REAL[name]
 
     def f(input, weight, bias=None, *options, **named_options):
+        if bias is not None and not is_complex(input) and not is_complex(weight):
+            raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and bias type ({bias.dtype.name}) should be the same")
         y = multilinear(lambda x, w: real(x, w, None, *options, **named_options), input, weight)
         return y if bias is None else add(y, bias.reshape(-1, *(1,) * axes))
 

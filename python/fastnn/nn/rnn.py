@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+import types
 import warnings
 
-from .. import ops
+from .. import casting, ops
+from ..errors import named
 from ..tensor import Tensor, empty, zeros
 from . import init
 from .module import Module
@@ -15,7 +17,8 @@ from .utils.rnn import PackedSequence
 
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
 
-_run = ops.MODULES["rnn"]
+_family = ops.MODULES["rnn"]
+_run = types.SimpleNamespace(**{name: named(getattr(_family, name)) for name in _family.__all__})
 
 
 class RNNBase(Module):
@@ -49,7 +52,7 @@ class RNNBase(Module):
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, float(dropout), bidirectional
         self.proj_size = proj_size
-        gates, out, directions = _run.MODES[mode][0], proj_size or hidden_size, 2 if bidirectional else 1
+        gates, out, directions = _family.MODES[mode][0], proj_size or hidden_size, 2 if bidirectional else 1
         self._names = []
         for layer in range(num_layers):
             for end in ("", "_reverse")[:directions]:
@@ -130,7 +133,7 @@ class RNNBase(Module):
 
     def _check_input(self, input, ndim):
         weight = getattr(self, self._names[0][0])
-        if input.dtype is not weight.dtype:
+        if input.dtype is not weight.dtype and casting.current() is None:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"

@@ -12,6 +12,7 @@ from ..errors import DTypeError, ShapeError, rounded_once
 from ..tensor import as_tensor, from_numpy, normalize_dim, ones, result_type, tensor
 from .elementwise import exp, log1p, logaddexp, maximum, minimum, sin, where
 from .join import cat, stack
+from .linalg import _of_examples
 from .matmul import matmul, scaled_sum
 from .shape import movedim, narrow, reshape
 
@@ -202,11 +203,15 @@ def vander(x, N=None, increasing=False):
 
 
 def _integers(name, ufunc):
+    @_of_examples
+    def compute(a, b):
+        return from_numpy(np.asarray(ufunc(a.numpy(), b.numpy())))
+
     def f(input, other):
         a, b, dtype = as_tensor(input), as_tensor(other), result_type(input, other)
         if dtype.is_floating_point or dtype is dtypes.bool:
             raise DTypeError(f"{name}: expected integers, got {a.dtype.name} and {b.dtype.name}")
-        return from_numpy(np.asarray(ufunc(a.to(dtype).numpy(), b.to(dtype).numpy())))
+        return compute(a.to(dtype), b.to(dtype))
 
     f.__name__ = f.__qualname__ = name
     f.__doc__ = f"The {'greatest common divisor' if name == 'gcd' else 'least common multiple'} of integers, element by element."

@@ -421,22 +421,36 @@ def as_strided(input, size, stride, storage_offset=None):
     start = 0 if storage_offset is None else storage_offset - offset_of(input)
     if not input.requires_grad:
         return input._view(tuple(size), tuple(stride), start)
+    return reshape(input, (-1,))[_places("as_strided", input, size, stride, start)]
+
+
+def _places(name, input, size, stride, start):
+    """Where in a contiguous input, counted from its first element, the elements of that view lie."""
     if not input._packed:
-        raise RuntimeError("as_strided: a tensor that requires grad must be contiguous")
+        raise RuntimeError(f"{name}: a tensor that requires grad must be contiguous")
     places = np.full(tuple(size), start)
     for d, (n, s) in enumerate(zip(size, stride, strict=True)):
         places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
     if places.size and not 0 <= places.min() <= places.max() < input._size:
-        raise RuntimeError(f"as_strided: size {list(size)}, stride {list(stride)} reach outside a tensor of {input._size} elements")
-    return reshape(input, (-1,))[from_numpy(places)]
+        raise RuntimeError(f"{name}: size {list(size)}, stride {list(stride)} reach outside a tensor of {input._size} elements")
+    return from_numpy(places)
+
+
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy of input, contiguous, with src in the place of that view of its memory (see `as_strided`)."""
+    x = contiguous(input)
+    if src._shape != tuple(size):
+        raise ShapeError(f"as_strided_scatter: expected src to have a size equal to the slice of self. src size = {list(src._shape)}, slice size = {list(size)}")
+    places = _places("as_strided_scatter", x, size, stride, storage_offset or 0)
+    return reshape(reshape(x, (-1,)).index_put((places,), src), x._shape)
 
 
 __all__ = (
-    "as_strided broadcast_shapes broadcast_tensors broadcast_to clone flatten movedim moveaxis narrow permute ravel reshape "
+    "as_strided as_strided_scatter broadcast_shapes broadcast_tensors broadcast_to clone flatten movedim moveaxis narrow permute ravel reshape "
     "select squeeze swapaxes swapdims t transpose unflatten unsqueeze"
 ).split()
 METHODS = (
-    "as_strided broadcast_to clone contiguous expand expand_as flatten movedim moveaxis narrow permute ravel reshape reshape_as "
+    "as_strided as_strided_scatter broadcast_to clone contiguous expand expand_as flatten movedim moveaxis narrow permute ravel reshape reshape_as "
     "select squeeze swapaxes swapdims t to transpose unflatten unsqueeze view view_as"
 ).split()
 FUNCTIONAL = ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .. import _cpu, dtypes
 from ..errors import ShapeError
 from ..tensor import Tensor, asarray, empty, shape_from
@@ -143,6 +145,14 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False,
     return y.requires_grad_(requires_grad)
 
 
+def empty_permuted(size, physical_layout, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """An uninitialised tensor whose axes lie in memory in the order of physical_layout, the outermost first."""
+    if sorted(physical_layout) != list(range(len(size))):
+        raise ShapeError(f"empty_permuted: physical_layout {list(physical_layout)} is no order of {len(size)} axes")
+    y = empty([size[d] for d in physical_layout], dtype=dtype, device=device).permute(*np.argsort(physical_layout).tolist())
+    return y.requires_grad_(requires_grad)
+
+
 def new_empty_strided(input, size, stride, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """`empty_strided` of input's dtype."""
     return empty_strided(size, stride, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
@@ -165,7 +175,7 @@ def in_dtype(input, dtype):
     return input.detach()._bits(dtype)
 
 
-__all__ = ("empty_strided",)
+__all__ = ("empty_permuted", "empty_strided")
 METHODS = "apply_ is_set_to is_shared map_ share_memory_ new_empty_strided resize_ resize_as_ set_ storage storage_offset untyped_storage".split()
 def share_memory_(input):
     """input itself: workers are threads of this process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from operator import index
 
+from .. import dtypes
 from ..autodiff import Array, op
 from ..device import kernels
 from ..errors import DTypeError, ShapeError
@@ -80,6 +81,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     input (N, C, H, W) or (C, H, W)  →  (N, C·P·Q, L) or (C·P·Q, L),  L = H'·W' windows (H' as in `conv2d`).
     kernel_size, dilation, padding, stride: an int or (height, width). RuntimeError where no window fits.
     """
+    if isinstance(input, Array) and input.dtype is dtypes.bool:
+        return unfold(input.to(dtypes.float32), kernel_size, dilation, padding, stride).to(dtypes.bool)
     p = _geometry("unfold", input, kernel_size, dilation, padding, stride)
     if input.ndim not in (3, 4) or 0 in input._shape[-3:]:
         raise ShapeError(

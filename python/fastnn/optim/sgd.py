@@ -12,7 +12,8 @@ class SGD(Grouped):
     """b ← momentum b + (1 - dampening) g;  p ← p - lr b, or p - lr (g + momentum b) with nesterov.
 
     g is the gradient plus weight_decay · p; maximize climbs. With proximal_l1 it is ISTA, the proximal gradient method
-    for an l1 penalty (Daubechies et al. 2004), whose solutions have exact zeros.
+    for an l1 penalty (Daubechies et al. 2004), whose solutions have exact zeros. Of gradients of rows (nn.Embedding(sparse=True))
+    only those rows change; with momentum, as of a dense gradient.
     """
 
     def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,
@@ -28,10 +29,12 @@ class SGD(Grouped):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
     def check_rows(self, group):
-        if group["momentum"] or group["weight_decay"]:
-            raise RuntimeError("SGD: momentum and weight_decay are not compatible with sparse gradients")
+        if group["weight_decay"]:
+            raise RuntimeError("SGD: weight_decay is not compatible with sparse gradients")
 
     def update_rows(self, group, p, g):
+        if group["momentum"]:  # rows once looked up move on
+            return self.update(group, [p], [g.to_dense()])
         rate = group.rate if group["maximize"] else -group.rate
         p.index_add_(0, g.rows(), g.values() * rate.to(p.dtype))
 
