@@ -29,6 +29,7 @@ struct Device {
   void (*drain)();         // waits for every stream of the device
   PoolStats (*stats)();
   void (*trim)();
+  bool (*halves)();        // do its tensor cores multiply float16 and bfloat16 (compute capability 8.0)?
   void (*matmul_precision)(int64_t level);  // of float32: 0 float32, 1 three TF32 products, 2 TF32
   void (*counts)(void (*each)(void* context, const char* kernel, const int64_t* counts), void* context);  // of the host shim
 };

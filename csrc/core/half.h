@@ -11,6 +11,8 @@ namespace fastnn {
 
 struct Half { uint16_t bits; };
 struct BFloat { uint16_t bits; };
+template <> FN constexpr DType dtype_of<Half>() { return DType::f16; }
+template <> FN constexpr DType dtype_of<BFloat>() { return DType::bf16; }
 
 FN float to_float(BFloat h) { return __builtin_bit_cast(float, uint32_t(h.bits) << 16); }
 FN float to_float(Half h) {

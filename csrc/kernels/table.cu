@@ -45,7 +45,7 @@ constexpr void (*counted)(void (*)(void*, const char*, const int64_t*), void*) =
 
 static const Device device = {KERNELS_SIGNATURE, &table, &rungs, runtime::device_count, runtime::why_none, runtime::describe,
                               runtime::pool_alloc, runtime::pool_free, runtime::to_device, runtime::to_host, synchronize, stream, runtime::drain,
-                              runtime::pool_stats, runtime::pool_trim, runtime::set_matmul_precision, counted};
+                              runtime::pool_stats, runtime::pool_trim, runtime::has_tensor_cores, runtime::set_matmul_precision, counted};
 
 }  // namespace fastnn::cuda
 

@@ -74,6 +74,27 @@ __global__ void product_without_wait(global<float> y) {
   y[threadIdx.x] = d[0];
   wgmma_wait(d);
 }
+__global__ void later(global<float> y, global<const float> x, bool waits) {
+  SHARED(float, tile, N);
+  if (threadIdx.x < N / 4) copy_async<float>(tile, int(threadIdx.x) * 4, x + int64_t(threadIdx.x) * 4, 4);
+  close_copies();
+  if (waits) await_copies<0>();
+  __syncthreads();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+__global__ void product_of_halves(global<float> y, bool waits) {
+  SHARED_TILES(BFloat, tile, 128 * HALF_BOX);
+  for (int e = int(threadIdx.x); e < 128 * HALF_BOX; e += N) tile[e] = rounded<BFloat>(4);
+  hand_over();
+  __syncthreads();
+  float d[64] = {};
+  wgmma_begin(d);
+  wgmma<BFloat, true, false>(d, half_rows_at(tile, 0, true), half_rows_at(tile, 0, false));
+  wgmma_close();
+  if (waits) wgmma_wait<0>(d);
+  y[threadIdx.x] = d[0] / 2;  // 16 · 4 · 4 / 2 = N
+  wgmma_wait<0>(d);
+}
 
 }  // namespace
 }  // namespace fastnn::cuda
@@ -103,6 +124,8 @@ extern "C" __attribute__((visibility("default"))) int fastnn_shim_broken(int whi
     if (which == 11) launch("boxes", boxes, 1, N, y, map, true, false, bytes / 2);
     if (which == 12) launch("boxes", boxes, 1, N, y, map, true, false, 0u);
     if (which == 13) launch("boxes", boxes, 1, N, y, map, true, false, bytes);  // this one is right
+    if (which == 14 || which == 15) launch("later", later, 1, N, y, x.read(), which == 15);
+    if (which == 16 || which == 17) launch("product_of_halves", product_of_halves, 1, N, y, which == 17);
     float got[N];
     runtime::to_host(got, y.data, sizeof got);
     int wrong = 0;

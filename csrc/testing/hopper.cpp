@@ -1,5 +1,6 @@
 #include "../core/cuda/hopper.cuh"
 
+#include <deque>
 #include <vector>
 
 #include "../core/error.h"
@@ -8,53 +9,78 @@
 namespace fastnn::cuda {
 namespace {
 
-constexpr int64_t WIDTH = 16;
-// Where number k of row r lies in a tile: 16-byte pieces of 64-byte rows are exchanged.
-int64_t place(int64_t r, int64_t k) {
-  const int64_t byte = (r * WIDTH + k) * 4;
-  return (byte ^ (byte >> 3 & 0x30)) / 4;
-}
+// Where the copy engine writes a byte of a tile, and tensor cores look for it: 16-byte pieces of rows of 64 or 128 bytes are exchanged.
+int64_t place(int64_t byte, int row_bytes) { return byte ^ (byte >> 3 & (row_bytes == 64 ? 0x30 : 0x70)); }
 
 struct Copy {
   Arrival* arrival;
-  float* to;
+  char* to;
   BoxMap map;
-  int64_t row, k;
+  int64_t row, k, matrix;
 };
 std::vector<Copy> copies;
-struct Product64 {
-  float* d;
-  Rows a, b;
+std::deque<std::vector<shim::Multiplication>> products[1024];  // of each thread, in groups, the last one open
+struct Copy16 {
+  char* to;
+  const void* from;
+  size_t bytes;
 };
-std::vector<Product64> products[1024];  // of each thread, since its last wait
+std::deque<std::vector<Copy16>> asked[1024];  // by each thread, in groups, the last one open
 
 void make(const Copy& c) {
+  const BoxMap& m = c.map;
+  const int width = m.row_bytes() / m.size;
   int64_t sectors = 0;
-  for (int64_t i = 0; i < c.map.box_rows; ++i)
-    for (int64_t j = 0; j < WIDTH; ++j) {
-      const bool inside = c.row + i < c.map.rows && c.k + j < c.map.depth;
-      c.to[place(i, j)] = inside ? *static_cast<const float*>(shim::peek((c.map.x + ((c.row + i) * c.map.step + c.k + j)).address(), 4)) : 0.0f;
-      sectors += inside && j % 8 == 0;
+  for (int64_t i = 0; i < m.box_rows; ++i)
+    for (int64_t j = 0; j < width; ++j) {
+      char* to = c.to + place((i * width + j) * m.size, m.row_bytes());
+      const bool inside = c.row + i < m.rows && c.k + j < m.depth && c.matrix < m.count;
+      if (inside) memcpy(to, shim::peek(m.x + (c.matrix * m.apart + (c.row + i) * m.step + c.k + j) * m.size, size_t(m.size)), size_t(m.size));
+      else memset(to, 0, size_t(m.size));
+      sectors += inside && j * m.size % 32 == 0;
     }
-  c.arrival->bytes -= c.map.box_rows * WIDTH * 4;
+  c.arrival->bytes -= m.box_rows * m.row_bytes();
   shim::count_copy(sectors);
 }
-float tf32(float x) {  // tensor cores do not look at the last 13 bits
-  uint32_t b;
-  memcpy(&b, &x, 4);
-  b &= ~0x1fffu;
-  memcpy(&x, &b, 4);
-  return x;
+// Number (i, k) of an operand whose descriptor is r.
+const char* number_at(const Rows& r, int64_t i, int64_t k, int size) {
+  if (size == 4) return r.tile + place(r.at + i * 64 + k * 4, 64);
+  const int64_t byte = r.by_k ? r.at + i * 128 + k * 2 : r.at + i / 64 * LEADING + k * 128 + i % 64 * 2;
+  return r.tile + place(byte, 128);
+}
+template <class G> auto& open_group(G& groups) {
+  if (groups.empty()) groups.emplace_back();
+  return groups.back();
 }
 
 }  // namespace
 
 void shim::begin_async() {
   copies.clear();
-  for (auto& p : products) p.clear();
+  for (auto& groups : products)
+    if (!groups.empty()) groups.clear();
+  for (auto& groups : asked)
+    if (!groups.empty()) groups.clear();
+}
+void shim::copy_async(void* to, const void* from, size_t bytes) {
+  memset(to, 0xff, 16);
+  open_group(asked[now->number]).push_back({static_cast<char*>(to), from, bytes});
+}
+void shim::close_copies() { open_group(asked[now->number]), asked[now->number].emplace_back(); }
+void shim::await_copies(int n) {
+  auto& groups = asked[now->number];
+  for (; int(groups.size()) > n + 1; groups.pop_front())
+    for (const Copy16& c : groups.front()) {
+      memcpy(c.to, c.from, c.bytes);
+      memset(c.to + c.bytes, 0, 16 - c.bytes);
+    }
 }
 void shim::check_map(bool good) {
   if (!good) raise_error(ErrorKind::runtime, "shim: a map of boxes that the copy engine does not take");
+}
+
+void shim::check_layout(bool good) {
+  if (!good) raise_error(ErrorKind::runtime, "shim: wgmma: an operand lies otherwise than the instruction says");
 }
 
 void start(Arrival& a, int threads) { a = {0, 0, 0, threads}; }
@@ -65,9 +91,9 @@ void announce(Arrival& a, unsigned bytes) {
   a.bytes += bytes;
   arrive(a);
 }
-void shim::copy_box(float* to, const BoxMap& map, int64_t row, int64_t k, Arrival& a) {
-  memset(to, 0xff, size_t(map.box_rows * WIDTH * 4));
-  copies.push_back({&a, to, map, row, k});
+void shim::copy_box(char* to, const BoxMap& map, int64_t row, int64_t k, Arrival& a, int64_t matrix) {
+  memset(to, 0xff, size_t(map.box_rows * map.row_bytes()));
+  copies.push_back({&a, to, map, row, k, matrix});
 }
 void wait(Arrival& a, unsigned phase) {
   while ((a.phases & 1) == phase) {
@@ -83,17 +109,18 @@ void wait(Arrival& a, unsigned phase) {
   }
 }
 
-void wgmma(float (&d)[32], Rows a, Rows b) { products[shim::now->number].push_back({d, a, b}); }
-void wgmma_wait(float (&)[32]) {
-  const int thread = shim::now->number, warp = thread / WARP % 4, g = thread % WARP / 4, t = thread % 4;
-  for (const Product64& p : products[thread])
-    for (int i = 0; i < 32; ++i) {
-      const int64_t row = warp * 16 + g + i / 2 % 2 * 8, column = i / 4 * 8 + t * 2 + i % 2;
-      // `at` is a row's begin or its middle; pieces are exchanged by where a number lies in the tile
-      const auto at = [&](const Rows& r, int64_t line, int64_t k) { return tf32(r.tile[place(r.at / WIDTH + line, r.at % WIDTH + k)]); };
-      for (int64_t k = 0; k < 8; ++k) p.d[i] += at(p.a, row, k) * at(p.b, column, k);
-    }
-  products[thread].clear();
+void shim::multiply_later(const Multiplication& m) { open_group(products[now->number]).push_back(m); }
+void shim::close_products() { open_group(products[now->number]), products[now->number].emplace_back(); }
+void shim::await_products(int n) {
+  const int thread = now->number, warp = thread / WARP % 4, g = thread % WARP / 4, t = thread % 4;
+  auto& groups = products[thread];
+  for (; int(groups.size()) > n + 1; groups.pop_front())
+    for (const Multiplication& m : groups.front())
+      for (int i = 0; i < m.columns / 2; ++i) {
+        const int64_t row = warp * 16 + g + i / 2 % 2 * 8, column = i / 4 * 8 + t * 2 + i % 2;
+        const int size = 32 / m.depth;
+        for (int64_t k = 0; k < m.depth; ++k) m.d[i] += m.number(number_at(m.a, row, k, size)) * m.number(number_at(m.b, column, k, size));
+      }
 }
 
 }  // namespace fastnn::cuda

@@ -54,12 +54,17 @@ bool enter_shared(int64_t& block);  // true for the first thread of a block that
 
 const void* peek(const void* device_address, size_t bytes);  // where it lies, not counted as a request
 void check_map(bool good);
+void check_layout(bool good);
 void begin_async();                        // forgets what the block before has not waited for (hopper.cpp)
+void copy_async(void* to, const void* from, size_t bytes);  // 16 bytes, zeros behind `bytes`; made when it is waited for
+void close_copies();                       // those of this thread since the last call are a group
+void await_copies(int groups);             // all groups but the last ones
 void sleep(const char* file, int line);    // until another thread calls wake()
 void wake();
 
 void block_barrier(const char* file, int line);
 void warp_barrier(unsigned lanes, const char* file, int line);
+bool occupy(int64_t blocks);  // FASTNN_SHIM_BUSY of them, so that small arrays go the way of large ones
 uint64_t exchange(unsigned lanes, uint64_t value, int from, const char* file, int line);  // the value of lane `from`
 const uint64_t* gather(uint64_t value, const char* file, int line);  // of all lanes; good until a lane's next but one exchange
 unsigned ballot(unsigned lanes, bool flag, const char* file, int line);
@@ -117,12 +122,14 @@ template <class To, class From> global<To> view_as(global<From> g) { return glob
 template <class To, class From> shim::Shared<To> view_as(shim::Shared<From> s) {
   return {reinterpret_cast<To*>(s.data), s.n * int64_t(sizeof(From)) / int64_t(sizeof(To)), s.name};
 }
+template <class T> T* address_of(global<T> g) { return g.address(); }
 template <class T> bool aligned(global<T> g, int bytes) { return reinterpret_cast<uintptr_t>(g.address()) % unsigned(bytes) == 0; }
 
 #define SHARED(T, name, n)                                        \
   static ::fastnn::cuda::shim::SharedMemory<T, (n)> name##_memory; \
   const ::fastnn::cuda::shim::Shared<T> name = name##_memory.enter(#name)
 
+using shim::occupy;
 void fault(Fault kind, const char* kernel, int64_t value, int64_t size);
 }  // namespace fastnn::cuda
 

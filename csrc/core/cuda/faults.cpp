@@ -34,7 +34,7 @@ void raise_faults() {
 
 static int64_t precision = 0;
 void set_matmul_precision(int64_t level) { precision = level; }
-int matmul_precision() { return precision > 0 && has_tf32() ? int(precision) : 0; }
+int matmul_precision() { return precision > 0 && has_tensor_cores() ? int(precision) : 0; }
 
 void before_launch(const char*) { raise_faults(); }
 

@@ -20,7 +20,9 @@ template <class T> using global = T*;
 #define SHARED(T, name, n) __shared__ __align__(16) T name[n]
 // Another type over the same memory: float4 for 16 bytes at once. The address must be a multiple of its size.
 template <class To, class From> FN To* view_as(From* p) { return reinterpret_cast<To*>(p); }
+template <class T> T* address_of(T* p) { return p; }
 FN bool aligned(const void* p, int bytes) { return reinterpret_cast<uintptr_t>(p) % unsigned(bytes) == 0; }
+__device__ __forceinline__ unsigned shared_address(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
 }  // namespace fastnn::cuda
 #endif
 
@@ -30,6 +32,9 @@ namespace fastnn::cuda {
 
 constexpr int WARP = 32;
 constexpr int64_t BUSY = 132;          // blocks that occupy a GPU (an H200's multiprocessors); shapes are cut by it, so it is fixed
+#if !defined(FN_SHIM)
+inline bool occupy(int64_t blocks) { return blocks >= BUSY; }
+#endif
 constexpr unsigned ALL = 0xffffffffu;  // lanes of a warp
 
 FN int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

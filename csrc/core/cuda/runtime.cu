@@ -127,7 +127,7 @@ void wait() {
   start();
   must("synchronize", cudaStreamSynchronize(the_stream));
 }
-bool has_tf32() {
+bool has_tensor_cores() {
   static const bool yes = [] {
     cudaDeviceProp p;
     return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major >= 8;

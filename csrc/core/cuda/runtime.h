@@ -23,7 +23,7 @@ void* stream();
 void wait();                             // for the stream
 void drain();                            // for all streams, other libraries' too
 void launch_failed(const char* name);    // raises if the launch just made was refused
-bool has_tf32();                         // tensor cores that take float32
+bool has_tensor_cores();                         // of compute capability 8.0: they take float32 (TF32), float16 and bfloat16
 bool is_hopper();                        // compute capability 9.0
 
 // faults.cpp

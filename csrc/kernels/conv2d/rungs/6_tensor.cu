@@ -17,7 +17,7 @@ namespace {
 
 using Cores = TensorTile<true>;
 
-bool fits(const View& w, const Conv2d&) { return w.dtype == DType::f32 && runtime::has_tf32(); }
+bool fits(const View& w, const Conv2d&) { return w.dtype == DType::f32 && runtime::has_tensor_cores(); }
 template <class T> void run(const char* name, const Gathered<T>& p) {
   if constexpr (sizeof(T) == 4) launch_gathered<Cores>(name, p);
 }

@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(Cores::THREADS) tensor(Product<float> all) {
 }  // namespace
 
 void matmul_bias_tensor(Out c, In a, In b, In bias) {
-  if (c.dtype != DType::f32 || !runtime::has_tf32()) return matmul_bias_warps(c, a, b, bias);
+  if (c.dtype != DType::f32 || !runtime::has_tensor_cores()) return matmul_bias_warps(c, a, b, bias);
   climb(c, a, b, bias, [](const auto& p) {
     if constexpr (sizeof p.d[0] == 4) launch_tiles<Cores::BM, Cores::BN>(tensor, Cores::THREADS, p);
   });
