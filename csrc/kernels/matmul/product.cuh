@@ -3,6 +3,7 @@
 // Vectors become one row or one column; a batch of A against one B becomes one taller product; other batch axes are a third
 // dimension of the grid.
 #pragma once
+#include "../../core/cuda/halves.cuh"
 #include "../../core/cuda/loops.cuh"
 
 namespace fastnn::cuda {
@@ -22,8 +23,11 @@ template <class T> struct Product {
     if (p.d) p.d += o[3];
     return p;
   }
-  __device__ T start(int64_t i, int64_t j) const { return d ? d[i * d_rs + j * d_cs] : T(0); }
+  __device__ Sum<T> start(int64_t i, int64_t j) const { return d ? wide(d[i * d_rs + j * d_cs]) : Sum<T>(0); }
 };
+template <class T> __device__ __forceinline__ void put(const Product<T>& p, int64_t i, int64_t j, Sum<T> sum) {
+  if (i < p.m && j < p.n) p.c[i * p.c_rs + j * p.c_cs] = narrow<T>(p.d ? sum + p.start(i, j) : sum);
+}
 
 inline int64_t from_last(const View& v, int64_t axis) {  // stride of an axis counted from the last, 0 where v repeats
   const int64_t i = v.ndim - 1 - axis;

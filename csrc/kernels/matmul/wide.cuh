@@ -10,14 +10,10 @@ namespace fastnn::cuda {
 template <class T> struct Operand {
   global<const T> x;
   int64_t length, depth, step, k_step;
-  __device__ __forceinline__ T at(int64_t i, int64_t k) const { return i < length && k < depth ? x[i * step + k * k_step] : T(0); }
+  __device__ __forceinline__ T at(int64_t i, int64_t k) const { return i < length && k < depth ? x[i * step + k * k_step] : T{}; }
 };
 template <class T> FN Operand<T> left(const Product<T>& p) { return {p.a, p.m, p.k, p.a_rs, p.a_cs}; }
 template <class T> FN Operand<T> right(const Product<T>& p) { return {p.b, p.n, p.k, p.b_cs, p.b_rs}; }
-
-template <class T> __device__ __forceinline__ void put(const Product<T>& p, int64_t i, int64_t j, T sum) {
-  if (i < p.m && j < p.n) p.c[i * p.c_rs + j * p.c_cs] = p.d ? sum + p.start(i, j) : sum;
-}
 
 template <class T> struct alignas(sizeof(T) < 4 ? 4 : 16) Wide {
   static constexpr int N = sizeof(T) < 4 ? 4 : 16 / sizeof(T);
@@ -27,9 +23,10 @@ template <class T> struct alignas(sizeof(T) < 4 ? 4 : 16) Wide {
 // Which number of a tile a thread fetches: neighbours have neighbours in memory, along k 32 bytes of them and then the next of i:
 // with rows of a multiple of 32 numbers and 4 more, all of them go to banks of their own.
 template <int LENGTH, int EACH, class T> struct Spot {  // EACH numbers along k (by_k) or along i
+  static constexpr int SECTOR = 32 / sizeof(T) < 16 ? 32 / sizeof(T) : 16;
   int i, k;
   __device__ __forceinline__ Spot(int e, bool by_k) {
-    constexpr int SECTOR = 32 / sizeof(T) < 8 ? 32 / sizeof(T) : 8, PER = SECTOR / EACH;
+    constexpr int PER = SECTOR / EACH;
     if (by_k) i = e / PER % LENGTH, k = e % PER * EACH + e / (PER * LENGTH) * SECTOR;
     else i = e % (LENGTH / EACH) * EACH, k = e / (LENGTH / EACH);
   }
