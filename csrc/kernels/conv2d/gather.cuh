@@ -9,6 +9,7 @@
 // A tap p lies on rows of one phase only, those with h + P - d·p a multiple of s: so each phase has taps of its own, and nothing is
 // multiplied by zeros that a stride would insert.
 #pragma once
+#include "../matmul/halves.cuh"
 #include "../matmul/tensor.cuh"
 #include "conv.cuh"
 
@@ -28,23 +29,25 @@ template <class T> struct Gathered {
   bool b_by_k;                       // neighbours of the image lie along k
   int64_t groups, outer, piece;      // outer: images, or pieces of k, each `piece` long
   int64_t a_step[2], b_step[2], c_step[2], d_step;  // from one of `outer`, and from one group, to the next
+  global<float> partial = {};  // of halves: where the sums of a piece go, if to no c
 
   __device__ Gathered at(int64_t z) const {
     Gathered g = *this;
     const int64_t n = z / groups, group = z % groups;
     g.p.a += n * a_step[0] + group * a_step[1], g.p.b += n * b_step[0] + group * b_step[1], g.p.c += n * c_step[0] + group * c_step[1];
     if (p.d) g.p.d += group * d_step;
+    if (partial) g.partial += n * c_step[0] + group * c_step[1];
     return g;
   }
   __device__ __forceinline__ T at(const Place& column, const Place& depth) const {
     const int32_t h = column.h + depth.h, w = column.w + depth.w;
-    return uint32_t(h) < uint32_t(H) && uint32_t(w) < uint32_t(W) ? p.b[column.plane + depth.plane + h * W + w] : T(0);
+    return uint32_t(h) < uint32_t(H) && uint32_t(w) < uint32_t(W) ? p.b[column.plane + depth.plane + h * W + w] : T{};
   }
 };
 
 // The columns that a thread gathers are the same in every slice of k: it looks them up once. BY_K: its neighbours' lie along k.
 template <class T, class S, bool BY_K> struct Columns {
-  static constexpr int SECTOR = 32 / sizeof(T), APART = BY_K ? S::THREADS / SECTOR : S::THREADS, COUNT = S::BN > APART ? S::BN / APART : 1;
+  static constexpr int SECTOR = Spot<S::BN, 1, T>::SECTOR, APART = BY_K ? S::THREADS / SECTOR : S::THREADS, COUNT = S::BN > APART ? S::BN / APART : 1;
   Place column[COUNT];
   __device__ __forceinline__ Columns(const Gathered<T>& v, int64_t column0) {
 #pragma unroll
@@ -53,11 +56,12 @@ template <class T, class S, bool BY_K> struct Columns {
       column[n] = j < v.p.n ? v.columns[j] : NOWHERE;
     }
   }
-  template <class M, class D> __device__ __forceinline__ void copy(M& tile, const Gathered<T>& v, const D& depth) const {
+  // put(i, k, number) for all numbers of the slice
+  template <class D, class F> __device__ __forceinline__ void each(const Gathered<T>& v, const D& depth, const F& put) const {
 #pragma unroll
     for (int n = 0; n < S::BN * S::BK / S::THREADS; ++n) {
       const Spot<S::BN, 1, T> at(int(threadIdx.x) + n * S::THREADS, BY_K);
-      tile[at.k * S::BS + at.i] = v.at(column[n % COUNT], depth(at.k));
+      put(at.i, at.k, v.at(column[n % COUNT], depth(at.k)));
     }
   }
 };
@@ -84,7 +88,9 @@ __device__ __forceinline__ void gathered_tile(const Gathered<T>& v, int64_t row0
       return row0 + i < v.p.m && at >= 0 ? v.p.a[(row0 + i) * v.p.a_rs + at] : T(0);
     });
   };
-  const auto copy_b = [&](auto& tile, int64_t k0) { columns.copy(tile, v, [&](int k) { return depths[k0 / S::BK % 2 * S::BK + k]; }); };
+  const auto copy_b = [&](auto& tile, int64_t k0) {
+    columns.each(v, [&](int k) { return depths[k0 / S::BK % 2 * S::BK + k]; }, [&](int i, int k, T number) { tile[k * S::BS + i] = number; });
+  };
   const auto store = [&](int i, int j, const T* sums) {
     constexpr int N = on_tensor_cores<S> ? 2 : Wide<T>::N;
     if (!v.c_at && N == Wide<T>::N) return put_wide(v.p, row0 + i, column0 + j, sums);
@@ -96,15 +102,62 @@ __device__ __forceinline__ void gathered_tile(const Gathered<T>& v, int64_t row0
   if constexpr (on_tensor_cores<S>) multiply_on_tensor_cores<S>(begin, end, copy_a, copy_b, store);
   else multiply_tile<T, S>(begin, end, copy_a, copy_b, store);
 }
+// The same of halves. A slice is fetched STAGES - 1 steps ahead, and its part of the table as many before that.
+template <class H, class S, bool BY_K, class M>
+__device__ __forceinline__ void gathered_halves(M& tiles, const Gathered<H>& v, int64_t row0, int64_t column0, int64_t begin, int64_t end) {
+  constexpr int AHEAD = S::STAGES - 1, SLOTS = S::STAGES + 1;
+  SHARED(Place, depths, SLOTS * S::BK);
+  SHARED(int64_t, a_at, SLOTS * S::BK);
+  const auto slot = [&](int64_t k0) { return int((k0 - begin) / S::BK % SLOTS) * S::BK; };
+  const auto look_up = [&](int64_t k0) {
+    if (threadIdx.x >= S::BK) return;
+    const int64_t k = k0 + int(threadIdx.x);
+    depths[slot(k0) + int(threadIdx.x)] = k < end ? v.depths[k] : NOWHERE;
+    if (v.a_at) a_at[slot(k0) + int(threadIdx.x)] = k < end ? v.a_at[k] : -1;
+  };
+  for (int n = 0; n < AHEAD; ++n) look_up(begin + n * S::BK);
+  __syncthreads();
+  const Columns<H, S, BY_K> columns(v, column0);
+  Operand<H> a = left(v.p);
+  a.depth = end;
+  const bool a_wide = !v.a_at && lies_by_k(a) && aligned(a.x, 16);
+  const auto copy_a = [&](int to, int64_t k0) {
+    look_up(k0 + AHEAD * S::BK);
+    if (a_wide) return copy_slice<S::BM, S::BK, true, S::THREADS>(tiles, to, a, row0, k0);
+#pragma unroll 4
+    for (int e = int(threadIdx.x); e < S::BM * S::BK; e += S::THREADS) {
+      const Spot<S::BM, 1, H> spot(e, true);
+      const int64_t at = v.a_at ? a_at[slot(k0) + spot.k] : k0 + spot.k < end ? k0 + spot.k : -1;
+      tiles[to + place_of<S::BM, S::BK, true>(spot.i, spot.k)] = row0 + spot.i < v.p.m && at >= 0 ? v.p.a[(row0 + spot.i) * v.p.a_rs + at] : H{};
+    }
+  };
+  const auto copy_b = [&](int to, int64_t k0) {
+    columns.each(v, [&](int k) { return depths[slot(k0) + k]; }, [&](int i, int k, H number) { tiles[to + place_of<S::BN, S::BK, BY_K>(i, k)] = number; });
+  };
+  multiply_halves<S, H, true, BY_K>(tiles, begin, end, copy_a, copy_b, [&](int i, int j, const float* sums) {
+    for (int q = 0; q < 2; ++q) {
+      const int64_t row = row0 + i, column = column0 + j + q;
+      if (row >= v.p.m || column >= v.p.n) continue;
+      const int64_t at = row * v.p.c_rs + (v.c_at ? v.c_at[column] : column);
+      if (v.partial) v.partial[at] = sums[q];
+      else v.p.c[at] = narrow<H>(sums[q] + v.p.start(row, 0));
+    }
+  });
+}
 template <class T, class S, bool BY_K> __global__ void __launch_bounds__(S::THREADS) gathered(Gathered<T> all) {
   for (int64_t z = blockIdx.z; z < all.outer * all.groups; z += gridDim.z)
     for (int64_t y = blockIdx.y; y * S::BM < all.p.m; y += gridDim.y) {
       const int64_t begin = z / all.groups * all.piece, end = all.piece && begin + all.piece < all.p.k ? begin + all.piece : all.p.k;
-      gathered_tile<T, S, BY_K>(all.at(z), y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end);
+      if constexpr (is_half<T>) {
+        TILES(T, tiles, S::SIZE);
+        gathered_halves<T, S, BY_K>(tiles, all.at(z), y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end);
+      } else gathered_tile<T, S, BY_K>(all.at(z), y * S::BM, int64_t(blockIdx.x) * S::BN, begin, end);
     }
 }
 template <class S, class T> void launch_gathered(const char* name, const Gathered<T>& v) {
-  launch(name, v.b_by_k ? &gathered<T, S, true> : &gathered<T, S, false>,
+  int memory = 0;
+  if constexpr (is_half<T>) memory = S::SIZE * int(sizeof(T));
+  launch_with(memory, name, v.b_by_k ? &gathered<T, S, true> : &gathered<T, S, false>,
          grid_of(ceil_div(v.p.n, S::BN), ceil_div(v.p.m, S::BM), v.outer * v.groups), S::THREADS, v);
 }
 
