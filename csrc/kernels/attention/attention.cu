@@ -11,10 +11,16 @@
 // read on  problem.cuh, tiles.cuh
 #include <type_traits>
 
-#include "../../core/cuda/team.cuh"
+#include "deltas.cuh"
 #include "tiles.cuh"
 
 namespace fastnn::cuda {
+
+// halves.cu
+void attention_halves(Out y, PackedOut lse, In q, In k, In v, In mask, PackedIn dropout, double scale, bool causal, double p);
+void attention_dx_halves(Out dq, Out dk, Out dv, Out dmask, In g, In y, PackedIn lse, In q, In k, In v, In mask, PackedIn dropout, double scale,
+                         bool causal, double p);
+
 namespace {
 
 // A tile of weights, rows by keys, as add_weighted takes it: sums for rows go along keys, others down rows.
@@ -83,23 +89,6 @@ template <class T, int TN> __global__ void __launch_bounds__(ATTENTION_THREADS) 
         if (const int64_t column = column0 + column_of<T>(tx, c); column < p.values) y.at(at[OUT], r, p.length, column) = sum[i] == T(0) ? T(0) : o[i][c] * factor;
       if (tx == 0 && blockIdx.z == 0) lse[head * p.rows + r] = sum[i] == T(0) ? T(Limits<T>::INF) : top[i] + log(sum[i]);
     }
-  }
-}
-
-template <class T> __global__ void __launch_bounds__(TEAM_THREADS) deltas(Problem<T> p, int parts, global<T> delta) {
-  SHARED(T, memory, TEAM_THREADS);
-  const Team team(parts, true);
-  const int64_t all = p.heads * p.rows;
-  for (int64_t first = int64_t(blockIdx.x) * team.teams; first < all; first += int64_t(gridDim.x) * team.teams) {
-    const int64_t n = first + team.team;
-    int64_t at[8];
-    T sum = 0;
-    if (n < all) {
-      p.starts.find(n / p.rows, at);
-      for (int64_t j = team.part; j < p.values; j += team.parts) sum += p.g.at(at[G], n % p.rows, p.length, j) * p.y.at(at[Y], n % p.rows, p.length, j);
-    }
-    sum = team.join(memory, sum, [](T a, T b) { return a + b; });
-    if (team.part == 0 && n < all) delta[n] = sum;
   }
 }
 
@@ -213,6 +202,7 @@ dim3 grid(int64_t tiles, int64_t heads, int64_t columns, int each) {
 }  // namespace
 
 void attention(Out y, PackedOut lse, In q, In k, In v, In mask, PackedIn dropout, double scale, bool causal, double p) {
+  if (is_stored(q.dtype)) return attention_halves(y, lse, q, k, v, mask, dropout, scale, causal, p);
   with_floats("attention", q, [&](auto zero) {
     using T = decltype(zero);
     const Problem<T> a = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, nullptr, nullptr, &y, false, nullptr, false);
@@ -226,13 +216,13 @@ void attention(Out y, PackedOut lse, In q, In k, In v, In mask, PackedIn dropout
 
 void attention_dx(Out dq, Out dk, Out dv, Out dmask, In g, In y, PackedIn lse, In q, In k, In v, In mask, PackedIn dropout, double scale,
                   bool causal, double p) {
+  if (is_stored(q.dtype)) return attention_dx_halves(dq, dk, dv, dmask, g, y, lse, q, k, v, mask, dropout, scale, causal, p);
   with_floats("attention_dx", q, [&](auto zero) {
     using T = decltype(zero);
     const Problem<T> keys = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, &g, &y, &dk, true, &dv, true);
     const Problem<T> rows = problem_of<T>(q, k, v, mask, dropout, scale, causal, p, &g, &y, &dq, false, &dmask, false);
     Scratch<T> delta(keys.heads * keys.rows);
-    const int parts = team_size(keys.values);
-    if (keys.heads > 0 && keys.rows > 0) launch("attention_dx", &deltas<T>, blocks_for(keys.heads * keys.rows, TEAM_THREADS / parts), TEAM_THREADS, keys, parts, global<T>(delta));
+    launch_deltas<T>(keys, delta);
     const int64_t wide = keys.width > keys.values ? keys.width : keys.values;
     with_columns(wide, [&](auto each) {
       if (keys.heads > 0 && keys.keys > 0 && (wanted<T>(dk).data || wanted<T>(dv).data))

@@ -5,6 +5,7 @@
 // As on the CPU (rows.h) G query heads share a head of keys: their G·L queries are the rows of one problem, r = g·L + i.
 #pragma once
 #include "../../core/cuda/each.cuh"
+#include "../../core/cuda/halves.cuh"
 #include "../../core/cuda/scalar.h"
 #include "../random/stream.cuh"
 
@@ -15,10 +16,11 @@ enum Which { Q, K, V, MASK, G, Y, OUT, OUT2 };  // columns of Problem::starts
 template <class T> struct Strided {  // rows of one problem: r = g·L + i
   global<T> data;
   int64_t head, row, column;
-  __device__ __forceinline__ T& at(int64_t start, int64_t r, int64_t length, int64_t j) const {
-    if (r < length) return data[start + r * row + j * column];  // the first query head; often there is no other
-    return data[start + r / length * head + r % length * row + j * column];
+  __device__ __forceinline__ global<T> at_place(int64_t start, int64_t r, int64_t length, int64_t j) const {
+    if (r < length) return data + (start + r * row + j * column);  // the first query head; often there is no other
+    return data + (start + r / length * head + r % length * row + j * column);
   }
+  __device__ __forceinline__ T& at(int64_t start, int64_t r, int64_t length, int64_t j) const { return *at_place(start, r, length, j); }
 };
 
 template <class T> struct Problem {
@@ -27,7 +29,7 @@ template <class T> struct Problem {
   Loops<8> starts;  // of a head in q, k, v, mask, g, y, and two outputs
   int64_t heads, group, length, rows, keys, width, values;  // heads of keys in all, G, L, G·L, S, E, F
   bool causal, masked, flags, drops;
-  T scale, keep_scale;
+  Sum<T> scale, keep_scale;
   uint32_t threshold;
   global<const int64_t> saved;  // [seed, offset] of the dropout
 
@@ -38,11 +40,11 @@ template <class T> struct Problem {
     return from / length != (to - 1) / length ? sees(length - 1) : sees(to - 1);
   }
   // The score of row r and key j, its product given: masked.
-  __device__ __forceinline__ T score(int64_t mask_start, int64_t r, int64_t j, T product) const {
-    if (r >= rows || j >= sees(r)) return -T(Limits<T>::INF);
+  __device__ __forceinline__ Sum<T> score(int64_t mask_start, int64_t r, int64_t j, Sum<T> product) const {
+    if (r >= rows || j >= sees(r)) return -Limits<Sum<T>>::INF;
     if (!masked) return product;
-    if (flags) return visible.at(mask_start, r, length, j) ? product : -T(Limits<T>::INF);
-    return product + added.at(mask_start, r, length, j);
+    if (flags) return visible.at(mask_start, r, length, j) ? product : -Limits<Sum<T>>::INF;
+    return product + wide(added.at(mask_start, r, length, j));
   }
   // A weight dropped out, or what belongs to it: the masks of random/random.cu on the array (.., G·H, L, S)
   __device__ __forceinline__ bool keeps(int64_t head, int64_t r, int64_t j) const {
@@ -51,7 +53,7 @@ template <class T> struct Problem {
     const Stream s = {uint32_t(saved[0]), uint32_t(uint64_t(saved[0]) >> 32), uint64_t(saved[1])};
     return cuda::at(s, s.first + uint64_t(n / WORDS * TILE + n % TILE)).w[n % WORDS / TILE] >= threshold;
   }
-  __device__ __forceinline__ T dropped(bool keep, T weight) const { return !drops ? weight : keep ? weight * keep_scale : T(0); }
+  __device__ __forceinline__ Sum<T> dropped(bool keep, Sum<T> weight) const { return !drops ? weight : keep ? weight * keep_scale : Sum<T>(0); }
 };
 
 template <class U> Strided<U> strided(const View& x) {
@@ -72,9 +74,9 @@ Problem<T> problem_of(const View& q, const View& k, const View& v, const View& m
   if (g) a.g = strided<const T>(*g), a.y = strided<const T>(*y);
   a.heads = 1, a.group = n > 2 ? (k.shape[n - 3] ? q.shape[n - 3] / k.shape[n - 3] : 0) : 1;
   a.length = q.shape[n - 2], a.rows = a.group * a.length, a.keys = k.shape[n - 2], a.width = k.shape[n - 1], a.values = v.shape[n - 1];
-  a.causal = causal, a.scale = T(scale), a.drops = saved.ndim >= 0;
+  a.causal = causal, a.scale = Sum<T>(scale), a.drops = saved.ndim >= 0;
   if (a.drops) {
-    a.saved = in<int64_t>(saved), a.keep_scale = p < 1 ? T(1 / (1 - p)) : T(0);
+    a.saved = in<int64_t>(saved), a.keep_scale = p < 1 ? Sum<T>(1 / (1 - p)) : Sum<T>(0);
     a.threshold = p < 1 ? uint32_t(int64_t(p * 0x1p32)) : ~0u;
   }
   for (int d = 0; d < n - 2; ++d) {

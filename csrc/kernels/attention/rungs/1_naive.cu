@@ -7,7 +7,7 @@
 // counted  1x1x128x32 causal: 68,228 requests of global memory, 690,704 sectors; 0 of shared memory, 0 conflicts
 //          derivative:        166,532 requests of global memory, 1,341,968 sectors; 0 of shared memory, 0 conflicts
 // read on  2_tiled.cu
-#include "heads.cuh"
+#include "../heads.cuh"
 
 namespace fastnn::cuda {
 namespace {

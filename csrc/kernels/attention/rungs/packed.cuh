@@ -2,7 +2,7 @@
 #pragma once
 #include <type_traits>
 
-#include "heads.cuh"
+#include "../heads.cuh"
 
 namespace fastnn::cuda {
 

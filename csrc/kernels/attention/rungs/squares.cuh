@@ -1,6 +1,6 @@
 // attention/rungs/squares.cuh: 32 x 32 scores of a block of 256 threads, for rung 3: thread t has row t / 8, and of it keys t % 8 + 8n.
 #pragma once
-#include "heads.cuh"
+#include "../heads.cuh"
 
 namespace fastnn::cuda {
 

@@ -1,21 +1,22 @@
-// attention/rungs/heads.cuh: what the GPU's rungs share: a call of the derivative, and how a score becomes a weight.
+// attention/heads.cuh: what the GPU's rungs and the kernels of halves share: a call of the derivative, and how a score becomes a weight.
 #pragma once
-#include "../problem.cuh"
+#include "problem.cuh"
 
 namespace fastnn::cuda {
 
 template <class T> struct Gradients {
   Problem<T> rows, keys;         // two, for their outputs: dq and dmask; dk and dv
   Strided<T> dq, dmask, dk, dv;  // without data where not wanted
-  global<const T> lse, delta;    // of every row: delta = Σ g·y
+  global<const Sum<T>> lse, delta;    // of every row: delta = Σ g·y
 };
 
 // P, its dropout, and dS of row r and key j, from the products of q with k, and of g with v.
-template <class T> struct Weight { T p, slope; };
-template <class T>
-__device__ __forceinline__ Weight<T> weigh(const Problem<T>& p, int64_t head, const int64_t* at, int64_t r, int64_t j, T score, T grad, T lse, T delta) {
-  if (r >= p.rows || j >= p.sees(r)) return {T(0), T(0)};
-  const T w = exp(p.score(at[MASK], r, j, score) - lse);
+template <class S> struct Weight { S p, slope; };
+template <class T, class S = Sum<T>>
+__device__ __forceinline__ Weight<S> weigh(const Problem<T>& p, int64_t head, const int64_t* at, int64_t r, int64_t j, Sum<T> score, Sum<T> grad, Sum<T> lse,
+                                           Sum<T> delta) {
+  if (r >= p.rows || j >= p.sees(r)) return {S(0), S(0)};
+  const S w = exp(p.score(at[MASK], r, j, score) - lse);
   const bool keep = p.keeps(head, r, j);
   return {p.dropped(keep, w), w * (p.dropped(keep, grad) - delta)};
 }
@@ -42,10 +43,10 @@ template <class T> __device__ T dot(int64_t depth, const Strided<const T>& a, in
 }
 
 template <class T> struct Delta {
-  global<T> to;
+  global<Sum<T>> to;
   __device__ void operator()(const Problem<T>& p, const int64_t* at, int64_t head, int64_t r, int64_t) const {
-    T sum = 0;
-    for (int64_t c = 0; c < p.values; ++c) sum += p.g.at(at[G], r, p.length, c) * p.y.at(at[Y], r, p.length, c);
+    Sum<T> sum = 0;
+    for (int64_t c = 0; c < p.values; ++c) sum += wide(p.g.at(at[G], r, p.length, c)) * wide(p.y.at(at[Y], r, p.length, c));
     to[head * p.rows + r] = sum;
   }
 };
@@ -61,7 +62,7 @@ template <class T> struct Lines {
   Strided<const T> x;
   int64_t start, first, count, length, width;
   __device__ __forceinline__ T operator()(int i, int64_t c) const {
-    return first + i < count && c < width ? x.at(start, first + i, length, c) : T(0);
+    return first + i < count && c < width ? x.at(start, first + i, length, c) : T{};
   }
 };
 
