@@ -165,6 +165,26 @@ template <class A> int rarity_of(const A& a) {
   }
   return 0;
 }
+template <class A> int dtypes_of(const A& a) {  // a bit for each
+  if constexpr (requires { a.array; }) return a.value.ndim < 0 ? 0 : 1 << int(a.value.dtype);
+  else if constexpr (requires { a.views; }) {
+    int all = 0;
+    for (const View& v : a.views) all |= v.ndim < 0 ? 0 : 1 << int(v.dtype);
+    return all;
+  }
+  return 0;
+}
+// Products of float16, or of bfloat16, on a GPU whose tensor cores take them as they are.
+template <class K> bool multiplies_halves(K kernel, int rare, int dtypes) {
+  const auto is = [&](auto product) {
+    if constexpr (std::is_same_v<K, decltype(product)>) return kernel == product;
+    return false;
+  };
+  const int small = dtypes >> int(DType::i8) << int(DType::i8);
+  return (rare & THERE) && (small == 1 << int(DType::f16) || small == 1 << int(DType::bf16)) && gpu->halves() &&
+         (is(&Table::matmul) || is(&Table::matmul_bias) || is(&Table::conv2d) || is(&Table::conv2d_dx) || is(&Table::conv2d_dw) ||
+          is(&Table::attention) || is(&Table::attention_dx));
+}
 constexpr bool converts(void (*Table::* kernel)(Out, In)) { return kernel == &Table::copy; }  // takes stored types itself
 template <class K> constexpr bool converts(K) { return false; }
 template <class A> bool hidden(const A& a) {
@@ -201,16 +221,20 @@ PyObject* call(const char* name, Merge how, int64_t& count, void (*Table::* memb
       if (grad_mode && (false || ... || in_steps<P>(args[I])) && (false || ... || differentiable<P>(args[I]))) (mark<P>(args[I], name), ...);
     };
     const int rare = (0 | ... | rarity_of(std::get<I>(a)));
+    bool halves = false;
     if ((rare & STORED) && !converts(member)) [[unlikely]] {
-      note_steps();
-      return call_computed(name, args, n, (0 | ... | (uint64_t(is_written<P>) << I)));
+      halves = multiplies_halves(member, rare, (0 | ... | dtypes_of(std::get<I>(a))));
+      if (!halves) {
+        note_steps();
+        return call_computed(name, args, n, (0 | ... | (uint64_t(is_written<P>) << I)));
+      }
     }
     int64_t bytes = (0 + ... + std::get<I>(a).bytes());
     Listening listening(name, args, n);
     void (*kernel)(P...) = active->*member;
     OnDevice device;
     if (rare & THERE) [[unlikely]] {
-      kernel = kernel_at(Place::cuda, member, name);
+      kernel = halves ? kernel_of_halves(member) : kernel_at(Place::cuda, member, name);
       std::vector<Slot> s;
       (slots(std::get<I>(a), s), ...);
       device = on_device(name, s);

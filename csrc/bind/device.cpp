@@ -117,6 +117,7 @@ void bind_device(py::module_& m) {
   m.def("device_why", [] { return std::string(gpu ? gpu->why() : ""); }, "why there is no GPU");
   m.def("device_precision", [](int64_t level) { if (gpu) gpu->matmul_precision(level); },
         "device_precision(level): float32 products by float32, by three TF32 products, or by TF32 (0, 1, 2)");
+  m.def("device_halves", [] { return gpu && gpu->halves(); }, "does the GPU multiply float16 and bfloat16 on tensor cores?");
   m.def("device_stream", [] { return gpu ? gpu->stream() : 0; }, "the stream that everything runs on, as an address");
   m.def("device_name", [] {
     char text[256] = "";

@@ -19,6 +19,9 @@ template <class K> K kernel_at(Place place, K Table::* kernel, const char* name)
   raise_missing(name);
 }
 
+// Halves have one algorithm there, the production one: no rungs.
+template <class K> K kernel_of_halves(K Table::* kernel) { return gpu->table->*kernel; }
+
 // Of a call in which at least one array is on the GPU: outputs that nothing has been written to yet follow the inputs there,
 // single numbers are sent along. An error where anything else is on the CPU.
 struct OnDevice {

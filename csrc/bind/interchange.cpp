@@ -244,7 +244,6 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
   for (int i = 0; i < DTYPES; ++i)
     if (t.dtype.code == CODES[i] && t.dtype.bits == 8 * itemsize(DType(i)) && t.dtype.lanes == 1) kind = i;
   if (kind < 0) throw py::buffer_error("from_dlpack: a dtype that fastnn does not have");
-  if (there && is_stored(DType(kind))) throw py::buffer_error("from_dlpack: there are no tensors of 8 or 16 bits on a GPU yet, but uint8 and bool");
   if (t.ndim > MAX_DIMS || t.ndim < 0) throw py::buffer_error("from_dlpack: too many dimensions");
   View v{};
   v.dtype = DType(kind);

@@ -65,15 +65,16 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       if (which == 1) transpose(b);
       if (which == 2) transpose(a);
     }
-    if (is_stored(a.dtype)) [[unlikely]] {
+    const Place place = Place(int(a.place) | int(b.place));
+    const bool halves = place == Place::cuda && is_stored(a.dtype) && is_float(a.dtype) && gpu->halves();  // as they are
+    if (is_stored(a.dtype) && !halves) [[unlikely]] {
       if (b.dtype != a.dtype || (add && d.dtype != a.dtype)) Py_RETURN_NONE;
       PyObject* made = call_computed("product", args, n, 0);
       return made == Py_None ? made : in_stored(made, a.dtype);
     }
     y.dtype = a.dtype;
-    const Place place = Place(int(a.place) | int(b.place));
-    const auto product = kernel_at(place, &Table::matmul, "matmul");
-    const auto product_bias = kernel_at(place, &Table::matmul_bias, "matmul");
+    const auto product = halves ? kernel_of_halves(&Table::matmul) : kernel_at(place, &Table::matmul, "matmul");
+    const auto product_bias = halves ? kernel_of_halves(&Table::matmul_bias) : kernel_at(place, &Table::matmul_bias, "matmul");
     if (a.place != b.place) raise_mixed("matmul", a, b);
     if (add && d.place != a.place) raise_mixed("matmul", a, d);
     if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;

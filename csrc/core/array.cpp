@@ -53,18 +53,11 @@ static Buffer* new_buffer(int64_t bytes) {
   return buffer;
 }
 
-[[gnu::noinline]] static Buffer* buffer_there(int64_t bytes, DType dtype) {
-  if (is_stored(dtype))
-    raise_error(ErrorKind::missing, "%s: there are no tensors of this dtype on a GPU yet; use %s there", dtype_name(dtype),
-                dtype_name(computed(dtype)));
-  return device_buffer(bytes);
-}
-
 Array empty(const int64_t* shape, int ndim, DType dtype, Place place) {
   if (ndim > MAX_DIMS) raise_error(ErrorKind::shape, "arrays have at most %d dimensions, got %d", MAX_DIMS, ndim);
   int64_t bytes = checked_numel(shape, ndim);
   if (__builtin_mul_overflow(bytes, itemsize(dtype), &bytes) || bytes > (int64_t(1) << 62)) raise_memory();
-  Buffer* buffer = place == Place::cpu ? new_buffer(bytes) : buffer_there(bytes, dtype);
+  Buffer* buffer = place == Place::cpu ? new_buffer(bytes) : device_buffer(bytes);
   buffer->bytes = bytes;
   buffer->born = vmaps_entered.load(std::memory_order_relaxed);
   live.fetch_add(1, std::memory_order_relaxed);

@@ -1,5 +1,6 @@
-"""PyTorch's mixed precision, for scripts that ask for it. Its dtypes are PyTorch's; its speed is not: kernels compute in float32, and
-conversions come on top, so that float32 throughout is faster here, and more exact. What it saves is memory.
+"""PyTorch's mixed precision, for scripts that ask for it. Its dtypes are PyTorch's. On the CPU its speed is not: kernels compute in float32,
+and conversions come on top, so that float32 throughout is faster here, and more exact; what it saves is memory. On a GPU products,
+convolutions and attention run on tensor cores.
 
 GradScaler scales the loss, takes the scale out of the gradients and leaves out steps whose gradients are not finite.
 Source: torch.amp, whose numbers these are; https://docs.pytorch.org/docs/stable/amp.html
@@ -18,32 +19,33 @@ from .grad_mode import no_grad
 
 
 class autocast(contextlib.ContextDecorator):
-    """As a context or a decorator: products, linear layers and convolutions of tensors on the CPU give dtype, losses and linear algebra
+    """As a context or a decorator: products, linear layers and convolutions of tensors on this device give dtype, losses and linear algebra
     float32, `cat` and `stack` the widest of theirs (casting.py has the lists, PyTorch's); everything else takes what it is given.
 
-    dtype: bfloat16 (the default) or float16; others warn, and nothing is cast, as in PyTorch. It is not faster than float32 here.
-    Recurrent layers compute in what they are given. device_type "cuda": nothing is cast, as there are no halves on a GPU yet.
+    dtype: bfloat16 (the CPU's default) or float16 (a GPU's); others warn, and nothing is cast, as in PyTorch. On the CPU it is not faster
+    than float32. Recurrent layers compute in what they are given. Devices without tensors here: nothing is cast.
     """
 
     def __init__(self, device_type="cpu", dtype=None, enabled=True, cache_enabled=None):
         self.device_type, self.enabled = device_type, enabled
         self.dtype = (bfloat16 if device_type == "cpu" else float16) if dtype is None else dtype
-        if enabled and device_type == "cpu" and self.dtype not in (bfloat16, float16):
+        if enabled and device_type in casting.LISTS and self.dtype not in (bfloat16, float16):
+            name = device_type.upper()
             warnings.warn(
-                "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                "CPU Autocast only supports dtype of torch.bfloat16, torch.float16 currently.", UserWarning, stacklevel=2,
+                f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{name} Autocast only supports dtype of torch.bfloat16, torch.float16 currently.", UserWarning, stacklevel=2,
             )  # fmt: skip
             self.enabled = False
         self._before = []
 
     def __enter__(self):
-        if self.device_type == "cpu":
-            self._before.append(casting.enter(self.dtype if self.enabled else None))
+        if self.device_type in casting.LISTS:
+            self._before.append(casting.enter(self.dtype if self.enabled else None, self.device_type))
         return self
 
     def __exit__(self, *exception):
-        if self.device_type == "cpu":
-            casting.enter(self._before.pop())
+        if self.device_type in casting.LISTS:
+            casting.enter(self._before.pop(), self.device_type)
         return False
 
 
@@ -178,7 +180,7 @@ class GradScaler:
 
 def is_autocast_available(device_type):
     """Whether `autocast` of this device casts anything."""
-    return device_type == "cpu"
+    return device_type in casting.LISTS
 
 
 def custom_fwd(fwd=None, *, device_type="cpu", cast_inputs=None):
@@ -188,12 +190,12 @@ def custom_fwd(fwd=None, *, device_type="cpu", cast_inputs=None):
 
     @functools.wraps(fwd)
     def forward(*args, **kwargs):
-        dtype = casting.current() if device_type == "cpu" else None
+        dtype = casting.current(device_type) if device_type in casting.LISTS else None
         args[0]._autocast = dtype if cast_inputs is None else None
         if dtype is None or cast_inputs is None:
             return fwd(*args, **kwargs)
-        with autocast("cpu", enabled=False):
-            return fwd(*casting.cast(args, cast_inputs), **casting.cast(kwargs, cast_inputs))
+        with autocast(device_type, enabled=False):
+            return fwd(*casting.cast(args, cast_inputs, device_type), **casting.cast(kwargs, cast_inputs, device_type))
 
     return forward
 
@@ -206,7 +208,7 @@ def custom_bwd(bwd=None, *, device_type="cpu"):
     @functools.wraps(bwd)
     def backward(*args, **kwargs):
         dtype = args[0]._autocast
-        with autocast("cpu", dtype=dtype, enabled=dtype is not None):
+        with autocast(device_type, dtype=dtype, enabled=dtype is not None):
             return bwd(*args, **kwargs)
 
     return backward

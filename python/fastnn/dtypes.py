@@ -1,7 +1,7 @@
 """Element types, and PyTorch's names for how memory is laid out.
 
-float32, float64, int64, int32, uint8 and bool are computed in. int8, int16, float16 and bfloat16 are stored only, on the CPU: each kernel
-computes in int32 or float32 what it is given of them and rounds its results (csrc/bind/stored.h). complex64 and complex128 are pairs.
+float32, float64, int64, int32, uint8 and bool are computed in. int8, int16, float16 and bfloat16 are stored only: each kernel computes in
+int32 or float32 what it is given of them and rounds its results (csrc/bind/stored.h). complex64 and complex128 are pairs.
 """
 
 from __future__ import annotations

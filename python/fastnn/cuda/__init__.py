@@ -106,8 +106,8 @@ def is_initialized() -> bool:
 
 
 def is_bf16_supported(including_emulation=True) -> bool:
-    """False: no tensor on a GPU is of bfloat16 yet."""
-    return False
+    """Whether bfloat16 is multiplied on tensor cores (compute capability 8.0), or may be computed in float32 (any GPU)."""
+    return is_available() and (including_emulation or _cpu.device_halves())
 
 
 def set_device(device) -> None:
