@@ -34,7 +34,8 @@ def measured(logs):
     for full, values, file in zip(names, found, files, strict=True):
         kernel = re.sub(r"\(anonymous namespace\)::|^void |fastnn::cuda::|\b_GLOBAL__N_\w+::", "", full)
         rule = re.match(r"each<(\w+)", kernel)  # the kernel of all rules (core/cuda/each.cuh)
-        kernel = f"{file}: " + (rule[1] if rule else re.sub(r"[<(].*", "", kernel)) + ("<double>" if re.search(r"<double|double>", full) else "")
+        kind = "<double>" if re.search(r"<double|double>", full) else "<half>" if re.search(r"\b(Half|BFloat)\b", full) else ""
+        kernel = f"{file}: " + (rule[1] if rule else re.sub(r"[<(].*", "", kernel)) + kind
         kernels[kernel] = tuple(map(max, kernels.get(kernel, values), values))
     return kernels
 

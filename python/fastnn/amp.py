@@ -23,7 +23,7 @@ class autocast(contextlib.ContextDecorator):
     float32, `cat` and `stack` the widest of theirs (casting.py has the lists, PyTorch's); everything else takes what it is given.
 
     dtype: bfloat16 (the CPU's default) or float16 (a GPU's); others warn, and nothing is cast, as in PyTorch. On the CPU it is not faster
-    than float32. Recurrent layers compute in what they are given. Devices without tensors here: nothing is cast.
+    than float32. Devices without tensors here: nothing is cast.
     """
 
     def __init__(self, device_type="cpu", dtype=None, enabled=True, cache_enabled=None):
