@@ -271,3 +271,11 @@ def test_printed_without_the_parameters_of_what_it_is_made_of():
         made += [d.ComposeTransform([d.ExpTransform(), d.AffineTransform(1.0, 2.0)]).inv]
         texts.append(repr(made).replace("fastnn", "torch"))
     assert texts[0] == texts[1]
+
+
+def test_matrices_of_wishart():
+    cov, df = fn.tensor(COV), fn.tensor([4.0, 6.0])
+    d = D.Wishart(df, covariance_matrix=cov)
+    assert d.precision_matrix.shape == d.scale_tril.shape == d.covariance_matrix.shape == (2, 3, 3)
+    np.testing.assert_allclose((d.precision_matrix @ cov).numpy(), [np.eye(3)] * 2, atol=1e-5)
+    np.testing.assert_allclose(D.Wishart(df, scale_tril=d.scale_tril).covariance_matrix.numpy(), [COV] * 2, rtol=1e-5)

@@ -85,7 +85,7 @@ class MultivariateNormal(Distribution):
         elif name == "precision_matrix":
             inverse = linalg.inv(factor)
             factor = inverse.mT @ inverse
-        return expand(factor, (*self._batch_shape, *self._event_shape, *self._event_shape))
+        return expand(factor, (*self._batch_shape, *factor.shape[-2:]))
 
     mean = mode = property(lambda self: self.loc)
     variance = property(lambda self: expand(total(self._unbroadcasted_scale_tril**2, -1), self.loc.shape))
