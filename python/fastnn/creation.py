@@ -8,7 +8,7 @@ import numbers
 import numpy as np
 
 from . import _cpu, dtypes
-from .device import is_cuda
+from .device import is_cuda, is_meta, meta_blocks
 from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError
 
@@ -198,11 +198,15 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 
 def _on(t, where):
     """t, in the memory of that device."""
+    if is_meta(where):
+        from .meta import made
+
+        return made(t._shape, t.dtype)
     return _cpu.to_place(t, True) if is_cuda(where) and not t.is_cuda else t
 
 
 def _made(t, device, requires_grad):
-    if device is not None:
+    if device is not None or meta_blocks.count:
         t = _on(t, device)
     if requires_grad:
         t.requires_grad = True
@@ -212,6 +216,10 @@ def _made(t, device, requires_grad):
 def empty(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """An uninitialised tensor of this shape. MemoryError where it does not fit, RuntimeError for a negative size."""
     d = dtypes._default if dtype is None else dtype if type(dtype) is dtypes.dtype else as_dtype(dtype)
+    if (device is not None or meta_blocks.count) and is_meta(device):
+        from .meta import made
+
+        return made(shape_from(sizes, size), d).requires_grad_(requires_grad)
     x = _cpu.empty(shape_from(sizes, size), d)
     return _made(x if memory_format is None else x.contiguous(memory_format=memory_format), device, requires_grad)
 

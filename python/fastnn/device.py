@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from . import _cpu
 
-TYPES = ("cpu", "cuda", "mps", "xpu", "meta")  # what a program may name; tensors live on the first two
+TYPES = ("cpu", "cuda", "mps", "xpu", "meta")  # what a program may name; tensors live on the first two, and meta.py's on the last
 
 
 class device:
@@ -51,14 +51,40 @@ class device:
 
     def __enter__(self):
         """Where tensors are made within the block: as `set_default_device`."""
-        is_cuda(self)
+        if self.type == "meta":
+            make_on_meta(1)
+        else:
+            is_cuda(self)
         return self
 
     def __exit__(self, *exception):
+        if self.type == "meta":
+            make_on_meta(-1)
         return False
 
 
-CPU, CUDA = device("cpu"), device("cuda", 0)
+CPU, CUDA, META = device("cpu"), device("cuda", 0), device("meta")
+
+
+class _Blocks:
+    count = 0
+
+
+meta_blocks = _Blocks()  # of `with device("meta")`, that are open
+
+
+def make_on_meta(change):
+    """Opens (1) or closes (-1) a block within which tensors are made without memory."""
+    from . import meta  # noqa: F401  (it watches calls from now on)
+
+    meta_blocks.count += change
+
+
+def is_meta(where) -> bool:
+    """Is this device (a name, a `device`, or None for the default one) that of tensors without memory?"""
+    if where is None:
+        return meta_blocks.count > 0
+    return where.startswith("meta") if isinstance(where, str) else isinstance(where, device) and where.type == "meta"
 
 
 def is_cuda(where) -> bool:

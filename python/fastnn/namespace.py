@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import casting, dtypes, foreach
 from .amp import GradScaler, autocast
 from .autodiff import is_grad_enabled, look_for_nan, looks_for_nan
-from .device import CPU, is_cuda
+from .device import CPU, META, is_cuda, is_meta, make_on_meta
 from .dtypes import bfloat16, float16, get_default_dtype, set_default_dtype
 from .errors import named
 from .func import vmap
@@ -168,12 +168,17 @@ def get_float32_matmul_precision():
 
 def get_default_device():
     """Where new tensors are made."""
-    return CPU
+    return META if is_meta(None) else CPU
 
 
 def set_default_device(device):
-    """Accepts the CPU. RuntimeError for a device that this installation does not have."""
-    is_cuda(device)
+    """Accepts the CPU, None for it, and "meta". RuntimeError for a device that this installation does not have."""
+    if is_meta(None):
+        make_on_meta(-1)
+    if device is not None and is_meta(device):
+        make_on_meta(1)
+    else:
+        is_cuda(device)
 
 
 def set_default_tensor_type(t):

@@ -45,12 +45,13 @@ def default(cls, func, types, args=(), kwargs=None):
     """func(*args, **kwargs) of plain tensors; results of class cls."""
     if cls not in _KINDS or not all(issubclass(cls, t) for t in types):
         return NotImplemented
-    with _without():
+    with plainly():
         return _as(cls, func(*args, **(kwargs or {})))
 
 
 @contextmanager
-def _without():
+def plainly():
+    """Subclasses are plain tensors within."""
     before, _plain.now = getattr(_plain, "now", False), True
     try:
         yield
@@ -59,10 +60,15 @@ def _without():
 
 
 def _as(cls, y):
+    return mapped_results(y, lambda t: t if isinstance(t, cls) else t.as_subclass(cls))
+
+
+def mapped_results(y, change):
+    """What a function returned, with `change` made of the tensors in it."""
     if isinstance(y, _cpu.Array):
-        return y if isinstance(y, cls) else y.as_subclass(cls)
+        return change(y)
     if isinstance(y, (tuple, list)):
-        of = (_as(cls, item) for item in y)
+        of = (mapped_results(item, change) for item in y)
         return type(y)._make(of) if hasattr(y, "_make") else y if isinstance(y, Size) else type(y)(of)
     return y
 
@@ -147,7 +153,8 @@ def is_tensor_like(inp):
 def join(cls):
     """A new subclass of Tensor: it takes part unless it is a Parameter."""
     super(Tensor, cls).__init_subclass__()
-    if cls.__module__.partition(".")[0] == __package__ or cls.__torch_function__ is disabled:
+    ours = cls.__module__.partition(".")[0] == __package__ and not getattr(cls, "takes_part", False)
+    if ours or cls.__torch_function__ is disabled:
         return
     if not _KINDS:
         watch_calls(_watch)
@@ -196,7 +203,7 @@ def as_subclass(self, cls):
     """The tensor as one of class cls, of the same memory and history."""
     if not issubclass(cls, Tensor):
         raise TypeError(f"as_subclass: expected a subclass of Tensor, got {cls!r}")
-    with _without():
+    with plainly():
         y = self[...]
     y.__class__ = cls
     return y

@@ -196,6 +196,10 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         if self.requires_grad and not value.dtype.is_floating_point:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         _cpu.set_data(self, value)
+        if value.is_meta:
+            from .meta import become
+
+            become(self)
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Adds to `.grad` of every leaf the gradient of this tensor; see `autodiff.backward`."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..autodiff import no_grad
 from ..dtypes import float64
+from ..errors import named
 from ..ops.special import erfinv
 from ..tensor import as_tensor, empty
 
@@ -190,3 +191,5 @@ def _older(f):
 uniform, normal, constant, eye, dirac = map(_older, (uniform_, normal_, constant_, eye_, dirac_))
 xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(_older, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_))
 orthogonal, sparse = map(_older, (orthogonal_, sparse_))
+
+globals().update({name: named(globals()[name]) for name in __all__ if name.endswith("_")})  # what works in place

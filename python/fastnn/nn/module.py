@@ -6,13 +6,12 @@ The names of a state dict equal PyTorch's, so weights load from one to the other
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 
 from .. import dtypes
 from ..autodiff import no_grad
 from ..device import device as as_device
-from ..tensor import Tensor, empty, full
+from ..tensor import Tensor, empty
 from .hooks import (  # noqa: F401
     EVERY_BACKWARD,
     EVERY_FORWARD,
@@ -305,7 +304,7 @@ class Module(StateDict):
         """to(dtype), to(device), to(device, dtype), to(tensor): floating point data only changes its dtype.
 
         to("meta"): the shapes are kept and the memory is given up, for `func.functional_call` of a skeleton or
-        `load_state_dict(assign=True)`. What is read from it is NaN (0 in integers), and it cannot be written.
+        `load_state_dict(assign=True)`. NotImplementedError for any other device, from there: see `to_empty`.
         """
         for arg in args:
             if isinstance(arg, Tensor):
@@ -318,7 +317,7 @@ class Module(StateDict):
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
         options = {} if device is None else {"device": device}
         if device is not None and as_device(device).type == "meta":
-            return self._apply(lambda t: full((), math.nan if t.dtype.is_floating_point else 0, dtype=dtype or t.dtype).expand(t.shape))
+            return self._apply(lambda t: empty(t.shape, dtype=dtype if dtype is not None and t.dtype.is_floating_point else t.dtype, device="meta"))
 
         def convert(t):
             if dtype is not None and t.dtype.is_floating_point:

@@ -26,6 +26,8 @@ class Parameter(Tensor):
             from ..complex_tensor.creation import ComplexParameter
 
             return ComplexParameter(*flat(data.detach())).requires_grad_(requires_grad)
+        if cls is Parameter and getattr(data, "is_meta", False):
+            from ..meta import MetaParameter as cls
         parameter = super().__new__(cls, empty(0) if data is None else as_tensor(data))
         parameter.requires_grad = requires_grad
         return parameter

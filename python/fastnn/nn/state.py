@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 
 from ..autodiff import no_grad
@@ -189,7 +190,13 @@ def _take(key, mine, value, local_metadata):
     if before is not None:
         before.append((mine, mine.detach() if assign else mine.detach().clone()))
     with no_grad():
-        if assign:
+        if mine.is_meta and not assign and not theirs.is_meta:
+            warnings.warn(
+                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a no-op. "
+                "(Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in the module?)",
+                stacklevel=2,
+            )
+        elif assign:
             mine.data = theirs.detach()
         else:
             mine.copy_(theirs)

@@ -8,9 +8,9 @@ from .. import _cpu, dtypes
 from ..autodiff import Array, op
 from ..creation import zero
 from ..device import device as Device
-from ..device import is_cuda
+from ..device import is_cuda, is_meta
 from ..errors import ShapeError
-from ..tensor import Size, Tensor, from_numpy, normalize_dim, shape_from
+from ..tensor import Size, Tensor, empty, from_numpy, normalize_dim, shape_from
 
 # -- copies -----------------------------------------------------------------------------------------------------------------
 
@@ -84,6 +84,8 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
         elif a is not None:
             dtype = dtypes.as_dtype(a)
     dtype = input.dtype if dtype is None else dtypes.as_dtype(dtype)
+    if device is not None and is_meta(device):
+        return empty(input._shape, dtype=dtype, device=device)
     moves = device is not None and is_cuda(device) != input.is_cuda
     if memory_format is not None and (memory_format in _RANK or memory_format is dtypes.contiguous_format):
         return (clone if copy else contiguous)(to(input, dtype, device), memory_format=memory_format)
