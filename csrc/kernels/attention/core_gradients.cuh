@@ -6,8 +6,8 @@ namespace fastnn::cuda {
 
 // KEYS: dk and dv of 64 keys, from all rows; else dq and dmask of 64 rows, from all keys that they see.
 template <class T, bool KEYS> __global__ void __launch_bounds__(CORE_THREADS) core_gradients(Gradients<T> d) {
-  constexpr int COLUMNS = 64, N = OTHERS<T, COLUMNS>;
-  SHARED(T, left, LEFT<T>);
+  constexpr int COLUMNS = 64, N = OTHERS<T, COLUMNS>, W = SLICE<T, COLUMNS>;
+  SHARED(T, left, (LEFT<T, COLUMNS>));
   SHARED(T, right, (RIGHT<T, COLUMNS>));
   const Problem<T>& p = KEYS ? d.keys : d.rows;
   const int64_t first = int64_t(blockIdx.x) * OWN, column0 = int64_t(blockIdx.z) * COLUMNS;
@@ -20,8 +20,8 @@ template <class T, bool KEYS> __global__ void __launch_bounds__(CORE_THREADS) co
       const Lines<T> q = queries(p, at, KEYS ? other : first), k = keys(p, at, KEYS ? first : other), g = grads(p, at, KEYS ? other : first),
                          v = values(p, at, KEYS ? first : other);
       Scores<N> s, grad;
-      dots<N, T>(s, left, right, KEYS ? k : q, KEYS ? q : k);
-      dots<N, T>(grad, left, right, KEYS ? v : g, KEYS ? g : v);
+      dots<N, W, T>(s, left, right, KEYS ? k : q, KEYS ? q : k);
+      dots<N, W, T>(grad, left, right, KEYS ? v : g, KEYS ? g : v);
       each_number<N>([&](int n, int i, int line, int j) {
         const int64_t r = KEYS ? other + j : first + line, key = KEYS ? first + line : other + j;
         const Weight<float> both = weigh(p, head, at, r, key, p.scale * s[n][i], grad[n][i], r < p.rows ? d.lse[head * p.rows + r] : 0, r < p.rows ? d.delta[head * p.rows + r] : 0);

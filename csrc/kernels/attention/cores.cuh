@@ -15,10 +15,10 @@ namespace fastnn::cuda {
 
 constexpr int OWN = 64, CORE_THREADS = 128;
 template <class T, int COLUMNS> constexpr int OTHERS = is_half<T> && COLUMNS <= 64 ? 64 : 32;  // as many as registers hold beside COLUMNS sums
-template <class T> constexpr int SLICE = is_half<T> ? 64 : 32;             // of a line's columns, in shared memory at once
+template <class T, int COLUMNS> constexpr int SLICE = is_half<T> ? COLUMNS : 32;  // of a line's columns, in shared memory at once
 template <class T, int WIDTH> constexpr int APART = WIDTH + (is_half<T> ? 8 : 4);  // lanes then read from 32 banks
-template <class T> constexpr int LEFT = OWN * APART<T, SLICE<T>>;                  // numbers of the first tile
-template <class T, int COLUMNS> constexpr int RIGHT = OTHERS<T, COLUMNS> * APART<T, (COLUMNS > SLICE<T> ? COLUMNS : SLICE<T>)>;  // numbers of the second tile
+template <class T, int COLUMNS> constexpr int LEFT = OWN * APART<T, SLICE<T, COLUMNS>>;  // numbers of the first tile, and of the second:
+template <class T, int COLUMNS> constexpr int RIGHT = OTHERS<T, COLUMNS> * APART<T, (COLUMNS > SLICE<T, COLUMNS> ? COLUMNS : SLICE<T, COLUMNS>)>;
 template <int N> using Scores = float[N / 8][4];                           // of 16 lines of a warp and N others
 template <int COLUMNS> using Sums = float[COLUMNS / 8][4];
 
@@ -60,48 +60,50 @@ template <class T> __device__ __forceinline__ void arrive_lines() {
   __syncthreads();
 }
 
-// s = own · othersᵀ, some of their columns at a time in shared memory; `again`: own's are there, if they are not too many.
-template <int N, class T, class L, class R>
-__device__ __forceinline__ void dots(Scores<N>& s, L& left, R& right, const Lines<T>& own, const Lines<T>& others, bool again = false) {
-  constexpr int STEP = APART<T, SLICE<T>>;
+// s += left · rightᵀ, W columns of both.
+template <int N, int W, class T, class L, class R> __device__ __forceinline__ void multiply_slices(Scores<N>& s, L& left, R& right) {
+  constexpr int STEP = APART<T, W>;
   const int lane = int(threadIdx.x) % WARP, g = lane / 4, t = lane % 4, line = int(threadIdx.x) / WARP * 16;
-  for (int n = 0; n < N / 8; ++n)
-    for (int i = 0; i < 4; ++i) s[n][i] = 0;
-  for (int64_t e = 0; e < own.width; e += SLICE<T>) {
-    if (!again || own.width > SLICE<T>) fill_lines<OWN, SLICE<T>>(left, own, e);
-    fill_lines<N, SLICE<T>>(right, others, e);
-    arrive_lines<T>();
-    if constexpr (is_half<T>) {
+  if constexpr (is_half<T>) {
 #pragma unroll
-      for (int k = 0; k < SLICE<T>; k += 16) {
-        uint32_t a[4], b[4];
-        load_matrices<false>(a, left, (line + lane % 16) * STEP + k + lane / 16 * 8);
+    for (int k = 0; k < W; k += 16) {
+      uint32_t a[4], b[4];
+      load_matrices<false>(a, left, (line + lane % 16) * STEP + k + lane / 16 * 8);
 #pragma unroll
-        for (int n = 0; n < N / 8; n += 2) {
-          load_matrices<false>(b, right, (n * 8 + lane % 16) * STEP + k + lane / 16 * 8);
-          mma_half<T>(s[n], a, {b[0], b[2]});
-          mma_half<T>(s[n + 1], a, {b[1], b[3]});
-        }
-      }
-    } else {
-#pragma unroll
-      for (int k = 0; k < SLICE<T>; k += 8) {
-        const Halves<4> a([&](int i) { return left[(line + g + i % 2 * 8) * STEP + k + t + i / 2 * 4]; });
-#pragma unroll
-        for (int n = 0; n < N / 8; ++n) multiply(s[n], a, Halves<2>([&](int i) { return right[(n * 8 + g) * STEP + k + t + i * 4]; }));
+      for (int n = 0; n < N / 8; n += 2) {
+        load_matrices<false>(b, right, (n * 8 + lane % 16) * STEP + k + lane / 16 * 8);
+        mma_half<T>(s[n], a, {b[0], b[2]});
+        mma_half<T>(s[n + 1], a, {b[1], b[3]});
       }
     }
+  } else {
+#pragma unroll
+    for (int k = 0; k < W; k += 8) {
+      const Halves<4> a([&](int i) { return left[(line + g + i % 2 * 8) * STEP + k + t + i / 2 * 4]; });
+#pragma unroll
+      for (int n = 0; n < N / 8; ++n) multiply(s[n], a, Halves<2>([&](int i) { return right[(n * 8 + g) * STEP + k + t + i * 4]; }));
+    }
+  }
+}
+
+// s = own · othersᵀ, W of their columns at a time in shared memory.
+template <int N, int W, class T, class L, class R>
+__device__ __forceinline__ void dots(Scores<N>& s, L& left, R& right, const Lines<T>& own, const Lines<T>& others) {
+  for (int n = 0; n < N / 8; ++n)
+    for (int i = 0; i < 4; ++i) s[n][i] = 0;
+  for (int64_t e = 0; e < own.width; e += W) {
+    fill_lines<OWN, W>(left, own, e);
+    fill_lines<N, W>(right, others, e);
+    arrive_lines<T>();
+    multiply_slices<N, W, T>(s, left, right);
     __syncthreads();
   }
 }
 
-// sum += w · lines, of which COLUMNS from column0 on go through shared memory.
-template <int N, int COLUMNS, class T, class M>
-__device__ __forceinline__ void add_lines(Sums<COLUMNS>& sum, const Scores<N>& w, M& tile, const Lines<T>& lines, int64_t column0) {
+// sum += w · the N lines of a tile, COLUMNS wide.
+template <int N, int COLUMNS, class T, class M> __device__ __forceinline__ void multiply_weights(Sums<COLUMNS>& sum, const Scores<N>& w, M& tile) {
   constexpr int STEP = APART<T, COLUMNS>;
   const int lane = int(threadIdx.x) % WARP, g = lane / 4, t = lane % 4;
-  fill_lines<N, COLUMNS>(tile, lines, column0);
-  arrive_lines<T>();
   if constexpr (is_half<T>) {
 #pragma unroll
     for (int n = 0; n < N / 8; n += 2) {
@@ -122,6 +124,13 @@ __device__ __forceinline__ void add_lines(Sums<COLUMNS>& sum, const Scores<N>& w
       for (int c = 0; c < COLUMNS / 8; ++c) multiply(sum[c], a, Halves<2>([&](int i) { return tile[(n * 8 + 2 * t + i) * STEP + c * 8 + g]; }));
     }
   }
+}
+// sum += w · lines, of which COLUMNS from column0 on go through shared memory.
+template <int N, int COLUMNS, class T, class M>
+__device__ __forceinline__ void add_lines(Sums<COLUMNS>& sum, const Scores<N>& w, M& tile, const Lines<T>& lines, int64_t column0) {
+  fill_lines<N, COLUMNS>(tile, lines, column0);
+  arrive_lines<T>();
+  multiply_weights<N, COLUMNS, T>(sum, w, tile);
   __syncthreads();
 }
 

@@ -16,7 +16,7 @@ void attention_halves(Out y, PackedOut lse, In q, In k, In v, In mask, PackedIn 
   with_halves(q.dtype, [&]<class H>(H) {
     const Problem<H> a = problem_of<H>(q, k, v, mask, dropout, scale, causal, p, nullptr, nullptr, &y, false, nullptr, false);
     if (a.heads == 0 || a.rows == 0) return;
-    if (a.values > 64) launch_core_forward<128>(a, strided<H>(y), out<float>(lse));
+    if (a.values > 64 || a.width > 64) launch_core_forward<128>(a, strided<H>(y), out<float>(lse));
     else launch_core_forward<64>(a, strided<H>(y), out<float>(lse));
   });
 }
