@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -128,12 +129,14 @@ def cases(rivals, seed, only=None, roof=None):
 
 
 def alternating(functions, seconds=0.4):
-    """{name: [seconds]} where the functions follow each other call by call, nobody warmed up again."""
-    taken = {name: [] for name in functions}
+    """{name: [seconds]} where the functions follow each other call by call, nobody warmed up again. Each round has an order of
+    its own, so everyone has everyone's spinning threads beside it as often."""
+    taken, order, rng = {name: [] for name in functions}, list(functions), random.Random(0)
     end = time.perf_counter() + seconds * len(functions)
     while time.perf_counter() < end or len(taken["fastnn"]) < 5:
-        for name, f in functions.items():
-            taken[name].append(once(f, 1))
+        rng.shuffle(order)
+        for name in order:
+            taken[name].append(once(functions[name], 1))
     return taken
 
 
