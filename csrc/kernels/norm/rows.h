@@ -112,11 +112,16 @@ static void rows_dx(T* dx, T* dw, T* db, const T* g, const T* x, const T* w, int
     });
   });
   parallel_for(sums * width, 1024, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {  // sum s = 0, 1 lies at partial[chunk][s][width]
-      T total = 0;
-      for (int64_t k = 0; k < chunks; ++k) total += partial[k * sums * width + i];
+    T total[1024];
+    const T* from = partial + begin;  // sum s = 0, 1 lies at partial[chunk][s][width]
+    for (int64_t i = 0; i < end - begin; ++i) total[i] = from[i];
+    for (int64_t k = 1; k < chunks; ++k) {
+      from += sums * width;
+      for (int64_t i = 0; i < end - begin; ++i) total[i] += from[i];
+    }
+    for (int64_t i = begin; i < end; ++i) {
       T* out = dw && i < width ? dw : db;  // by name: indexed in place, GCC 12's sanitizer forgets i % width in one branch
-      out[i % width] = total;
+      out[i % width] = total[i - begin];
     }
   });
 }
