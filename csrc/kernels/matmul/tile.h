@@ -13,6 +13,7 @@
 //             GFLOP/s at every M from 4 to 14, unrolled or not, prefetched or not; Zen 5 262-268: all that FMAs alone do
 //    read on  pack.h (why copying pays)  ->  gemm.h (cache blocks, threads)  ->  matmul.cpp (which path when)
 #pragma once
+#include "../../core/constant.h"
 #include "../../core/simd.h"
 
 namespace fastnn::FN_ISA {
@@ -71,17 +72,6 @@ FN void multiply(int64_t k, Rows a, const T* b, int64_t b_row, vec<T> (&acc)[M][
     a.next();
     b += b_row;
   }
-}
-
-// Calls f(Constant<n>) for the n in 1..Max that equals `n`: run-time heights become template arguments.
-template <int N> struct Constant {
-  static constexpr int value = N;
-};
-template <int Max, class F> FN void with_constant(int64_t n, const F& f) {
-  if constexpr (Max > 1) {
-    if (n < Max) return with_constant<Max - 1>(n, f);
-  }
-  f(Constant<Max>{});
 }
 
 // What becomes of a finished tile: C = acc + D, where D is C itself from the second block of k on, and before that an

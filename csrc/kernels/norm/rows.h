@@ -14,7 +14,7 @@
 #include "../../core/note.h"
 #include "../../core/parallel.h"
 #include "../../core/stream.h"
-#include "moments.h"
+#include "short.h"
 
 namespace fastnn::FN_ISA {
 
@@ -35,6 +35,14 @@ template <bool CENTRE, class T>
 static void normalise_rows(T* y, const T* x, const T* w, const T* b, int64_t rows, int64_t n, int64_t period, double eps) {
   if (n == 0) return;
   const int64_t moved = 2 * rows * n * int64_t(sizeof(T));
+  if (period == 1 && n <= SHORT) {
+    FN_NOTE("short rows, four at a time");
+    return parallel_for(rows, rows_grain(n), [&](int64_t begin, int64_t end) {
+      by_fours(begin, end, [&](int64_t row, auto count) FN_LAMBDA {
+        short_forward<CENTRE, decltype(count)::value>(y + row * n, x + row * n, w, b, n, eps);
+      });
+    });
+  }
   FN_NOTE("row by row%s", past_cache(n, moved) ? "; results larger than the cache are written past it" : "");
   parallel_for(rows, rows_grain(n), [&](int64_t begin, int64_t end) {
     rows_to(y, begin, end, n, moved, [&](T* yr, int64_t row, auto fetch) FN_LAMBDA {
@@ -104,6 +112,11 @@ static void rows_dx(T* dx, T* dw, T* db, const T* g, const T* x, const T* w, int
     T* aw = partial + begin / grain * sums * width;
     T* ab = aw + (dw ? width : 0);
     for (int64_t i = 0; i < sums * width; ++i) aw[i] = 0;
+    if (period == 1 && n <= SHORT)
+      return by_fours(begin, end, [&](int64_t row, auto count) FN_LAMBDA {
+        const int64_t at = row * n;
+        short_dx<CENTRE, decltype(count)::value>(dx + at, dw ? aw : nullptr, db ? ab : nullptr, g + at, x + at, w, n, eps);
+      });
     rows_to(dx, begin, end, n, 3 * rows * n * int64_t(sizeof(T)), [&](T* to, int64_t row, auto fetch) FN_LAMBDA {
       int64_t at = row * n, p = row % period * n;
       T *awr = dw ? aw + p : nullptr, *abr = db ? ab + p : nullptr;
