@@ -78,7 +78,7 @@ FN void row_dx(T* dx, T* aw, T* ab, const T* g, const T* x, const T* w, int64_t 
   row_stats<CENTRE>(mean, r, x, n, eps);
   vec<T> s[4] = {}, d[4] = {};
   sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA {
-    fetch(g + i), fetch(x + i);
+    fetch.second(g + i), fetch.second(x + i);
     vec<T> gv = load_part(g + i, c), v = (load_part(x + i, c, mean) - mean) * r, t = gv;
     if constexpr (W) t = t * load_part(w + i, c);
     if constexpr (CENTRE) s[k] += t;

@@ -21,7 +21,7 @@ template <class T, class F> FN void by_vectors(int64_t n, const F& f) {
 template <class T, int R> FN void sum_rows_of(T (&to)[R], const vec<T> (&s)[R]) {
   vec<T> v[TOGETHER] = {};
   for (int q = 0; q < R; ++q) v[q] = s[q];
-  T all[lanes<T> > TOGETHER ? lanes<T> : TOGETHER];
+  T all[TOGETHER + lanes<T>];
   sum_four<T>(all, v[0], v[1], v[2], v[3]);
   for (int q = 0; q < R; ++q) to[q] = all[q];
 }
@@ -42,7 +42,13 @@ template <bool CENTRE, class T, int R> FN void short_stats(T (&mean)[R], T (&r)[
     }
   });
   sum_rows_of(r, s);
-  for (int q = 0; q < R; ++q) r[q] = T(rsqrt1(double(r[q]) / double(n) + eps));
+  typedef double Four __attribute__((vector_size(32)));
+  Four v = {1, 1, 1, 1};
+  for (int q = 0; q < R; ++q) v[q] = double(r[q]);
+  v = v / double(n) + eps;
+  for (int q = 0; q < TOGETHER; ++q) v[q] = __builtin_sqrt(v[q]);
+  v = 1 / v;
+  for (int q = 0; q < R; ++q) r[q] = T(v[q]);
 }
 
 // R rows of y = x̂·w + b; w and b may be null.

@@ -107,6 +107,11 @@ static void accumulate_across(const Plan& plan, const Grid& g, const Steps& op, 
   for (int64_t q = t.q0; q < t.q1; ++q) {
     const int64_t n = (s + 1) * g.segment < r.size ? g.segment : r.size - s * g.segment;
     Walk unit(plan.kept, plan.nk, t.u0);
+    if (r.x == 1 && n <= block && t.u0 % k.size + units <= k.size) {
+      op.rows_into(x + (unit.x + outer.x + s * g.segment) * op.x_size, k.x, units, n, t.p, totals, q == t.q0);
+      if (++s == g.segments) s = 0, outer.next();
+      continue;
+    }
     for (int64_t u = 0; u < units; ++u, unit.next()) {
       const char* row = x + (unit.x + outer.x + s * g.segment * r.x) * op.x_size;
       for (int64_t i = 0; i < n; i += block) {

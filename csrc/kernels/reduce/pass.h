@@ -11,6 +11,8 @@
 // 6 operations every 16 vectors. The error is that of about 20 additions for any length; NumPy's pairwise sum has
 // 16 + log2(n / 128) across and n down.
 #pragma once
+#include "../../core/constant.h"
+#include "../../core/quads.h"
 #include "plan.h"
 
 namespace fastnn::FN_ISA {
@@ -88,6 +90,31 @@ template <class Op> FN typename Op::E fold(const Op& op, vec<typename Op::E> v) 
   return v[0];
 }
 
+// The lanes of four vectors joined, in fold's order: they share the shuffles.
+template <int H, int Upper, int... I> FN auto halves(auto a, auto b, Sequence<I...>) {  // of each 2.H lanes of a, then of b
+  return __builtin_shufflevector(a, b, (I / H * 2 * H + I % H + Upper * H)...);
+}
+template <class Op> FN void fold_four(const Op& op, typename Op::E* to, vec<typename Op::E> a, vec<typename Op::E> b,
+                                      vec<typename Op::E> c, vec<typename Op::E> d) {
+  using E = typename Op::E;
+  constexpr int W = lanes<E>;
+  if constexpr (sizeof(E) == 1 || W < 4) {
+    to[0] = fold(op, a), to[1] = fold(op, b), to[2] = fold(op, c), to[3] = fold(op, d);
+  } else {
+    const typename MakeSequence<W>::type s;
+    const auto pair = [&](auto half, vec<E> x, vec<E> y) __attribute__((always_inline)) {
+      constexpr int H = decltype(half)::value;
+      return op.join(halves<H, 0>(x, y, s), halves<H, 1>(x, y, s));
+    };
+    vec<E> v = pair(Constant<W / 4>{}, pair(Constant<W / 2>{}, a, b), pair(Constant<W / 2>{}, c, d));  // W / 4 lanes of each
+    if constexpr (W >= 16) v = pair(Constant<W / 8>{}, v, v);
+    if constexpr (W >= 8) v = pair(Constant<1>{}, v, v);
+    E all[W];
+    store(all, v);
+    for (int i = 0; i < 4; ++i) to[i] = all[i];
+  }
+}
+
 // Counting in bytes: 128 rows of 0 and 1 fit in a byte, then pairs of bytes, of 16 bits and of 32 bits are added.
 FN vec<int64_t> sum_bytes(vec<uint8_t> v) {
   vec<int64_t> w = (vec<int64_t>)v;
@@ -99,6 +126,29 @@ FN vec<uint8_t> ones_where_set(vec<uint8_t> x) { return (vec<uint8_t>)(x != 0) &
 
 // n adjacent elements → one vector of partial results. n <= ROW_BLOCK, so that 16 joins a lane are the most.
 template <class Op> constexpr int64_t ROW_BLOCK = Op::BYTES ? 8192 / 64 * VECTOR_BYTES : int64_t(16) * Op::UNROLL * lanes<typename Op::T>;
+
+// v joined with elements i .. n
+template <class Op>
+FN vec<typename Op::E> across_rest(vec<typename Op::E> v, const typename Op::S* x, int64_t i, int64_t n, vec<typename Op::T> p) {
+  using S = typename Op::S;
+  using T = typename Op::T;
+  using E = typename Op::E;
+  const Op op;
+#pragma GCC unroll 1
+  for (; i + lanes<T> <= n; i += lanes<T>) v = op.join(v, op.map(load_as<S, T>(x + i), p));
+  if (i < n) {
+    const vec<E> last = op.map(load_as_n<S, T>(x + i, n - i), p);
+    v = op.join(v, select(first_lanes<E>(n - i), last, splat(op.init())));
+  }
+  return v;
+}
+template <class Op> constexpr int64_t FEW = Op::BYTES ? 0 : Op::UNROLL * lanes<typename Op::T>;  // elements, and more
+template <class Op> FN vec<typename Op::E> across_few(const typename Op::S* x, int64_t n, vec<typename Op::T> p) {
+  using T = typename Op::T;
+  const Op op;
+  const bool one = n >= lanes<T>;
+  return across_rest<Op>(one ? op.map(load_as<typename Op::S, T>(x), p) : splat(op.init()), x, one ? lanes<T> : 0, n, p);
+}
 
 template <class Op>
 static __attribute__((noinline)) vec<typename Op::E> across(const typename Op::S* x, int64_t n, vec<typename Op::T> p) {
@@ -119,33 +169,19 @@ static __attribute__((noinline)) vec<typename Op::E> across(const typename Op::S
     return total;
   }
   auto at = [&](int64_t i) __attribute__((always_inline)) { return op.map(load_as<typename Op::S, T>(x + i), p); };
-  vec<E> v;
-  int64_t i = 0;
-  if (n >= U * W) {
-    vec<E> acc[U];
+  if (n < U * W) return across_few<Op>(x, n, p);
+  vec<E> acc[U];
 #pragma GCC unroll 8
-    for (int u = 0; u < U; ++u) acc[u] = at(u * W);
-    for (i = U * W; i + U * W <= n; i += U * W)
+  for (int u = 0; u < U; ++u) acc[u] = at(u * W);
+  int64_t i = U * W;
+  for (; i + U * W <= n; i += U * W)
 #pragma GCC unroll 8
-      for (int u = 0; u < U; ++u) acc[u] = op.join(acc[u], at(i + u * W));
+    for (int u = 0; u < U; ++u) acc[u] = op.join(acc[u], at(i + u * W));
 #pragma GCC unroll 4
-    for (int half = U / 2; half > 0; half /= 2)
+  for (int half = U / 2; half > 0; half /= 2)
 #pragma GCC unroll 8
-      for (int u = 0; u < half; ++u) acc[u] = op.join(acc[u], acc[u + half]);
-    v = acc[0];
-  } else if (n >= W) {
-    v = at(0);
-    i = W;
-  } else {
-    v = splat(op.init());
-  }
-#pragma GCC unroll 1
-  for (; i + W <= n; i += W) v = op.join(v, at(i));
-  if (i < n) {
-    const vec<E> last = op.map(load_as_n<typename Op::S, T>(x + i, n - i), p);
-    v = op.join(v, select(first_lanes<E>(n - i), last, splat(op.init())));
-  }
-  return v;
+    for (int u = 0; u < half; ++u) acc[u] = op.join(acc[u], acc[u + half]);
+  return across_rest<Op>(acc[0], x, i, n, p);
 }
 
 // ROWS rows of n columns, `stride` elements apart, joined into the totals hi (and lo) of the n columns.
@@ -226,6 +262,7 @@ struct Steps {
   void (*fold)(const void* total, void* hi, void* lo);
   // `count` rows of one block each, straight to their totals
   void (*rows)(const void* x, int64_t stride, int64_t count, int64_t n, const void* p, void* hi, void* lo);
+  void (*rows_into)(const void* x, int64_t stride, int64_t count, int64_t n, const void* p, void* totals, bool first);
   void (*down16)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
   void (*down8)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
   void (*down1)(const void* x, int64_t stride, int64_t n, const void* p, void* hi, void* lo, bool first);
@@ -251,10 +288,26 @@ template <class Op> struct StepsOf {
     if constexpr (Op::WIDE) *static_cast<E*>(lo) = fold(Op{}, t.lo);
   }
   static void rows(const void* x, int64_t stride, int64_t count, int64_t n, const void* p, void* hi, void* lo) {
+    const auto row = [&](int64_t i) __attribute__((always_inline)) {
+      const vec<T> pv = Op::USES_P ? splat(static_cast<const T*>(p)[i]) : vec<T>{};
+      const S* const from = static_cast<const S*>(x) + i * stride;
+      if (n < FEW<Op>) return across_few<Op>(from, n, pv);
+      return across<Op>(from, n, pv);
+    };
+    auto *h = static_cast<E*>(hi), *l = static_cast<E*>(lo);
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) fold_four(Op{}, h + i, row(i), row(i + 1), row(i + 2), row(i + 3));
+    for (; i < count; ++i) h[i] = fold(Op{}, row(i));
+    for (i = 0; Op::WIDE && i < count; ++i) l[i] = 0;
+  }
+  static void rows_into(const void* x, int64_t stride, int64_t count, int64_t n, const void* p, void* totals, bool first) {
+    auto* t = static_cast<Total<E>*>(totals);
     for (int64_t i = 0; i < count; ++i) {
       const vec<T> pv = Op::USES_P ? splat(static_cast<const T*>(p)[i]) : vec<T>{};
-      static_cast<E*>(hi)[i] = fold(Op{}, across<Op>(static_cast<const S*>(x) + i * stride, n, pv));
-      if constexpr (Op::WIDE) static_cast<E*>(lo)[i] = 0;
+      const S* const from = static_cast<const S*>(x) + i * stride;
+      const vec<E> v = n < FEW<Op> ? across_few<Op>(from, n, pv) : across<Op>(from, n, pv);
+      if (first) t[i] = {v, vec<E>{}};
+      else flush(Op{}, t[i], v);
     }
   }
   static void join(int64_t n, void* hi, void* lo, const void* other_hi, const void* other_lo) {
@@ -273,7 +326,7 @@ template <class Op> struct StepsOf {
 };
 template <class Op>
 constexpr Steps steps = {sizeof(typename Op::S), sizeof(typename Op::E), sizeof(typename Op::T), ROW_BLOCK<Op>, Op::WIDE,
-                         Op::USES_P, StepsOf<Op>::block, StepsOf<Op>::fold_total, StepsOf<Op>::rows,
+                         Op::USES_P, StepsOf<Op>::block, StepsOf<Op>::fold_total, StepsOf<Op>::rows, StepsOf<Op>::rows_into,
                          down<Op, 16>, down<Op, 8>, down<Op, 1>, StepsOf<Op>::join, StepsOf<Op>::fill};
 
 }  // namespace fastnn::FN_ISA

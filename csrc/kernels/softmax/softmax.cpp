@@ -81,7 +81,7 @@ struct SoftmaxDx {
     sweep<T>(n, [&](int64_t i, int k, int64_t c) FN_LAMBDA { s[k] += load_part(g + i, c) * load_part(y + i, c); });
     T dot = sum_of<T>(s);
     sweep<T>(n, [&](int64_t i, int, int64_t c) FN_LAMBDA {
-      fetch(y + i), fetch(g + i);
+      fetch.second(y + i), fetch.second(g + i);
       store_part(dx + i, load_part(y + i, c) * (load_part(g + i, c) - dot), c);
     });
   }
