@@ -362,6 +362,7 @@ def test_rounded_once_answers_as_others(dtype):
     out = fn.empty(0, dtype=dtype)
     assert fn.addcmul(x, x, y, out=out) is out
     assert out.equal(fn.addcmul(x, x, y))
+    assert x.clone().sinc_().equal(x.float().sinc().to(dtype)) and x.clone().addcmul_(x, y).equal(out)
     with pytest.raises(TypeError, match="argument 'x2' must be Tensor, not str"):
         F.cosine_similarity(x, "y")
 

@@ -1,5 +1,7 @@
 """The memory behind tensors: views of it in other shapes, strides and dtypes, tensors that get other memory; out=."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,9 @@ def test_out():
             product(a, a, *((1,) if product is fastnn.tensordot else ()), out=fastnn.empty((), dtype=fastnn.int64))
     with pytest.warns(UserWarning, match="was resized since it had shape"):
         assert fastnn.outer(a, a, out=b).shape == (2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fastnn.zeros(3, out=b).shape == (3,) and fastnn.fft.fft2(fastnn.ones(2, 2), out=fastnn.empty(0, dtype=fastnn.complex64)).shape == (2, 2)
     assert fastnn.complex(a, a, out=fastnn.empty(0, dtype=fastnn.complex128)).tolist() == [1 + 1j, 2 + 2j]
 
 

@@ -91,7 +91,9 @@ def _blame(f, error, args, kwargs):
         if result is not NotImplemented:
             return result
     if "out" in kwargs and type(error) is TypeError and "unexpected keyword argument 'out'" in str(error):
-        return _with_out(f, args, kwargs)
+        from .out import written
+
+        return written(named(f), args, kwargs)
     if f.__name__ in _SIZES and _SIZES[f.__name__] in kwargs and type(error) is TypeError and "unexpected keyword argument" in str(error):
         return _with_sizes(f, args, kwargs)
     if not isinstance(error, Exception) or not error.args or not _ours(error):
@@ -146,17 +148,6 @@ def _with_factors(f, args, kwargs):
         return None
     warnings.warn(f"This overload of {f.__name__} is deprecated: give {' and '.join(names)} by name", UserWarning, stacklevel=3)
     return named(f)(*tensors, **dict(zip(names, numbers, strict=False)), **kwargs)
-
-
-def _with_out(f, args, kwargs):
-    """f(..., out=tensors), for an f that has no out: the result, written into them."""
-    from .out import check_unrecorded, into
-
-    out = kwargs.pop("out")
-    if out is None:
-        return named(f)(*args, **kwargs)
-    check_unrecorded(f.__name__, (*args, *(out if isinstance(out, (tuple, list)) else (out,))))
-    return into(f.__name__, out, named(f)(*args, **kwargs))
 
 
 def names_an_op(message):

@@ -171,61 +171,57 @@ def _one(x, n, dim, half=False):
     return d, _length(n if n is not None else 2 * (x.shape[d] - 1) if half else x.shape[d])
 
 
-def _complex_1d(name, x, n, dim, norm, inverse, out):
+def _complex_1d(name, x, n, dim, norm, inverse):
     x = _input(x, name)
     d, n = _one(x, n, dim)
-    return _into(out, _transform(_resized(x, [d], [n]), [d], _norm(norm), inverse))
-
-
-def _into(out, y):
-    return y if out is None else out.copy_(y)
+    return _transform(_resized(x, [d], [n]), [d], _norm(norm), inverse)
 
 
 @native
-def fft(input, n=None, dim=-1, norm=None, *, out=None):
+def fft(input, n=None, dim=-1, norm=None):
     """The Fourier transform along dim, of input cut or filled up with zeros to n: complex.
 
     RuntimeError for n < 1 and for an unknown norm, IndexError for an axis that does not exist; so all functions here.
     """
-    return _complex_1d("fft", input, n, dim, norm, False, out)
+    return _complex_1d("fft", input, n, dim, norm, False)
 
 
 @native
-def ifft(input, n=None, dim=-1, norm=None, *, out=None):
+def ifft(input, n=None, dim=-1, norm=None):
     """The inverse of `fft`."""
-    return _complex_1d("ifft", input, n, dim, norm, True, out)
+    return _complex_1d("ifft", input, n, dim, norm, True)
 
 
 @native
-def rfft(input, n=None, dim=-1, norm=None, *, out=None):
+def rfft(input, n=None, dim=-1, norm=None):
     """The first n // 2 + 1 frequencies of a real signal's `fft`; the others are their conjugates. TypeError for a complex one."""
     x = _input(input, "rfft", "rfft expects a real input tensor")
     d, n = _one(x, n, dim)
-    return _into(out, _from_real(_resized(x, [d], [n]), d, _norm(norm)))
+    return _from_real(_resized(x, [d], [n]), d, _norm(norm))
 
 
 @native
-def irfft(input, n=None, dim=-1, norm=None, *, out=None):
+def irfft(input, n=None, dim=-1, norm=None):
     """The real signal of n (2 (frequencies - 1) if not given) whose `rfft` is input."""
     x = _input(input, "irfft")
     d, n = _one(x, n, dim, half=True)
-    return _into(out, _to_real(_resized(x, [d], [n // 2 + 1]), d, _norm(norm), n))
+    return _to_real(_resized(x, [d], [n // 2 + 1]), d, _norm(norm), n)
 
 
 @native
-def hfft(input, n=None, dim=-1, norm=None, *, out=None):
+def hfft(input, n=None, dim=-1, norm=None):
     """The transform, real, of a signal that is half given: x[-n] = conj(x[n])."""
     x = _input(input, "hfft")
     d, n = _one(x, n, dim, half=True)
-    return _into(out, _to_real(_conjugate(_resized(x, [d], [n // 2 + 1])), d, _OPPOSITE[_norm(norm)], n))
+    return _to_real(_conjugate(_resized(x, [d], [n // 2 + 1])), d, _OPPOSITE[_norm(norm)], n)
 
 
 @native
-def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
+def ihfft(input, n=None, dim=-1, norm=None):
     """The inverse of `hfft`, of a real input."""
     x = _input(input, "ihfft", "ihfft expects a real input tensor")
     d, n = _one(x, n, dim)
-    return _into(out, _conj(_from_real(_resized(x, [d], [n]), d, _OPPOSITE[_norm(norm)])))
+    return _conj(_from_real(_resized(x, [d], [n]), d, _OPPOSITE[_norm(norm)]))
 
 
 def _conjugate(x):
@@ -254,60 +250,60 @@ def _real_axes(name, x, s, dim):
 
 
 @native
-def fftn(input, s=None, dim=None, norm=None, *, out=None):
+def fftn(input, s=None, dim=None, norm=None):
     """`fft` along several axes (all, or the last len(s), if dim is not given), with lengths s; -1 keeps one."""
     x = _input(input, "fftn")
     dims, lengths = _axes(x, s, dim)
-    return _into(out, _transform(_resized(x, dims, lengths), dims, _norm(norm), False))
+    return _transform(_resized(x, dims, lengths), dims, _norm(norm), False)
 
 
 @native
-def ifftn(input, s=None, dim=None, norm=None, *, out=None):
+def ifftn(input, s=None, dim=None, norm=None):
     """The inverse of `fftn`."""
     x = _input(input, "ifftn")
     dims, lengths = _axes(x, s, dim)
-    return _into(out, _transform(_resized(x, dims, lengths), dims, _norm(norm), True))
+    return _transform(_resized(x, dims, lengths), dims, _norm(norm), True)
 
 
 @native
-def rfftn(input, s=None, dim=None, norm=None, *, out=None):
+def rfftn(input, s=None, dim=None, norm=None):
     """`fftn` of a real signal, with half of the frequencies of the last axis."""
     x = _input(input, "rfftn", "rfftn expects a real-valued input tensor")
     dims, lengths = _real_axes("rfftn", x, s, dim)
     z = _from_real(_resized(x, dims, lengths), dims[-1], _norm(norm))
-    return _into(out, _transform(z, dims[:-1], _norm(norm), False) if dims[:-1] else z)
+    return _transform(z, dims[:-1], _norm(norm), False) if dims[:-1] else z
 
 
 @native
-def irfftn(input, s=None, dim=None, norm=None, *, out=None):
+def irfftn(input, s=None, dim=None, norm=None):
     """The inverse of `rfftn`; s: the shape of the signal, whose last length cannot be seen from the spectrum."""
     x = _input(input, "irfftn")
     dims, lengths, n = _half_axes("irfftn", x, s, dim)
     z = _transform(_resized(x, dims, lengths), dims[:-1], _norm(norm), True)
-    return _into(out, _to_real(z, dims[-1], _norm(norm), n))
+    return _to_real(z, dims[-1], _norm(norm), n)
 
 
 @native
-def hfftn(input, s=None, dim=None, norm=None, *, out=None):
+def hfftn(input, s=None, dim=None, norm=None):
     """`hfft` along the last axis, `fft` along the others."""
     x = _input(input, "hfftn")
     dims, lengths, n = _half_axes("hfftn", x, s, dim)
     z = _transform(_resized(x, dims, lengths), dims[:-1], _norm(norm), False)
-    return _into(out, _to_real(_conj(z), dims[-1], _OPPOSITE[_norm(norm)], n))
+    return _to_real(_conj(z), dims[-1], _OPPOSITE[_norm(norm)], n)
 
 
 @native
-def ihfftn(input, s=None, dim=None, norm=None, *, out=None):
+def ihfftn(input, s=None, dim=None, norm=None):
     """The inverse of `hfftn`, of a real input."""
     x = _input(input, "ihfftn", "Only supports floating-point dtypes")
     dims, lengths = _real_axes("ihfftn", x, s, dim)
     z = _conj(_from_real(_resized(x, dims, lengths), dims[-1], _OPPOSITE[_norm(norm)]))
-    return _into(out, _transform(z, dims[:-1], _norm(norm), True) if dims[:-1] else z)
+    return _transform(z, dims[:-1], _norm(norm), True) if dims[:-1] else z
 
 
 def _of_two_axes(f):
-    def g(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-        return f(input, s, dim, norm, out=out)
+    def g(input, s=None, dim=(-2, -1), norm=None):
+        return f(input, s, dim, norm)
 
     g.__name__ = g.__qualname__ = f.__name__[:-1] + "2"
     g.__doc__ = f"`{f.__name__}` along the last two axes, or two others."
@@ -320,22 +316,22 @@ fft2, ifft2, rfft2, irfft2, hfft2, ihfft2 = map(_of_two_axes, (fftn, ifftn, rfft
 
 
 @native
-def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None):
+def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
     """The n frequencies of `fft` for samples d apart, in cycles a unit: 0, 1, ..., then the negative ones, each / (n d)."""
     k = np.concatenate([np.arange((n + 1) // 2), np.arange(-(n // 2), 0)])
-    return _frequencies(k, n, d, dtype, device, requires_grad, out)
+    return _frequencies(k, n, d, dtype, device, requires_grad)
 
 
 @native
-def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None):
+def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
     """The n // 2 + 1 frequencies of `rfft`."""
-    return _frequencies(np.arange(n // 2 + 1), n, d, dtype, device, requires_grad, out)
+    return _frequencies(np.arange(n // 2 + 1), n, d, dtype, device, requires_grad)
 
 
-def _frequencies(k, n, d, dtype, device, requires_grad, out):
+def _frequencies(k, n, d, dtype, device, requires_grad):
     dtype = dtypes.get_default_dtype() if dtype is None else dtype
     k = as_tensor(k.astype(np.float64)).to(dtype, device=device)
-    return _into(out, (k * (1.0 / (n * d)) if n * d else k / 0.0).requires_grad_(requires_grad))
+    return (k * (1.0 / (n * d)) if n * d else k / 0.0).requires_grad_(requires_grad)
 
 
 def _shifted(x, dim, sign):

@@ -42,6 +42,8 @@ def inplace(fn, kernel=None, composite=False):
     method.__name__ = method.__qualname__ = name
     method.__module__ = fn.__module__
     method.__doc__ = f"In-place version of :func:`{fn.__name__}`."
+    if hasattr(fn, "rounded_once"):
+        method.rounded_once = True
     return method
 
 

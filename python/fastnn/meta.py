@@ -19,7 +19,7 @@ from .creation import number
 from .device import META, TYPES, is_meta, meta_blocks
 from .device import device as _Device
 from .nn.parameter import Parameter
-from .overrides import mapped_results, plainly, watch_calls
+from .overrides import mapped_results, plainly, tensors_in, watch_calls
 from .tensor import Tensor
 
 _NO_DATA = "Cannot copy out of meta tensor; no data!"
@@ -62,7 +62,7 @@ class MetaTensor(Tensor):
             if not isinstance(args[0], MetaTensor):
                 raise NotImplementedError(_NO_DATA)
             return None if func is _SETITEM else args[0]
-        if any(t.ndim and not isinstance(t, MetaTensor) for t in _tensors((*args, *kwargs.values()))):
+        if any(t.ndim and not isinstance(t, MetaTensor) for t in tensors_in((*args, *kwargs.values()))):
             raise RuntimeError(f"{name}: Expected all tensors to be on the same device, but found at least two devices, meta and cpu!")
         with _suspended(), plainly(), no_grad():
             y = func(*args, **({**kwargs, "device": None} if where is not None and not elsewhere else kwargs))
@@ -105,14 +105,6 @@ def made(shape, dtype):
         return MetaTensor(number(math.nan if dtype.is_floating_point else 0, dtype)._expand(tuple(shape)))
 
 
-def _tensors(x):
-    if isinstance(x, _cpu.Array):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for item in x:
-            yield from _tensors(item)
-
-
 def become(x):
     """x, a tensor that has just been given a meta tensor's data, as one."""
     x.__class__ = MetaParameter if isinstance(x, Parameter) else MetaTensor
@@ -138,7 +130,7 @@ def answer(func, args, kwargs):
     named = where is not None and is_meta(where)
     if not named and not meta_blocks.count:
         return NotImplemented
-    makes = named or (where is None and func.__name__ not in _OF_MEMORY and next(_tensors((*args, *kwargs.values())), None) is None)
+    makes = named or (where is None and func.__name__ not in _OF_MEMORY and next(tensors_in((*args, *kwargs.values())), None) is None)
     with _suspended():
         y = func(*args, **({k: v for k, v in kwargs.items() if k != "device"} if named else kwargs))
     return _without_memory(y) if makes else y

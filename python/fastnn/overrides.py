@@ -73,6 +73,15 @@ def mapped_results(y, change):
     return y
 
 
+def tensors_in(x):
+    """The tensors in tuples and lists of tuples and lists."""
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, (tuple, list)):
+        for item in x:
+            yield from tensors_in(item)
+
+
 def _types(args, kwargs, takes_part):
     """Classes among the arguments, subclasses before their bases."""
     found = []
