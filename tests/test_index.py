@@ -504,3 +504,22 @@ def test_in_place_on_0d():
     mask = fastnn.tensor([False, True]).scatter_reduce(0, fastnn.tensor([0, 1]), fastnn.tensor([True, False]), "amin", include_self=False)
     assert mask.tolist() == [True, False]
     assert [t.shape for t in fastnn.unravel_index(fastnn.tensor(3), (2, 2))] == [(), ()]
+
+
+def test_second_derivatives_of_products_with_zeros():
+    index = fastnn.tensor([0, 0])
+
+    def product(x, src):
+        return x.scatter_reduce(0, index, src, "prod").sum()
+
+    for x, src in (([3.0], [0.0, 2.0]), ([0.0], [0.0, 5.0]), ([0.0], [4.0, 5.0]), ([2.0], [4.0, 5.0])):
+        x, src = fastnn.tensor(x), fastnn.tensor(src)
+        a, b = src.tolist()
+        assert fastnn.func.hessian(product, argnums=1)(x, src).tolist() == [[0, x.item()], [x.item(), 0]]
+        assert fastnn.func.jacrev(fastnn.func.grad(product), argnums=1)(x, src).tolist() == [[b, a]]
+
+
+def test_how_the_level_of_a_quantile_moves_it():
+    x, q = fastnn.tensor([4.0, 1.0, 2.0], dtype=fastnn.float64), fastnn.tensor(0.7, dtype=fastnn.float64)
+    slope = fastnn.func.grad(lambda q, x: x.quantile(q))
+    assert slope(q, x).item() == pytest.approx(4) and fastnn.func.grad(slope, argnums=1)(q, x).tolist() == pytest.approx([2, 0, -2])

@@ -54,18 +54,20 @@ def _shares(y, x, index, src, dim):
 
 
 def _others(x, index, src, dim):
-    """The product of all at a place but zeros, and how many zeros there are."""
-    one = ones_like(zero(x.dtype))
-    product = _reduce_at(where(_cpu.eq(x, 0), one, x), index, where(_cpu.eq(src, 0), one, src), dim=dim, reduce="prod")
-    return product, scatter_add(to(_cpu.eq(x, 0), x.dtype), dim, index, to(_cpu.eq(src, 0), x.dtype))
+    """The product of all at a place but zeros, how many zeros there are, and their sum, which is 0 but has a derivative."""
+    one, none, at_x, at_src = ones_like(zero(x.dtype)), zero(x.dtype), _cpu.eq(x, 0), _cpu.eq(src, 0)
+    product = _reduce_at(where(at_x, one, x), index, where(at_src, one, src), dim=dim, reduce="prod")
+    zeros = scatter_add(to(at_x, x.dtype), dim, index, to(at_src, x.dtype))
+    return product, zeros, scatter_add(where(at_x, x, none), dim, index, where(at_src, src, none))
 
 
-def _without(v, product, zeros):
-    """The product of the others at v's place."""
+def _without(v, product, zeros, total):
+    """The product of the others at v's place; of one zero among them, that zero times the rest."""
     none = zero(v.dtype)
-    is_zero = _cpu.eq(v, 0)
+    is_zero, one, two = _cpu.eq(v, 0), _cpu.eq(zeros, 1), _cpu.eq(zeros, 2)
     divided = product / where(is_zero, ones_like(zero(v.dtype)), v)
-    return where(is_zero, where(_cpu.eq(zeros, 1), product, none), where(_cpu.eq(zeros, 0), divided, none))
+    of_zero = where(one, product, where(two, product * (total - v), none))
+    return where(is_zero, of_zero, where(one, divided * total, where(_cpu.eq(zeros, 0), divided, none)))
 
 
 def _dx(g, y, x, index, src, dim, reduce):
@@ -77,8 +79,7 @@ def _dx(g, y, x, index, src, dim, reduce):
 
 def _dsrc(g, y, x, index, src, dim, reduce):
     if reduce == "prod":
-        product, zeros = _others(x, index, src, dim)
-        return gather(g, dim, index) * _without(src, gather(product, dim, index), gather(zeros, dim, index))
+        return gather(g, dim, index) * _without(src, *(gather(t, dim, index) for t in _others(x, index, src, dim)))
     _, theirs, count = _shares(y, x, index, src, dim)
     return gather(g / count, dim, index) * theirs
 

@@ -104,7 +104,7 @@ def _quantile(input, q, dim, keepdim, interpolation, name, skip_nan):
     y = where(same, a, a + (b - a) * weight)
     if interpolation == "linear" and isinstance(q, Array) and q.requires_grad:
         move = reshape(q - q.detach(), (levels.size,) + (1,) * last.ndim) * to(last, x.dtype)
-        y = y + (b - a).detach() * move  # nothing in value: how the quantile moves with its level
+        y = y + (b - a) * move  # nothing in value: how the quantile moves with its level
     if keepdim:
         y = reshape(y, (levels.size, *[1] * ndim)) if flat else unsqueeze(y, 1 + normalize_dim(dim, ndim)) if ndim else y
     return y if levels.ndim else reshape(y, y._shape[1:])
