@@ -217,6 +217,7 @@ def spoil(rng, value, spoiled, key):
 def touch(result):
     """Reads all of a result, and differentiates it."""
     if fastnn.is_tensor(result):
+        result = result.to_dense() if result.is_sparse else result
         result.detach().numpy().copy()
         if result.requires_grad and result.is_complex():
             (result.real.sum() + result.imag.sum()).backward()

@@ -538,3 +538,52 @@ def test_a_function_that_saves_tensors_is_used_once():
     with pytest.raises(RuntimeError, match="a second time"):
         (z + s).sum().backward()
     assert x.grad.tolist() == [8.0, 8.0]
+
+
+IN_VIEWS = """z[0]+=w|z[0].add_(w)|z[0].copy_(w*2)|z[:,0].mul_(w[:2])|z.diagonal().copy_(w[:2])|z.t()[0].add_(w[0])|z.view(6)[1:4].copy_(w**2)|
+z.view(-1)[:3]=w|z[0][1]=w[0]|z.unsqueeze(0)[0,1]=w|z[1].lerp_(w,.5)|z.narrow(0,1,1).copy_(w[None])|z[0].index_add_(0,i,w)|
+z[:, ::2].addcmul_(w[:2,None],w[1:])|z[0].exp_().mul_(w)|z.view(3,2).t()[1]=w|z[1:].flatten()[0]=w.sum()""".replace("\n", "").split("|")
+
+
+@pytest.mark.parametrize("text", IN_VIEWS)
+@pytest.mark.parametrize("seen", ["z", "before", "part", "again"])
+def test_views_of_what_has_no_history_are_changed_with_it(text, seen):
+    """What shares memory with the changed view learns of it: the whole, and views of it made before and after."""
+    torch = pytest.importorskip("torch")
+    found = []
+    for lib in (fastnn, torch):
+        w = lib.tensor([1.0, 2.0, 3.0], dtype=lib.float64, requires_grad=True)
+        z = lib.arange(6, dtype=lib.float64).view(2, 3).clone()
+        names = {"w": w, "z": z, "i": lib.tensor([0, 2, 2]), "before": z.t(), "part": z[0], "whole": z}
+        exec(text, names)
+        names["again"] = z[:, 1:] * w[0]
+        y = names[seen]
+        assert y.requires_grad == (seen != "none") and not y.is_leaf
+        g, = lib.autograd.grad((y * y).sum(), w, create_graph=True)
+        gg = lib.autograd.grad(g.sum(), w)[0] if g.requires_grad else g
+        found.append([y.detach().numpy().copy(), g.detach().numpy(), gg.detach().numpy()])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_views_of_what_has_no_history():
+    z, w = fastnn.zeros(2, 3), fastnn.ones(3, requires_grad=True)
+    v = z[0]
+    assert v._base is z and v[1:]._base is z and z._base is None and z.detach()._base is None and not v.requires_grad
+    with fastnn.no_grad():
+        hidden = z[1]
+    assert hidden._base is None
+    with pytest.raises(RuntimeError, match="made by no_grad"):
+        hidden.add_(w)
+    z.requires_grad_()
+    assert not v.requires_grad
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
+        v.add_(w)
+    _, d = fastnn.func.jvp(lambda w: (b := fastnn.zeros(2, 3), b[1].copy_(w * w), b.sum(0))[-1], (w.detach(),), (fastnn.ones(3),))
+    assert d.tolist() == [2.0, 2.0, 2.0]
+    total = fastnn.zeros(3)
+    parts = total.split(1)
+    for i in range(3):
+        parts[i].add_(w[i] * i)
+    total.sum().backward()
+    assert w.grad.tolist() == [0.0, 1.0, 2.0]

@@ -312,20 +312,16 @@ def test_view_of_a_leaf_that_requires_grad_is_not_changed():
     assert w[0].tolist() == [0, 0, 0]
 
 
-def test_views_whose_base_would_lose_the_history_are_not_changed():
+def test_views_that_do_not_know_their_base_are_not_changed():
     w, whole = fastnn.ones(3, requires_grad=True), fastnn.zeros(2, 3)
-    for f in (
-        lambda: whole[0].copy_(w),
-        lambda: whole[0].add_(w),
-        lambda: whole.view(-1)[:3].mul_(w),
-        lambda: whole[0].__setitem__(1, w[0]),
-        lambda: whole.T[0].index_add_(0, fastnn.tensor([0]), w[:1]),
-    ):
-        with pytest.raises(RuntimeError, match=r"Write whole\[index\] = value"):
+    with fastnn.no_grad():
+        row, flat = whole[0], whole.view(-1)
+    for f in (lambda: row.copy_(w), lambda: flat[:3].mul_(w), lambda: row.__setitem__(1, w[0])):
+        with pytest.raises(RuntimeError, match="made by no_grad"):
             f()
     assert whole.tolist() == [[0, 0, 0], [0, 0, 0]]
     whole[0] = w
-    row = fastnn.zeros(2, 3)[1]  # nobody else looks at that memory
+    row = fastnn.zeros(2, 3)[1]
     row.copy_(w * 2)
     assert fastnn.autograd.grad((whole[0] * row).sum(), w)[0].tolist() == [4, 4, 4]
     with fastnn.no_grad():

@@ -30,6 +30,7 @@ PyObject* wrap(Array&& a, PyTypeObject* type) {
   p->grad = Py_None;
   p->requires_grad = p->view = false;
   p->steps = nullptr;
+  p->base = nullptr;
   return o;
 }
 
@@ -92,6 +93,7 @@ static int array_traverse(PyObject* o, visitproc visit, void* arg) {
   auto* p = reinterpret_cast<PyArray*>(o);
   Py_VISIT(p->node);
   Py_VISIT(p->grad);
+  Py_VISIT(p->base);
   Py_VISIT(Py_TYPE(o));
   return 0;
 }
@@ -99,6 +101,7 @@ static int array_clear(PyObject* o) {
   auto* p = reinterpret_cast<PyArray*>(o);
   Py_CLEAR(p->node);
   Py_CLEAR(p->grad);
+  Py_CLEAR(p->base);
   return 0;
 }
 // A chain of 100,000 operations is freed through node -> args -> Array -> node ...: the trashcan keeps the stack flat.
@@ -129,6 +132,8 @@ GETTER(is_cuda, PyBool_FromLong(a.view.place == Place::cuda))
 GETTER(packed, PyBool_FromLong(a.view.packed()))
 GETTER(pointer, PyLong_FromVoidPtr(a.view.data))
 GETTER(floating, PyBool_FromLong(is_float(a.view.dtype)))
+GETTER(base, Py_NewRef(reinterpret_cast<PyArray*>(o)->base ? reinterpret_cast<PyArray*>(o)->base : Py_None))
+GETTER(follows, PyBool_FromLong(follows(reinterpret_cast<PyArray*>(o))))
 GETTER(is_view, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->view))
 GETTER(readonly, PyBool_FromLong(a.buffer->readonly))
 static PyObject* get_steps(PyObject* o, void*) {
@@ -158,7 +163,7 @@ static PyObject* get_levels(PyObject* o, void*) {
   for (int i = 0; i < b->n; ++i) levels[i] = b->axis[i].level;
   return int_tuple(levels, b->n);
 }
-GETTER(is_leaf, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->node == Py_None))
+GETTER(is_leaf, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->node == Py_None && !follows(reinterpret_cast<PyArray*>(o))))
 
 static int set_requires_grad(PyObject* o, PyObject* value, void*) {
   auto* p = reinterpret_cast<PyArray*>(o);
@@ -230,6 +235,8 @@ static PyGetSetDef getset[] = {
     ATTRIBUTE("_floating", floating, nullptr),
     ATTRIBUTE("_readonly", readonly, nullptr),
     ATTRIBUTE("_is_view", is_view, nullptr),
+    ATTRIBUTE("_base", base, "of a view made when nothing had a history: what it is a view of; else None"),
+    ATTRIBUTE("_follows", follows, nullptr),
     {"_steps", get_steps, set_steps, "the function without a derivative that made this, or None", nullptr},
     ATTRIBUTE("_references", references, "how many arrays share the buffer"),
     ATTRIBUTE("_version", version, "grows whenever the memory is changed in place"),

@@ -16,6 +16,7 @@ struct PyArray {
   bool requires_grad;  // of a leaf
   bool view;           // made as a view of another one, by any of views.cpp and x[...]
   const char* steps;   // the kernel without a derivative that made this from something differentiable (argmax, gt), or null
+  PyObject* base;      // of a view that was made when nothing had a history: what it shows a part of, the first of them; or null
 };
 
 extern PyTypeObject* array_type;
@@ -30,17 +31,29 @@ extern thread_local bool grad_mode;
 
 inline bool is_array(PyObject* o) { return PyObject_TypeCheck(o, array_type); }
 inline Array& array_of(PyObject* o) { return reinterpret_cast<PyArray*>(o)->array; }
+// A view without history whose base has got one since, by a change in place: inplace.py's refresh gives it to the view.
+inline bool follows(const PyArray* a) {
+  if (!a->base || a->requires_grad || a->node != Py_None) return false;
+  auto* base = reinterpret_cast<const PyArray*>(a->base);
+  return base->node != Py_None && base->array.buffer == a->array.buffer;
+}
 inline bool needs_grad(PyObject* o) {
   auto* a = reinterpret_cast<PyArray*>(o);
-  return a->requires_grad || a->node != Py_None;
+  return a->requires_grad || a->node != Py_None || follows(a);
 }
 constexpr Py_ssize_t FRESH = -2;
 Py_ssize_t stale(PyObject* y);  // the position of a saved argument (-1: y itself) changed since y was computed, or FRESH
 PyObject* wrap(Array&& a, PyTypeObject* type = nullptr);  // new reference
 
-inline PyObject* wrap_view(Array&& a) {
+inline PyObject* wrap_view(Array&& a, PyObject* of) {
   PyObject* o = wrap(std::move(a));
-  if (o) reinterpret_cast<PyArray*>(o)->view = true;
+  if (!o) return o;
+  auto *made = reinterpret_cast<PyArray*>(o), *from = reinterpret_cast<PyArray*>(of);
+  made->view = true;
+  PyObject* base = from->base ? from->base : from->view ? nullptr : of;  // a view that does not know its base is none itself
+  if (base && grad_mode && is_float(made->array.view.dtype) && array_of(base).view.dtype == made->array.view.dtype &&
+      !made->array.batch && !needs_grad(of))
+    made->base = Py_NewRef(base);
   return o;
 }
 

@@ -65,7 +65,7 @@ PyObject* basic_view(PyObject* tensor, PyObject* key) {
       }
     }
     for (; d < x.ndim; ++d) put(x.shape[d], x.strides[d]);
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), tensor);
   });
 }
 

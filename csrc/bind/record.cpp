@@ -48,7 +48,8 @@ PyObject* refresh = nullptr;  // refresh(view) -> whether the view has its base'
 bool is_outdated(PyObject* x) {
   if (!is_array(x) || array_of(x).buffer->rebased == 0) return false;
   PyObject* node = reinterpret_cast<PyArray*>(x)->node;
-  if (node == Py_None || (PyTuple_GET_SIZE(node) > 6 && PyTuple_GET_ITEM(node, 6) != Py_None)) return false;
+  if (node == Py_None) return follows(reinterpret_cast<PyArray*>(x));
+  if (PyTuple_GET_SIZE(node) > 6 && PyTuple_GET_ITEM(node, 6) != Py_None) return false;
   return array_of(x).buffer->rebased > PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
 }
 
@@ -118,6 +119,7 @@ PyObject* py_record(PyObject*, PyObject* const* a, Py_ssize_t n) {
     auto* p = reinterpret_cast<PyArray*>(first);
     PyObject* old = p->node;
     p->node = node;
+    Py_CLEAR(p->base);
     Py_DECREF(old);
     return Py_NewRef(y);
   });

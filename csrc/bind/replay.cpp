@@ -84,7 +84,7 @@ struct State {
       if (is_array(g.after.ptr())) {
         Buffer* b = array_of(g.after.ptr()).buffer;
         g.ours = !g.same_one;
-        g.references = 1 + program->holds(b);
+        g.references = 1 + (reinterpret_cast<PyArray*>(g.after.ptr())->base != nullptr) + program->holds(b);
         result.each_tensor([&](PyObject* o) { g.references += array_of(o).buffer == b; });
       }
       gradients.push_back(std::move(g));

@@ -14,7 +14,7 @@ PyObject* array_view(PyObject* o, PyObject* const* args, Py_ssize_t n) {
     if (ints_from(args[1], r.view.strides, MAX_DIMS, "as_strided") != r.view.ndim)
       raise_error(ErrorKind::shape, "as_strided: size and stride differ in length");
     int64_t size = itemsize(a.view.dtype), offset = as_int(args[2], "as_strided");
-    if (checked_numel(r.view.shape, r.view.ndim) == 0) return wrap_view(std::move(r));
+    if (checked_numel(r.view.shape, r.view.ndim) == 0) return wrap_view(std::move(r), o);
     char* base = static_cast<char*>(a.buffer->data);
     __int128 first = (static_cast<char*>(a.view.data) - base) + __int128(offset) * size, low = first, high = first + size;
     for (int d = 0; d < r.view.ndim; ++d) {
@@ -28,7 +28,7 @@ PyObject* array_view(PyObject* o, PyObject* const* args, Py_ssize_t n) {
     if (low < 0 || high > a.buffer->bytes)
       raise_error(ErrorKind::shape, "as_strided: size, stride and storage_offset reach outside the tensor's memory");
     r.view.data = base + int64_t(first);
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -53,7 +53,7 @@ PyObject* array_permute(PyObject* o, PyObject* dims) {
       r.view.shape[d] = a.view.shape[k];
       r.view.strides[d] = a.view.strides[k];
     }
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -73,7 +73,7 @@ PyObject* array_reshape(PyObject* o, PyObject* arg) {
     if (v.packed()) {
       int64_t stride = 1;
       for (int d = ndim - 1; d >= 0; --d) strides[d] = stride, stride *= shape[d] > 1 ? shape[d] : 1;
-      return wrap_view(std::move(r));
+      return wrap_view(std::move(r), o);
     }
     // From the right: a run of old axes that is contiguous in itself serves a run of new axes.
     int k = ndim - 1;
@@ -88,7 +88,7 @@ PyObject* array_reshape(PyObject* o, PyObject* arg) {
       if (used != run) Py_RETURN_NONE;
       if (d > 0) base = v.strides[d - 1], run = used = 1;
     }
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -109,7 +109,7 @@ PyObject* array_expand(PyObject* o, PyObject* arg) {  // the full shape, no -1; 
                     "non-singleton dimension %d.", (long long)want, (long long)have, d);
       r.view.strides[d] = d < lead || (have == 1 && want != 1) ? 0 : a.view.strides[d - lead];
     }
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -129,7 +129,7 @@ PyObject* array_slice(PyObject* o, PyObject* const* args, Py_ssize_t n) {
     if (length > 0) v.data = static_cast<char*>(v.data) + start * v.strides[d] * itemsize(v.dtype);
     v.shape[d] = length;
     v.strides[d] = length > 1 ? v.strides[d] * step : v.strides[d];
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -147,7 +147,7 @@ PyObject* array_select(PyObject* o, PyObject* const* args, Py_ssize_t n) {  // x
     v.data = static_cast<char*>(v.data) + k * v.strides[d] * itemsize(v.dtype);
     for (int64_t j = d; j + 1 < v.ndim; ++j) v.shape[j] = v.shape[j + 1], v.strides[j] = v.strides[j + 1];
     --v.ndim;
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 
@@ -169,7 +169,7 @@ PyObject* array_bits(PyObject* o, PyObject* dtype) {
                   dtype_name(dtype_from(dtype)));
     if (have != want) v.shape[last] = v.shape[last] * have / want;
     v.dtype = dtype_from(dtype);
-    return wrap_view(std::move(r));
+    return wrap_view(std::move(r), o);
   });
 }
 

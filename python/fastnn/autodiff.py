@@ -199,7 +199,7 @@ def _first_grad(t):
 
 def outdated(x):
     """Whether x is a view whose base has been changed since, with history; record.cpp asks the same."""
-    return x._node is not None and x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
+    return x._follows if x._node is None else x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
 
 
 def _refresh(t):

@@ -100,7 +100,9 @@ def _strays(program, inputs, others):
     """
     kept = {buffer: place for buffer, *place in program.kept()}
     shares: dict = {}
-    for t in (*inputs, *others):
+    handed = {id(t) for t in (*inputs, *others)}
+    bases = {id(t._base): t._base for t in others if t._base is not None and id(t._base) not in handed}  # views keep them
+    for t in (*inputs, *others, *bases.values()):
         shares[t._buffer] = shares.get(t._buffer, 0) + 1
     found = [place for buffer, place in kept.items() if buffer not in shares]
     for t in (*inputs, *[t for t in others if t._buffer in kept]):

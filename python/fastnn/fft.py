@@ -31,32 +31,48 @@ __all__ = (
 _OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}  # the norm by which the other direction is the adjoint
 
 
-def _numpy(f, x, shown, **options):
-    """f of an ndarray in x's precision (NumPy 1 computes in float64 always)."""
+def _numpy(f, x, shown, shape, to_real=False, **options):
+    """f of an ndarray in x's precision (NumPy 1 computes in float64 always), into memory of the pool: NumPy's own would be mapped and
+    unmapped by the system at every call, which takes up to four times as long as the transform. shape: the result's."""
     if x.is_cuda:
         raise NotImplementedError(f"fft.{f.__name__}: runs on the CPU only; x.cpu() moves a tensor there")
+    kind = COMPLEX[x.dtype].numpy
     a = np.ascontiguousarray(_cpu.numpy(x, False))
-    y = f(a.view(COMPLEX[x.dtype].numpy)[..., 0] if shown else a, **options)
-    y = np.ascontiguousarray(y, (COMPLEX[x.dtype] if y.dtype.kind == "c" else x.dtype).numpy)
-    return from_numpy(y.view(x.dtype.numpy).reshape(*y.shape, 2) if y.dtype.kind == "c" else y)
+    a = a.view(kind)[..., 0] if shown else a
+    y = _cpu.empty(shape if to_real else (*shape, 2), x.dtype, x)
+    out = _cpu.numpy(y, True)
+    out = out if to_real else out.view(kind)[..., 0]
+    if _TAKES_OUT:
+        f(a, out=out, **options)
+    else:
+        out[...] = f(a, **options)
+    return y
+
+
+_TAKES_OUT = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
 @op(saves="")
 @_of_examples
 def _complex_fft(x, *, dims, norm, inverse):
-    return _numpy(np.fft.ifftn if inverse else np.fft.fftn, x, True, axes=dims, norm=norm)
+    f = np.fft.ifftn if inverse else np.fft.fftn
+    return _numpy(f, x, True, x._shape[:-1], axes=dims, norm=norm)
 
 
 @op(saves="")
 @_of_examples
 def _real_fft(x, *, dim, norm):
-    return _numpy(np.fft.rfft, x, False, axis=dim, norm=norm)
+    return _numpy(np.fft.rfft, x, False, _with_length(x._shape, dim, x._shape[dim] // 2 + 1), axis=dim, norm=norm)
 
 
 @op(saves="")
 @_of_examples
 def _real_ifft(x, *, dim, norm, n):
-    return _numpy(np.fft.irfft, x, True, axis=dim, norm=norm, n=n)
+    return _numpy(np.fft.irfft, x, True, _with_length(x._shape[:-1], dim, n), True, axis=dim, norm=norm, n=n)
+
+
+def _with_length(shape, dim, n):
+    return (*shape[:dim], n, *shape[len(shape) + dim + 1 :])
 
 
 def _occurrences(n, dim, dtype):

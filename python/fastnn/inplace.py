@@ -7,9 +7,13 @@ None), or mark says that this tensor *is* the version before a change.
 What a view shares with its base changes in both. link = (op, base, rest, params) says what x is a view of, x = op(base, *rest,
 **params): a change of x gives the base a new history too, the old base with x written over that part of it. Another view of that
 base finds out when it is used next (`refresh`).
+
+A view of what has no history is not recorded: it remembers its base only (`_base`), the first of them, and link is `_window`, by strides.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from . import _cpu
 from .autodiff import Array, Op, op, outdated, record
@@ -67,13 +71,17 @@ def writable(x, name):
 
 def check_change(x, name):
     """RuntimeError for changes, recorded in x's history, that gradients would miss: of a leaf that requires grad, of a view of
-    one, and of a view of a tensor without history, which cannot learn that it depends on something now."""
-    if x._node is None and not x.requires_grad and x._is_view and x._references > 1:
-        raise RuntimeError(
-            f"{name}: this tensor is a view of one that would not learn of this change's history. Write whole[index] = value "
-            f"(not whole[index].{name}(...) or whole[i][j] = value), or clone() first."
-        )
+    one, and of a view made by no_grad, which does not know its base."""
+    if outdated(x):
+        refresh(x)
     base = x
+    if x._node is None and x._is_view and x._references > 1 and not x.requires_grad:
+        if _link(x, None) is None:
+            raise RuntimeError(
+                f"{name}: this tensor is a view of one that would not learn of this change's history: it was made by no_grad, or of a "
+                "tensor that is not contiguous, or by vmap. Change the whole tensor, or clone() first."
+            )
+        base = x._base
     while base._node is not None:
         args = base._node[1]
         if not args or not isinstance(args[0], Array) or args[0]._buffer != x._buffer:
@@ -133,6 +141,8 @@ def take_over(x, node, old, written=True):
 
 def _let_go(old, parent, base, old_base):
     """Makes a view of the old base of old, a view of base by way of parent: history that led back to base would never be freed."""
+    if old._node is None:
+        return
     f, args, *others = old._node
     if args and args[0] is parent:
         past = old_base
@@ -167,8 +177,14 @@ def _overlaps(x):
 
 def _link(x, node):
     """What x with this node is a view of: (op, base, rest, params), or None."""
-    if node is None or len(node) > 8:
-        return node and node[8]
+    if node is None:
+        base = x._base
+        if base is None or base._buffer != x._buffer or not base._packed or x._levels is not None:
+            return None
+        start = (x.data_ptr() - base.data_ptr()) // x.element_size()
+        return _window, base, (), {"size": x._shape, "stride": x._strides, "start": start}
+    if len(node) > 8:
+        return node[8]
     f, args, params = node[:3]
     if not args or not isinstance(f, Op) or not isinstance(args[0], Array) or args[0]._buffer != x._buffer or x._levels is not None:
         return None
@@ -238,6 +254,27 @@ def _kept(old):
     kept = old.detach().clone()
     kept._node = old._node
     return kept
+
+
+@op(saves="")
+def _window(base, *, size, stride, start):
+    """The view of a contiguous base with these strides, from its element number `start` on."""
+    return (base if base._packed else base.contiguous())._view(size, stride, start)
+
+
+@op(saves="")
+def _put_back(g, *, shape, size, stride, start):
+    """Zeros of this shape with g added up where that window shows them: the derivative of `_window`."""
+    y = g.new_zeros(shape)
+    places = np.full(size, start)
+    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
+    y.view(-1).index_add_(0, _cpu.from_numpy(places.reshape(-1)), g.detach().reshape(-1))
+    return y
+
+
+_window.partials(lambda g, y, base, **at: _put_back(g, shape=base._shape, **at)).linear(0)
+_put_back.partials(lambda g, y, x, shape, **at: _window(g, **at)).linear(0)
 
 
 @op(saves="")

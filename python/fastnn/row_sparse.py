@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .dtypes import sparse_coo
 from .grad_mode import no_grad
+from .size import Size
 
 
 class RowSparse:
@@ -27,7 +28,7 @@ class RowSparse:
 
     @property
     def shape(self):
-        return self._shape
+        return Size(self._shape)
 
     @property
     def dtype(self):

@@ -100,6 +100,10 @@ class SparseMatrix:
         dense = zeros(self._shape[0] * self._shape[1], dtype=self.dtype).index_add(0, flat, self._values_)
         return dense.reshape(self._shape)
 
+    def numpy(self):
+        """TypeError, as PyTorch's."""
+        raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
+
     def sum(self, dim=None):
         """The sum of all entries, or of those of each column (dim 0) or row (dim 1): dense."""
         if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 2):
