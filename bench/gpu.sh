@@ -21,15 +21,16 @@ build() {
 step "build (sm_$arch)" build || exit 1
 export PYTHONPATH=python
 step "there is a GPU" "$python" -c "import fastnn; fastnn.cuda.require(); print(fastnn.cuda.get_device_name(), len(fastnn.cuda.kernels()), 'kernels')"
-step "tests" "$python" -m pytest -q tests/test_cuda.py tests/test_cuda_halves.py
+step "tests" "$python" -m pytest -q tests/test_cuda.py tests/test_cuda_halves.py tests/test_cuda_streams.py tests/test_cuda_graphs.py
 step "tests, every call waiting" env FASTNN_CUDA_SYNC=1 "$python" -m pytest -q tests/test_cuda.py -k "faults or range or training"
 if command -v compute-sanitizer > /dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     step "compute-sanitizer $tool" timeout 90 compute-sanitizer --tool "$tool" --error-exitcode 9 \
-      "$python" -m pytest -q tests/test_cuda.py tests/test_cuda_halves.py -k "products or convolutions or shapes or training or (cpus and float32 and (softmax or reduce or matmul or loss or norm or index or sort or attention or rnn))"
+      "$python" -m pytest -q tests/test_cuda.py tests/test_cuda_halves.py tests/test_cuda_graphs.py -k "products or convolutions or shapes or training or plain_step or (cpus and float32 and (softmax or reduce or matmul or loss or norm or index or sort or attention or rnn))"
   done
 else
   echo "compute-sanitizer is not installed: nothing was sanitized"
 fi
 step "beside PyTorch" "$python" bench/cuda.py --json "$out/bench.json"
+step "small networks beside PyTorch" "$python" -m fastnn.bench.cuda_steps --json "$out/steps.json"
 exit $failed

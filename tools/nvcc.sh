@@ -22,7 +22,7 @@ compile() {  # ARCH FILE
 export -f compile
 export work
 
-files=(csrc/kernels/*/*.cu csrc/kernels/*/rungs/*.cu csrc/kernels/table.cu csrc/core/cuda/runtime.cu)
+files=(csrc/kernels/*/*.cu csrc/kernels/*/rungs/*.cu csrc/kernels/table.cu csrc/core/cuda/*.cu)
 for arch in "${archs[@]}"; do printf "$arch %s\n" "${files[@]}"; done | xargs -P "$(nproc)" -L 1 bash -c 'compile "$0" "$1"'
 if grep -l "wgmma.mma_async instructions are serialized" "$work"/*.log; then exit 1; fi
 compared=${archs[-1]}

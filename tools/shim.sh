@@ -11,7 +11,7 @@ compiler=(${CXX:-g++})
 command -v ccache > /dev/null && compiler=(ccache "${compiler[@]}")
 objects=$(dirname "$output")/shim
 mkdir -p "$objects"
-sources=(csrc/kernels/table.cu csrc/kernels/*/*.cu csrc/kernels/*/rungs/*.cu csrc/testing/*.cpp csrc/core/cuda/faults.cpp csrc/core/error.cpp)
+sources=(csrc/kernels/table.cu csrc/kernels/*/*.cu csrc/kernels/*/rungs/*.cu csrc/testing/*.cpp csrc/core/cuda/put.cu csrc/core/cuda/*.cpp csrc/core/error.cpp)
 for source in "${sources[@]}"; do
   [ -e "$source" ] || continue
   echo "-x c++ -c $source -o $objects/$(echo "$source" | tr / _).o"

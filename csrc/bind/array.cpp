@@ -16,7 +16,7 @@ namespace fastnn {
 PyTypeObject* array_type = nullptr;
 PyTypeObject* tensor_type = nullptr;
 PyObject* dtype_objects[DTYPES];
-static PyObject* error_types[7];  // by ErrorKind
+static PyObject* error_types[8];  // by ErrorKind, and out of a GPU's memory
 
 PyObject* wrap(Array&& a, PyTypeObject* type) {
   if (!type) type = tensor_type;
@@ -40,6 +40,8 @@ void set_python_error() {
   } catch (const Error& e) {
     PyObject* type = error_types[int(e.kind)];
     PyErr_SetString(type ? type : PyExc_RuntimeError, e.message);
+  } catch (const OutOfMemory& e) {
+    PyErr_SetString(error_types[7] ? error_types[7] : PyExc_MemoryError, e.message);
   } catch (const Interrupted&) {
     if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
   } catch (const std::bad_alloc&) {
@@ -277,7 +279,7 @@ void bind_array(py::module_& m) {
       [](py::type tensor, py::tuple dtypes, py::tuple errors) {
         tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
         for (size_t i = 0; i < DTYPES; ++i) dtype_objects[i] = py::object(dtypes[i]).release().ptr();
-        for (size_t i = 0; i < 7; ++i) error_types[i] = py::object(errors[i]).release().ptr();
+        for (size_t i = 0; i < 8; ++i) error_types[i] = py::object(errors[i]).release().ptr();
       },
       "register(Tensor, dtypes, errors): the Python classes this module makes");
   static PyMethodDef empty_def = {"empty", FN_FASTCALL(py_empty), "empty(shape, dtype, *like): uninitialised; on the device of `like`; inside vmap with the axes that any of them hides"};

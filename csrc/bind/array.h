@@ -79,6 +79,7 @@ void bind_device(pybind11::module_& m);       // device.cpp
 void bind_backward(pybind11::module_& m);     // backward.cpp
 void bind_record(pybind11::module_& m);       // record.cpp
 void bind_stored(pybind11::module_& m);       // stored.cpp
+void bind_streams(pybind11::module_& m);      // streams.cpp
 void bind_interchange(pybind11::module_& m);  // interchange.cpp: NumPy and DLPack
 void bind_elementwise(pybind11::module_& m);  // elementwise.cpp
 void bind_index(pybind11::module_& m);        // index.cpp

@@ -233,6 +233,7 @@ py::object matched(py::object g, PyObject* x, const Callbacks& call) {
   }
   if (!plain) return steal(PyObject_CallFunctionObjArgs(call.match, g.ptr(), x, nullptr));
   View from = view_from(g.ptr(), {"sum", 2}, false, false);
+  in_use(have);
   Array made = empty(want.view.shape, want.view.ndim, want.view.dtype, from.place);
   {
     ReleaseGil gil(from.bytes() >= RELEASE_FROM);
@@ -328,6 +329,12 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
         }
       }
 
+    uint64_t streams = 0;  // that the forward pass ran on
+    for (int p : graph.order) {
+      const Array& made = array_of(places[size_t(p)].tensor.ptr());
+      if (made.view.place != fastnn::Place::cpu) streams |= uint64_t(1) << made.buffer->home;
+    }
+    if (streams > 1) [[unlikely]] wait_for_streams(streams);
     GradMode mode(create);
     WalkBack walk;
     for (; !graph.order.empty(); graph.order.pop_back()) {

@@ -38,6 +38,11 @@ void launch_copy(const View& to, const View& from) {
   if (to.place != from.place && travels(to, from)) [[unlikely]] return copy_between(to, from);
   launch<Out, In>(launches[int(Count::copy)], kernel_at(to.place, &Table::copy, "copy"), Out{to}, In{from});
 }
+static void transfer(Out to, In from) { device_transfer(to, from); }
+void launch_transfer(const View& to, const View& from) {
+  launch<Out, In>(launches[int(Count::copy)], transfer, Out{to}, In{from});
+  if (recording && to.place == Place::cpu) recording->steps.back()->alone = "a copy to the CPU, which is waited for";
+}
 const char* kernel_name(const int64_t& count) { return described[&count - launches].name; }
 const char* kernel_kind(const int64_t& count) { return described[&count - launches].kind; }
 const char* kernel_params(const int64_t& count) { return described[&count - launches].params; }
@@ -79,6 +84,8 @@ PYBIND11_MODULE(_cpu, m) {
       set_python_error();
     } catch (const Interrupted&) {
       set_python_error();
+    } catch (const OutOfMemory&) {
+      set_python_error();
     }
   });
   const char* wanted = getenv("FASTNN_ISA");
@@ -103,6 +110,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_product(m);
   for (PyMethodDef* f = functions; f->ml_name; ++f) m.attr(f->ml_name) = py::reinterpret_steal<py::object>(PyCFunction_New(f, nullptr));
   bind_stored(m);
+  bind_streams(m);
 
   m.def("isa", [] { return isa_name(); }, "the instruction set in use");
   m.def("set_isa", [](const std::string& name) { isa_set(name.c_str()); });

@@ -11,6 +11,8 @@ namespace py = pybind11;
 
 namespace fastnn {
 
+void count_foreign_buffer();  // core/array.cpp
+
 void raise_missing(const char* name) {
   raise_error(ErrorKind::missing, "%s: there is no CUDA kernel for it yet; x.cpu() moves a tensor to the CPU, where there is", name);
 }
@@ -24,7 +26,10 @@ OnDevice on_device(const char* name, std::vector<Slot>& slots) {
   OnDevice call;
   const View* there = nullptr;
   for (const Slot& s : slots)
-    if (s.array && s.kind == Slot::in && s.view->place == Place::cuda) there = s.view;
+    if (s.array && s.view->place == Place::cuda) {
+      note_use(s.array->buffer);
+      if (s.kind == Slot::in) there = s.view;
+    }
   if (!strcmp(name, "copy") && slots[0].view->place != slots[1].view->place && !in_vmap() &&
       (slots[0].view->place == Place::cuda || !slots[0].array->buffer->fresh)) {
     launch_copy(*slots[0].view, *slots[1].view);
@@ -46,7 +51,7 @@ OnDevice on_device(const char* name, std::vector<Slot>& slots) {
       View number = *s.view;
       number.ndim = 0;
       call.sent.push_back(empty(nullptr, 0, s.view->dtype, Place::cuda));
-      device_transfer(call.sent.back().view, number);
+      launch_transfer(call.sent.back().view, number);
       s.view->data = call.sent.back().view.data, s.view->place = Place::cuda;  // at every index, as before
     } else {
       raise_mixed(name, *there, *s.view);
@@ -57,8 +62,7 @@ OnDevice on_device(const char* name, std::vector<Slot>& slots) {
 
 namespace {
 
-View packed_like(const Array& made, const View& shape) {  // made's memory in the shape of another view of as many elements
-  View v = made.view;
+View packed_like(View v, const View& shape) {  // v's memory, contiguous, in the shape of another view
   v.ndim = shape.ndim;
   int64_t stride = 1;
   for (int d = shape.ndim - 1; d >= 0; --d) {
@@ -69,13 +73,14 @@ View packed_like(const Array& made, const View& shape) {  // made's memory in th
   return v;
 }
 
-// to(x, cuda) -> x's elements in new memory there, or here
-py::object to_place(py::handle x, bool cuda) {
+// to(x, cuda, asynchronous) -> x's elements in new memory there, or here (page-locked where nobody waits for the copy)
+py::object to_place(py::handle x, bool cuda, bool asynchronous) {
   if (!is_array(x.ptr())) throw py::type_error("to: expected a Tensor");
   const Array& a = array_of(x.ptr());
   refuse_batched(a, "to() another device");
-  Array made = empty(a.view.shape, a.view.ndim, a.view.dtype, cuda ? Place::cuda : Place::cpu);
-  launch_copy(made.view, a.view);
+  in_use(a);
+  Array made = asynchronous && !cuda && !recording ? pinned_like(a.view) : empty(a.view.shape, a.view.ndim, a.view.dtype, cuda ? Place::cuda : Place::cpu);
+  copy_between(made, a, asynchronous);
   return py::reinterpret_steal<py::object>(wrap(std::move(made)));
 }
 
@@ -90,20 +95,38 @@ py::dict dict_of(const PoolStats& s) {
   return d;
 }
 
+Array pinned_like(const View& v) {
+  View made = packed_like(v, v);
+  Buffer* b = pinned_buffer(v.numel() * itemsize(v.dtype));
+  count_foreign_buffer();
+  made.data = b->data, made.place = Place::cpu;
+  return Array(made, b);
+}
+
+void copy_between(const Array& to, const Array& from, bool asynchronous) {
+  in_use(to);
+  in_use(from);
+  Buffer* host = to.view.place == Place::cpu ? to.buffer : from.buffer;
+  const bool alike = to.view.packed() && from.view.packed() && to.view.dtype == from.view.dtype;
+  if (!asynchronous || !alike || recording || to.view.place == from.view.place || !is_pinned(host)) return launch_copy(to.view, from.view);
+  note_use(host);
+  device_transfer(to.view, from.view, true);
+}
 void copy_between(const View& to, const View& from) {
-  if (recording) raise_error(ErrorKind::runtime, "fastnn.capture: a copy between devices is not recorded");
+  if (recording && recording->dry && to.place == Place::cpu)
+    raise_error(ErrorKind::runtime, "cuda.graph: a copy to the CPU cannot be recorded: there is nothing to copy before the graph is replayed");
   Array sent, received;
   View source = from, target = to;
   if (!from.packed() || from.dtype != to.dtype) {  // converted where it lies: what travels is contiguous
     sent = empty(to.shape, to.ndim, to.dtype, from.place);
-    source = packed_like(sent, to);
+    source = packed_like(sent.view, to);
     launch_copy(source, from);
   }
   if (!to.packed()) {
     received = empty(to.shape, to.ndim, to.dtype, to.place);
     target = received.view;
   }
-  device_transfer(target, source);
+  launch_transfer(target, source);
   if (received.buffer) launch_copy(to, target);
 }
 
@@ -118,7 +141,6 @@ void bind_device(py::module_& m) {
   m.def("device_precision", [](int64_t level) { if (gpu) gpu->matmul_precision(level); },
         "device_precision(level): float32 products by float32, by three TF32 products, or by TF32 (0, 1, 2)");
   m.def("device_halves", [] { return gpu && gpu->halves(); }, "does the GPU multiply float16 and bfloat16 on tensor cores?");
-  m.def("device_stream", [] { return gpu ? gpu->stream() : 0; }, "the stream that everything runs on, as an address");
   m.def("device_name", [] {
     char text[256] = "";
     if (gpu) gpu->describe(text, sizeof text);
@@ -129,8 +151,19 @@ void bind_device(py::module_& m) {
     py::gil_scoped_release gil;
     gpu->synchronize();
   });
+  m.def("device_memory", [] {
+    size_t free_bytes = 0, total = 0;
+    if (gpu) gpu->memory(&free_bytes, &total);
+    return py::make_tuple(free_bytes, total);
+  }, "bytes that are free, and all");
+  m.def("device_reset_peak", [] { if (gpu) gpu->reset_peak(); });
   m.def("device_trim", [] { if (gpu) gpu->trim(); });
-  m.def("device_stats", [] { return dict_of(gpu ? gpu->stats() : PoolStats{}); });
+  m.def("device_stats", [] {
+    const PoolStats s = gpu ? gpu->stats() : PoolStats{};
+    py::dict d = dict_of(s);
+    d["peak_reserved"] = s.peak_reserved;
+    return d;
+  });
   m.def("device_kernels", [] {
     py::list list;
     if (!gpu) return list;
@@ -149,7 +182,8 @@ void bind_device(py::module_& m) {
       }, &d);
     return d;
   }, "what the host shim has counted, by kernel; the counts start again");
-  m.def("to_place", &to_place, "to_place(x, cuda) -> a contiguous copy of x on the GPU, or on the CPU");
+  m.def("to_place", &to_place, py::arg("x"), py::arg("cuda"), py::arg("asynchronous") = false,
+        "to_place(x, cuda, asynchronous=False) -> a contiguous copy of x on the GPU, or on the CPU");
 }
 
 }  // namespace fastnn

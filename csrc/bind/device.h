@@ -32,5 +32,11 @@ OnDevice on_device(const char* name, std::vector<Slot>& slots);
 pybind11::dict dict_of(const PoolStats& s);           // what pool_stats and device_stats tell
 bool travels(const View& to, const View& from);       // of different devices: is it a copy, or a number for a launch?
 void copy_between(const View& to, const View& from);  // then this does it
+void copy_between(const Array& to, const Array& from, bool asynchronous);  // does not wait where the host's memory is page-locked
+void launch_transfer(const View& to, const View& from);  // device_transfer, as a call that is recorded (cpu.cpp)
+Array pinned_like(const View& v);                     // of that shape and dtype, contiguous, in page-locked memory of the host
+inline void in_use(const Array& a) {                  // by the current stream
+  if (a.buffer && a.view.place == Place::cuda) note_use(a.buffer);
+}
 
 }  // namespace fastnn

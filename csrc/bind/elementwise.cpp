@@ -185,6 +185,8 @@ void agree(const char* name, const Operand* x, int n) {
   for (int i = 0; i < n; ++i)
     if (x[i].array && x[i].view.ndim && x[i].view.place == Place::cpu && x[i].view.numel())
       raise_mixed(name, one_there(x, n, Place::cuda), x[i].view);
+  for (int i = 0; i < n; ++i)
+    if (x[i].array) in_use(*x[i].array);
 }
 
 template <int N> struct KernelOf;
@@ -288,6 +290,7 @@ PyObject* apply(const char* name, Kind kind, int64_t& count, typename KernelOf<N
       for (int i = 0; i < N; ++i)
         overlap |= !x[i].number && x[i].buffer == target.buffer && !same_layout(x[i].view, y);
       target.buffer->fresh = false;
+      in_use(target);
       written = y;
       if (overlap || y.dtype != kernel_type) {
         staged = empty(shape.shape, shape.ndim, kernel_type, place);

@@ -3,6 +3,7 @@
 
 #include "array.h"
 #include "batch.h"
+#include "device.h"
 #include "replay.h"
 #include "../core/device.h"
 #include "../core/half.h"
@@ -91,11 +92,11 @@ py::object from_numpy(py::array a) {
 }
 
 void not_while_recording(const char* what, const Array& x) {
-  if (!recording) return;
+  if (!recording || (recording->dry && x.view.place == Place::cpu)) return;
   note_place();
   const Step* by = recording->writer(x.view.data);
   const char* file = strrchr(recording->file, '/');
-  raise_error(ErrorKind::runtime, "%s:%d: %s reads %s%s while a step is being recorded (fastnn.capture): replayed, the step could not branch "
+  raise_error(ErrorKind::runtime, "%s:%d: %s reads %s%s while a step is being recorded (fastnn.capture, cuda.graph): replayed, the step could not branch "
               "on it. Return the tensor and read it outside.", file ? file + 1 : recording->file, recording->line, what,
               by ? "the result of " : "a value", by ? kernel_name(by->count) : "");
 }
@@ -125,7 +126,9 @@ py::object item(py::object x) {
     raise_error(ErrorKind::runtime, "a Tensor with %lld elements cannot be converted to Scalar", (long long)v.numel());
   char value[8];
   if (v.place != Place::cpu) {
-    gpu->to_host(value, v.data, size_t(itemsize(v.dtype)));
+    in_use(array_of(x.ptr()));
+    py::gil_scoped_release gil;
+    gpu->to_host(value, v.data, size_t(itemsize(v.dtype)), false);
     v.data = value;
   }
   switch (v.dtype) {
@@ -169,13 +172,22 @@ struct DLVersioned {  // "dltensor_versioned", from 1.0 on
 constexpr uint8_t CODES[] = {2, 2, 0, 0, 1, 6, 0, 0, 2, 4};  // 0: int, 1: uint, 2: float, 4: bfloat, 6: bool
 static_assert(std::size(CODES) == DTYPES);
 
+// The end of memory that two libraries share: what cannot be waited for any more, because the GPU is lost, is over.
+void let_finish(int stream) noexcept {
+  try {
+    if (stream < 0) gpu->drain();
+    else gpu->stream_wait(stream);
+  } catch (...) {
+  }
+}
+
 template <class M> struct Export {
   M managed{};
   Array array;
 };
 template <class M> void delete_export(M* m) {
   auto* e = static_cast<Export<M>*>(m->context);
-  if (e->array.view.place == Place::cuda) gpu->drain();  // what read it may still run, on a stream that the pool knows nothing of
+  if (e->array.view.place == Place::cuda) let_finish(-1);  // what read it may still run, on a stream that the pool knows nothing of
   delete e;
 }
 template <class M> void delete_capsule(PyObject* capsule) {  // a consumer renames the capsule and takes over the deleter
@@ -222,6 +234,8 @@ py::object to_dlpack(py::object x, bool versioned) {
 
 template <class M> void release_dlpack(Buffer* b) {
   auto* m = static_cast<M*>(b->owner);
+  for (int s = 0; b->used >> s; ++s)
+    if (b->used >> s & 1) let_finish(s);  // its owner does not know of our streams
   if (m->deleter) {
     py::gil_scoped_acquire gil;
     m->deleter(m);
@@ -263,6 +277,7 @@ template <class M> py::object import_dlpack(PyObject* capsule, const char* name,
   Buffer* b = foreign(low, bytes, m, release_dlpack<M>);
   b->readonly = readonly;
   b->shared = !readonly && !there;
+  if (there) note_use(b);
   return py::reinterpret_steal<py::object>(wrap(Array(v, b)));
 }
 py::object from_dlpack(py::object capsule) {

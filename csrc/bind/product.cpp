@@ -77,6 +77,8 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
     const auto product_bias = halves ? kernel_of_halves(&Table::matmul_bias) : kernel_at(place, &Table::matmul_bias, "matmul");
     if (a.place != b.place) raise_mixed("matmul", a, b);
     if (add && d.place != a.place) raise_mixed("matmul", a, d);
+    if (place != Place::cpu) [[unlikely]]
+      for (Py_ssize_t i = 0; i < (add ? 3 : 2); ++i) in_use(array_of(args[i]));
     if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;
     Array made = empty(y.shape, y.ndim, y.dtype, place);
     int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();

@@ -24,10 +24,11 @@ Leaves being_touched;
 std::unique_ptr<py::list> being_followed; // (options, name, element or -1, address of the double that has the value)
 std::string package;                      // the folder of fastnn's Python files, with a slash
 
-void begin() {
+void begin(bool dry) {
   if (recording) raise_error(ErrorKind::runtime, "capture: a step is being recorded already");
   if (being_recorded) raise_error(ErrorKind::runtime, "capture: another thread is recording a step");
   being_recorded = std::make_unique<Program>();
+  being_recorded->dry = dry;
   recording = being_recorded.get();
   leaves = &being_touched;
   being_followed = std::make_unique<py::list>();
@@ -53,6 +54,7 @@ void follow(py::dict options, size_t first) {
       py::object value = options[name.c_str()];
       if (element >= 0) value = value[py::int_(element)];
       if (!PyFloat_CheckExact(value.ptr()) || PyFloat_AS_DOUBLE(value.ptr()) != *number || *number == 0) continue;
+      step.live = true;
       being_followed->append(py::make_tuple(options, name, element, reinterpret_cast<uintptr_t>(number)));
     }
   }
@@ -65,7 +67,7 @@ py::tuple end() {  // -> Program, [(leaf, its gradient before the step)], what `
   py::list touched;
   for (auto& [leaf, before] : being_touched) {
     auto pair = py::make_tuple(py::reinterpret_steal<py::object>(leaf), py::reinterpret_steal<py::object>(before));
-    if (array_of(leaf).buffer->arena != being_recorded->arena) touched.append(pair);  // not made within the step
+    if (!being_recorded->owns(array_of(leaf).buffer)) touched.append(pair);  // not made within the step
   }
   being_touched.clear();
   return py::make_tuple(std::move(being_recorded), touched, *std::exchange(being_followed, nullptr));
@@ -110,17 +112,19 @@ std::vector<double> seconds(Program& p, int repeats) {
 // The arrays made within the step that are still in use: [(identity of the memory, kernel, file, line)].
 py::list kept(const Program& p) {
   py::list list;
-  const Lived* log;
-  int64_t n = arena_log(p.arena, &log);
-  for (int64_t i = 0; i < n; ++i) {
-    if (log[i].to >= 0) continue;
-    const Step* by = nullptr;
-    for (const auto& s : p.steps)
-      s->views([&](View& v, bool written) {
-        Span span(v);
-        if (written && span.first >= log[i].block && span.first < log[i].block + log[i].bytes) by = s.get();
-      });
-    list.append(py::make_tuple(reinterpret_cast<uintptr_t>(log[i].block), by ? kernel_name(by->count) : "", by ? by->file : "", by ? by->line : 0));
+  for (const Arena* arena : {p.arena, p.there}) {
+    const Lived* log;
+    int64_t n = arena ? arena_log(arena, &log) : 0;
+    for (int64_t i = 0; i < n; ++i) {
+      if (log[i].to >= 0) continue;
+      const Step* by = nullptr;
+      for (const auto& s : p.steps)
+        s->views([&](View& v, bool written) {
+          Span span(v);
+          if (written && span.first >= log[i].block && span.first < log[i].block + log[i].bytes) by = s.get();
+        });
+      list.append(py::make_tuple(reinterpret_cast<uintptr_t>(log[i].owner), by ? kernel_name(by->count) : "", by ? by->file : "", by ? by->line : 0));
+    }
   }
   return list;
 }
@@ -158,11 +162,26 @@ void bind_program(py::module_& m) {
       .def("kept", &kept, "before `plan`: the arrays made within the step that are still in use")
       .def("holds", [](const Program& p, py::handle x) { return p.holds(array_of(x.ptr()).buffer); })
       .def("seconds", &seconds, "of every call: the median of so many replays, whose effects are taken back")
-      .def_property_readonly("arena_bytes", [](const Program& p) { return arena_bytes(p.arena); }, "memory of its results, gradients and intermediate values")
+      .def_property_readonly("graphs", [](const Program& p) {
+        Program::Graphs g = p.graphs();
+        return py::make_tuple(g.graphs, g.launches, g.alone, g.why);
+      }, "on a GPU, of the last replay: CUDA graphs, launches in them, calls besides, and why")
+      .def("replay", [](Program& p) {
+        std::unique_lock<std::mutex> lock(p.running, std::try_to_lock);
+        ReleaseGil gil(true);
+        if (!lock.owns_lock()) lock.lock();
+        p.enter();
+        p.replay();
+        p.leave();
+        const int64_t now = ++epoch;  // what it wrote has changed in place
+        for (Buffer* b : p.written) b->stamp = now;
+      })
+      .def_property_readonly("arena_bytes", [](const Program& p) { return arena_bytes(p.arena) + (p.there ? arena_bytes(p.there) : 0); }, "memory of its results, gradients and intermediate values")
       .def_property_readonly("planned_bytes", [](const Program& p) { return p.planned; }, "memory of its intermediate values");
   m.def("recording", [] { return recording != nullptr; }, "whether this thread's kernel calls are being recorded");
   m.def("in_vmap", &in_vmap);
-  m.def("record_begin", &begin, "from now on, this thread's kernel calls are recorded");
+  m.def("capturing", [] { return recording && recording->dry; }, "whether what this thread does on the GPU is recorded, and not done");
+  m.def("record_begin", &begin, py::arg("dry") = false, "from now on, this thread's kernel calls are recorded; dry: on the GPU not made");
   m.def("record_end", &end, "-> Program, [(leaf whose gradient was looked at or set, its gradient before)], numbers to follow");
   m.def("follow", &follow, "follow(options, first): numbers of the calls recorded since are these options' and may change between replays");
   m.def("recorded_calls", [] { return recording ? int64_t(recording->steps.size()) : -1; }, "how many so far; -1 where nothing is recorded");

@@ -155,12 +155,14 @@ struct State {
     if (!fits(a, k, given)) return Py_NewRef(Py_NotImplemented);
     if (somebody_holds_a_gradient()) return misses("held"), Py_NewRef(Py_NotImplemented);
     for (const Option& o : options) *o.number = o.now();
+    program->enter();
     replaying = thread;
     struct Done {
       std::atomic<unsigned long>& r;
       ~Done() { r = 0; }
     } done{replaying};
     for (size_t i = 0; i < inputs.size(); ++i) {
+      in_use(array_of(given[i]));
       View from = array_of(given[i]).view;
       memcpy(from.shape, input_views[i].shape, sizeof from.shape);
       launch_copy(input_views[i], from);
@@ -177,7 +179,9 @@ struct State {
       if (grad != g.after.ptr()) Py_SETREF(grad, Py_NewRef(g.after.ptr()));
     }
     give_back(given);
-    return result.copy().release().ptr();
+    py::object copies = result.copy();
+    program->leave();
+    return copies.release().ptr();
   }
 
   template <class F> void each_object(const F& f) const {

@@ -45,7 +45,7 @@ int64_t checked_numel(const int64_t* shape, int ndim) {
 }
 
 static Buffer* new_buffer(int64_t bytes) {
-  Arena* arena = recording ? recording->arena : nullptr;
+  Arena* arena = recording && !recording->dry ? recording->arena : nullptr;
   void* block = arena ? arena_alloc(arena, size_t(bytes + HEADER)) : pool_alloc(size_t(bytes + HEADER));
   auto* buffer = new (block) Buffer;
   buffer->arena = arena;

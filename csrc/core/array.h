@@ -16,9 +16,11 @@ struct Buffer {
   void (*release)(Buffer*) = nullptr;  // frees foreign memory (NumPy, DLPack); null for the pool's own
   void* owner = nullptr;               // what `release` needs
   Arena* arena = nullptr;              // whose memory it is, if not the pool's (program.h)
+  uint64_t used = 0;                   // of memory that a GPU uses: a bit for each stream that does (device.h)
   int64_t stamp = 0;                   // epoch of the last in-place change (bind/record.cpp)
   int64_t rebased = 0;                 // epoch of the last in-place change that was recorded
   int64_t born = 0;                    // how many vmaps had been entered when it was made (bind/batch.h)
+  int home = 0;                        // the stream that memory of a GPU was made for
   bool fresh = false;                  // nothing has been written to it yet
   bool readonly = false;
   bool shared = false;                 // somebody outside can write to it without telling us

@@ -97,7 +97,7 @@ size_t end_of_chain(Program& p, const Lives& lives, size_t i) {
   if (!short_rows && !flat(*p.steps[i])) return end;
   for (; end < p.steps.size() && end - i < LONGEST; ++end) {
     Step& next = *p.steps[end];
-    if (!next.pointwise || !same_shape(*views_of(next)[0], y) || (!short_rows && !flat(next))) break;
+    if (!next.pointwise || next.there || !same_shape(*views_of(next)[0], y) || (!short_rows && !flat(next))) break;
     bool good = true;
     for (size_t j = i; good && j < end; ++j) good = follows(p, lives, j, end);
     if (!good) break;

@@ -14,6 +14,7 @@ struct Value {
   char *first = nullptr, *last = nullptr;  // of what is used of it, from a whole line on
   int64_t begin = -1, finish = -1;  // the first and the last call that use it
   size_t group = NONE;              // plan.cpp
+  bool there = false;               // on the GPU
   bool local = false;               // lives within one chain (chain.cpp), in scratch memory
 };
 struct Use {

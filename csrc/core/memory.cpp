@@ -6,8 +6,6 @@
 #include <atomic>
 #include <mutex>
 #include <new>
-#include <unordered_map>
-#include <vector>
 
 #include "parallel.h"
 
@@ -79,6 +77,8 @@ void given_back(int k) {
   stats.cached_bytes += size;
 }
 
+}  // namespace
+
 void* system_alloc(size_t bytes) {
   void* p = nullptr;
   if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : 64, bytes) != 0) return nullptr;
@@ -87,12 +87,14 @@ void* system_alloc(size_t bytes) {
 #endif
   return p;
 }
-
-}  // namespace
+size_t pool_size(size_t bytes) { return class_bytes(class_of(bytes)); }
+void pool_may_fail() {
+  if (fail_countdown.load(std::memory_order_relaxed) >= 0 && fail_countdown.fetch_sub(1) == 0) throw std::bad_alloc();
+}
 
 void* pool_alloc(size_t bytes) {
   if (bytes > (size_t(1) << 46)) throw std::bad_alloc();
-  if (fail_countdown.load(std::memory_order_relaxed) >= 0 && fail_countdown.fetch_sub(1) == 0) throw std::bad_alloc();
+  pool_may_fail();
   int k = class_of(bytes);
   size_t size = class_bytes(k);
   {
@@ -120,96 +122,6 @@ void pool_free(void* p, size_t bytes) {
   given_back(k);
   put_back(static_cast<Free*>(p), k);
 }
-
-struct Arena {
-  Free* lists[CLASSES] = {};
-  std::vector<void*> blocks;  // from the system
-  int64_t bytes = 0, live = 1;  // the owner counts as one
-  int64_t ticks = 0;
-  bool settled = false;
-  std::vector<Lived> log;
-  std::unordered_map<void*, size_t> entry;  // of blocks in use
-};
-
-Arena* arena_new() { return new Arena; }
-
-void* arena_alloc(Arena* a, size_t bytes) {
-  if (bytes > (size_t(1) << 46)) throw std::bad_alloc();
-  if (fail_countdown.load(std::memory_order_relaxed) >= 0 && fail_countdown.fetch_sub(1) == 0) throw std::bad_alloc();
-  int k = class_of(bytes);
-  std::lock_guard<std::mutex> lock(mutex);
-  a->blocks.reserve(a->blocks.size() + 1);
-  a->log.push_back({nullptr, int64_t(bytes), a->ticks, -1});
-  void* p = a->lists[k];
-  if (p) {
-    a->lists[k] = a->lists[k]->next;
-  } else if ((p = system_alloc(class_bytes(k)))) {
-    a->blocks.push_back(p);
-    a->bytes += int64_t(class_bytes(k));
-  } else {
-    a->log.pop_back();
-    throw std::bad_alloc();
-  }
-  a->log.back().block = static_cast<char*>(p);
-  a->entry[p] = a->log.size() - 1;
-  a->live += 1;
-  return p;
-}
-
-static void arena_let_go(Arena* a) {
-  if (--a->live > 0) return;
-  for (void* p : a->blocks) free(p);
-  delete a;
-}
-void arena_free(Arena* a, void* p, size_t bytes) {
-  std::lock_guard<std::mutex> lock(mutex);
-  if (!a->settled) {
-    auto* block = static_cast<Free*>(p);
-    int k = class_of(bytes);
-    block->next = a->lists[k];
-    a->lists[k] = block;
-    a->log[a->entry[p]].to = a->ticks;
-    a->entry.erase(p);
-  }
-  arena_let_go(a);
-}
-void arena_release(Arena* a) {
-  std::lock_guard<std::mutex> lock(mutex);
-  arena_let_go(a);
-}
-void arena_tick(Arena* a) {
-  std::lock_guard<std::mutex> lock(mutex);
-  a->ticks += 1;
-}
-int64_t arena_log(const Arena* a, const Lived** log) {
-  *log = a->log.data();
-  return int64_t(a->log.size());
-}
-char* arena_settle(Arena* a, size_t bytes) {
-  void* p = bytes ? system_alloc(bytes) : nullptr;
-  if (bytes && !p) throw std::bad_alloc();
-  std::lock_guard<std::mutex> lock(mutex);
-  std::vector<void*> used;
-  int64_t size = int64_t(bytes);
-  for (void* block : a->blocks) {
-    auto it = a->entry.find(block);
-    if (it == a->entry.end()) {
-      free(block);
-      continue;
-    }
-    used.push_back(block);
-    size += int64_t(class_bytes(class_of(size_t(a->log[it->second].bytes))));
-  }
-  if (p) used.push_back(p);
-  a->blocks = std::move(used);
-  a->bytes = size;
-  a->settled = true;
-  a->log = {};
-  a->entry = {};
-  for (auto& list : a->lists) list = nullptr;
-  return static_cast<char*>(p);
-}
-int64_t arena_bytes(const Arena* a) { return a->bytes; }
 
 void pool_trim() {
   std::lock_guard<std::mutex> lock(mutex);

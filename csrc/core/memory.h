@@ -16,27 +16,15 @@ void pool_free(void* p, size_t bytes);    // the bytes asked for
 void pool_trim();
 
 struct PoolStats {
-  int64_t live_blocks, live_bytes, cached_bytes, peak_bytes;
+  int64_t live_blocks, live_bytes, cached_bytes, peak_bytes, peak_reserved;  // the last: live and cached, of a GPU
 };
 PoolStats pool_stats();
 void pool_reset_peak();
 void pool_fail_after(int64_t n);  // testing: the n-th allocation from now fails; negative switches off
 
-// An arena: memory of one recorded step. Blocks given back serve its later allocations only; it goes back to the system when
-// its owner and the last of its blocks have let go. Until it settles it keeps a log of which block was in use when.
-struct Arena;
-struct Lived {
-  char* block;
-  int64_t bytes, from, to;  // ticks; to < 0: still in use
-};
-Arena* arena_new();
-void* arena_alloc(Arena*, size_t bytes);
-void arena_free(Arena*, void* p, size_t bytes);
-void arena_release(Arena*);                 // by the owner
-void arena_tick(Arena*);
-int64_t arena_log(const Arena*, const Lived** log);
-char* arena_settle(Arena*, size_t bytes);   // frees what is not in use and gives one block of so many bytes
-int64_t arena_bytes(const Arena*);          // from the system
+size_t pool_size(size_t bytes);           // of the block that the pool gives for so many
+void pool_may_fail();                     // throws std::bad_alloc if that allocation is to fail
+void* system_alloc(size_t bytes);         // past the pool; null when there is no more
 
 void pool_lock();  // around fork
 void pool_unlock();

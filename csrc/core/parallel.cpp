@@ -30,6 +30,7 @@
 #include "interrupt.h"
 #include "launch.h"
 #include "note.h"
+#include "arena.h"
 #include "memory.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -193,8 +194,8 @@ void work(int id) {
   }
 }
 
-void before_fork() { pool->busy.lock(); pool_lock(); }
-void after_fork_parent() { pool_unlock(); pool->busy.unlock(); }
+void before_fork() { pool->busy.lock(); arena_lock(); pool_lock(); }
+void after_fork_parent() { pool_unlock(); arena_unlock(); pool->busy.unlock(); }
 void after_fork_child() {  // the workers are gone; their pool is left behind and a fresh one made
   pool_unlock();
   pool = new Pool;

@@ -13,10 +13,16 @@
 namespace fastnn {
 
 Lives::Lives(Program& p) : uses(p.steps.size()) {
-  const Lived* log;
-  int64_t n = arena_log(p.arena, &log);
-  for (int64_t i = 0; i < n; ++i)
-    if (log[i].to >= 0) values.push_back({log[i].from, log[i].to, log[i].block, log[i].block + log[i].bytes});
+  for (Arena* arena : {p.arena, p.there}) {
+    const Lived* log;
+    const int64_t n = arena ? arena_log(arena, &log) : 0;
+    for (int64_t i = 0; i < n; ++i)
+      if (log[i].to >= 0) {
+        values.push_back({log[i].from, log[i].to, log[i].block, log[i].block + log[i].bytes});
+        values.back().there = arena == p.there;
+      }
+  }
+  std::stable_sort(values.begin(), values.end(), [](const Value& a, const Value& b) { return a.from < b.from; });
   std::map<char*, size_t> now;  // by address
   size_t next = 0;
   for (int64_t i = 0; i < int64_t(p.steps.size()); ++i) {
@@ -41,11 +47,13 @@ Lives::Lives(Program& p) : uses(p.steps.size()) {
 namespace {
 
 struct Group {
-  int64_t begin, finish, bytes, at = -1;
+  int64_t begin, finish, bytes;
+  bool there;
+  int64_t at = -1;
 };
 
 bool alike(const View& a, const View& b) {
-  if (a.ndim != b.ndim || a.dtype != b.dtype) return false;
+  if (a.ndim != b.ndim || a.dtype != b.dtype || a.place != b.place) return false;
   for (int d = 0; d < a.ndim; ++d)
     if (a.shape[d] != b.shape[d] || (a.shape[d] > 1 && (a.strides[d] != b.strides[d] || a.strides[d] == 0))) return false;
   return true;
@@ -79,7 +87,7 @@ std::vector<Group> grouped(const Program& p, Lives& lives) {
         groups[v.group].finish = v.finish;
       } else {
         v.group = groups.size();
-        groups.push_back({v.begin, v.finish, v.last - v.first});
+        groups.push_back({v.begin, v.finish, v.last - v.first, v.there});
       }
     }
   return groups;
@@ -87,10 +95,11 @@ std::vector<Group> grouped(const Program& p, Lives& lives) {
 
 int64_t whole_lines(int64_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
 
-// Gives every group its `at`; returns the bytes of the block that holds them all.
-int64_t fit(std::vector<Group>& groups) {
+// Gives every group of one device its `at`; returns the bytes of the block that holds them all.
+int64_t fit(std::vector<Group>& groups, bool there) {
   std::vector<Group*> order, placed;
-  for (Group& g : groups) order.push_back(&g);
+  for (Group& g : groups)
+    if (g.there == there) order.push_back(&g);
   std::stable_sort(order.begin(), order.end(), [](Group* a, Group* b) { return a->bytes > b->bytes; });
   int64_t block = 0;
   for (Group* g : order) {
@@ -115,12 +124,14 @@ void Program::place(const char* (*name)(const int64_t& count)) {
   drop_zeros(lives, name);
   join_chains(*this, lives);
   std::vector<Group> groups = grouped(*this, lives);
-  planned = fit(groups);
-  char* block = arena_settle(arena, size_t(planned));
+  const int64_t here_bytes = fit(groups, false), there_bytes = fit(groups, true);
+  planned = here_bytes + there_bytes;
+  char* block = arena_settle(arena, size_t(here_bytes));
+  char* block_there = there ? arena_settle(there, size_t(there_bytes)) : nullptr;
   for (auto& uses : lives.uses)
     for (const Use& u : uses) {
       const Value& v = lives.values[u.value];
-      if (!v.local) u.view->data = block + groups[v.group].at + (static_cast<char*>(u.view->data) - v.first);
+      if (!v.local) u.view->data = (v.there ? block_there : block) + groups[v.group].at + (static_cast<char*>(u.view->data) - v.first);
     }
 }
 

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "error.h"
 #include "interrupt.h"
+#include "memory.h"
 
 namespace fastnn {
 
@@ -59,10 +61,22 @@ double now() {
 
 }  // namespace
 
+static void* host_block(size_t bytes) { return system_alloc(bytes); }
+static void free_host_block(void* p, size_t, int, uint64_t) { free(p); }
+
+Program::Program() : arena(arena_new({host_block, free_host_block, 0})) {}
 Program::~Program() {
+  forget_parts();
+  for (auto& [buffer, entry] : held)
+    for (int s = 0; streams >> s; ++s)
+      if (streams >> s & 1) note_use(buffer, s);
+  if (done) gpu->event_free(done);
   steps.clear();
   held.clear();
   arena_release(arena);
+  if (!there) return;
+  arena_note_use(there, streams);
+  arena_release(there);
 }
 
 void Program::kept() {
@@ -72,6 +86,7 @@ void Program::kept() {
   s.line = line;
   s.views([&](View& v, bool) { bytes += v.bytes(); });
   arena_tick(arena);
+  if (there) arena_tick(there);
 }
 
 Step* Program::writer(const void* at) const {
@@ -105,7 +120,8 @@ void Program::prepare_undo() {
     });
   };
   last_part = steps.size();
-  while (last_part > 0) {
+  const bool on_gpu = std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; });
+  while (last_part > 0 && !on_gpu) {
     bool only_held = true, refuses = false;
     steps[last_part - 1]->views([&](View& v, bool written) {
       if (written) only_held = only_held && outside(v);
@@ -134,6 +150,15 @@ void Program::run() const {
 
 void Program::replay() {
   copy_out(before, undo.data());
+  if (std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; })) {
+    try {
+      run_there();
+    } catch (...) {
+      copy_back(before, undo.data());
+      throw;
+    }
+    return;
+  }
   const double start = sharing.trying() ? now() : 0;
   try {
     if (sharing.alone()) {
@@ -161,9 +186,9 @@ void Sharing::took(double seconds) {
 
 std::vector<double> Program::seconds(int repeats) {
   std::vector<Span> spans;
+  if (std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; })) return std::vector<double>(steps.size());  // launches end before the work does
   for (auto& s : steps)
     s->views([&](View& v, bool written) {
-      if (v.place != Place::cpu) raise_error(ErrorKind::runtime, "capture: a step on a GPU is not timed call by call");
       if (written && v.numel()) spans.push_back(Span(v));
     });
   spans = merged(std::move(spans));

@@ -5,6 +5,7 @@
 //    hold      arrays from before (parameters, an optimizer's state) are kept alive by a reference
 //    plan      zeros that are only added to are not written (zeros.cpp); calls that work element by element are joined into chains (chain.cpp), and the arrays that die within the step
 //              get places in one block of memory, none two at the same time (plan.cpp)
+//    graphs    on a GPU, calls that follow one another are launched as one CUDA graph (graphs.cpp)
 //    replay    the calls in order: the same arithmetic on the same layouts, so the same bits. An exception, Ctrl-C included,
 //              puts back what the calls before it have changed outside the arena
 #pragma once
@@ -15,11 +16,12 @@
 #include <mutex>
 #include <tuple>
 #include <type_traits>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "arena.h"
 #include "array.h"
-#include "memory.h"
 
 namespace fastnn {
 
@@ -42,6 +44,9 @@ struct Step {
   int64_t& count;          // of launches of this kernel
   bool backward = false;   // made on the way back
   bool pointwise = false;  // element by element: every view has the result's shape, and the result may be one of the operands
+  bool there = false;      // launches on the GPU
+  bool live = false;       // reads of the host what may change between replays: numbers of options, arrays, generators' states
+  const char* alone = nullptr;  // why it belongs in no graph
   const char* file = "";   // of the line that asked for it
   int line = 0;
   explicit Step(int64_t& count) : count(count) {}
@@ -132,7 +137,9 @@ struct Lives;
 class Program {
  public:
   std::vector<std::unique_ptr<Step>> steps;
-  Arena* arena = arena_new();
+  Arena* arena;                // of the host
+  Arena* there = nullptr;      // of the GPU, if the step has arrays there
+  bool dry = false;            // calls on the GPU are kept and not made, others are made and not kept (cuda.graph)
   int64_t bytes = 0;           // that all calls together touch
   int64_t planned = 0;         // bytes of the block that `plan` made
   int walks_back = 0;          // backward passes that are under way while recording
@@ -140,16 +147,21 @@ class Program {
   int line = 0;
   std::mutex running;          // one replay at a time: they share memory
 
-  Program() = default;
+  Program();
   ~Program();
   Program(const Program&) = delete;
 
-  template <class... P> void keep(int64_t& count, void (*kernel)(P...), const P&... args) {
-    steps.push_back(std::make_unique<Call<P...>>(count, kernel, args...));
+  template <class... P> void take(int64_t& count, void (*kernel)(P...), const P&... args) {
+    auto call = std::make_unique<Call<P...>>(count, kernel, args...);
+    find_place(*call);
+    if (!(dry && call->there)) kernel(args...);
+    if (dry && !call->there) return;
+    steps.push_back(std::move(call));
     kept();
   }
+  bool owns(const Buffer* b) const { return b->arena && (b->arena == arena || b->arena == there); }
   void hold(const Array& a, bool written) {
-    if (!a.buffer || a.buffer->arena == arena) return;
+    if (!a.buffer || owns(a.buffer) || (dry && a.buffer->fresh)) return;  // fresh: it has no place yet
     auto [it, added] = held.try_emplace(a.buffer, a, written);
     if (!added) it->second.second |= written;
   }
@@ -162,6 +174,13 @@ class Program {
   Step* writer(const void* at) const;  // the last call that wrote there, or null
   void plan(bool (*pointwise)(const int64_t& count), const char* (*name)(const int64_t& count));  // after recording, once
   void replay();
+  void enter();                // before its memory is written to; `leave` after its results have been read: on a GPU, replays on several
+  void leave();                // streams come one after another
+  struct Graphs {
+    int64_t graphs, launches, alone;  // CUDA graphs, launches in them, calls besides
+    std::string why;                  // launches are made one by one, or calls besides
+  };
+  Graphs graphs() const;       // of the last replay
   std::vector<double> seconds(int repeats);  // of each call, the median of so many replays, whose effects are taken back
   std::vector<Buffer*> written;  // of those held
 
@@ -175,8 +194,22 @@ class Program {
   std::vector<Span> before;    // what the calls before that change outside the arena
   std::vector<char> undo;
   Sharing sharing;
+  struct Part {  // calls that follow one another, as a graph or by themselves
+    size_t begin, end;
+    void* graph;
+  };
+  std::vector<Part> parts;     // of a step on the GPU, from its first replay on
+  uint64_t streams = 0;        // that have run it: a bit each
+  void* done = nullptr;        // event: the last replay has been read
+  int done_on = 0;             // that stream
 
   void run() const;
+  void run_there();            // graphs.cpp
+  void make_parts();
+  void tell(void* graph, size_t step);
+  void forget_parts();
+  void find_place(Step& s);
+  bool is_constant(const void* at) const;
   void kept();
   void drop_zeros(Lives&, const char* (*name)(const int64_t& count));  // zeros.cpp
   void place(const char* (*name)(const int64_t& count));

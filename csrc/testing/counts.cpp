@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "shim.h"
+#include "streams.h"
 
 namespace fastnn::cuda::shim {
 
@@ -107,6 +108,7 @@ void reach_shared(const void* address, size_t bytes) {
 }
 
 void counts(void (*each)(void*, const char*, const int64_t*), void* context) {
+  finish_all();
   for (auto& [name, c] : kernels) each(context, name.c_str(), c.data());
   kernels.clear();
   counting = true;

@@ -6,7 +6,6 @@
 #include <ucontext.h>
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "../core/cuda/runtime.h"
@@ -231,16 +230,17 @@ void run_block() {
 
 }  // namespace
 
+void check_grid(const char* name, dim3 blocks, dim3 threads) {
+  const unsigned n = threads.x * threads.y * threads.z;
+  if (n < 1 || n > unsigned(MOST)) raise_error(ErrorKind::runtime, "shim: %s: %u threads in a block", name, n);
+  if (blocks.x > 0x7fffffff || blocks.y > 65535 || blocks.z > 65535)
+    raise_error(ErrorKind::runtime, "shim: %s: a grid of %u x %u x %u blocks", name, blocks.x, blocks.y, blocks.z);
+}
 void run_grid(const char* name, dim3 blocks, dim3 threads, Body f, const void* c) {
-  static std::mutex one_at_a_time;
-  std::lock_guard<std::mutex> lock(one_at_a_time);
   kernel = name, body = f, context = c;
   order = schedule();
   failed = false;
   count = int(threads.x * threads.y * threads.z);
-  if (count < 1 || count > MOST) raise_error(ErrorKind::runtime, "shim: %s: %d threads in a block", name, count);
-  if (blocks.x > 0x7fffffff || blocks.y > 65535 || blocks.z > 65535)
-    raise_error(ErrorKind::runtime, "shim: %s: a grid of %u x %u x %u blocks", name, blocks.x, blocks.y, blocks.z);
   begin_kernel(name);
   try {
     for (unsigned z = 0; z < blocks.z; ++z)

@@ -8,6 +8,8 @@
 //                global<T>, is checked against what was allocated, and raises an error that names kernel, block and thread.
 //                New memory, and the shared memory of every block, is filled with NaN
 //    barriers    a barrier that some threads do not reach, or different ones at once, is an error
+//    streams     nothing runs before the host waits for it, and then in the order that events leave open and that the program least
+//                expects: see streams.cpp
 //    counts      of what the memory system of a GPU would do: see counts.cpp
 //
 // What it cannot show: timing, real races between blocks, and anything of the hardware's own.
@@ -42,10 +44,8 @@ struct Thread {
 extern Thread* now;
 
 using Body = void (*)(const void* context);
-void run_grid(const char* name, dim3 blocks, dim3 threads, Body body, const void* context);
-template <class F> void run(const char* name, dim3 blocks, dim3 threads, const F& f) {
-  run_grid(name, blocks, threads, [](const void* context) { (*static_cast<const F*>(context))(); }, &f);
-}
+void check_grid(const char* name, dim3 blocks, dim3 threads);
+void run_grid(const char* name, dim3 blocks, dim3 threads, Body body, const void* context);  // all of it, now
 
 void* reach(const void* device_address, size_t bytes, size_t alignment);  // where it really lies; an error if nothing was allocated there
 void reach_shared(const void* address, size_t bytes);   // counts it

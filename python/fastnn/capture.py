@@ -238,12 +238,23 @@ class capture:
         """Every kernel call of the program replayed last: an `Explanation`, a list of `Call`s that prints as a table.
 
         Calls joined into one (csrc/core/chain.cpp) have a name like "mul+add". Seconds are the medians of three replays, whose
-        effects on parameters, optimizer and generators are taken back. RuntimeError before anything is recorded.
+        effects on parameters, optimizer and generators are taken back; on a GPU they are not measured. RuntimeError before anything is recorded.
         """
         recorded = self._last()
         if self._explained[0] is not recorded:
             self._explained = recorded, self._explain(recorded.program)
+        self._explained[1].graphs = self.graphs()
         return self._explained[1]
+
+    def graphs(self):
+        """How the last replay went on a GPU: "1 CUDA graph of 43 launches", and what is none of it and why. "" where nothing ran there."""
+        graphs, launches, besides, why = self._last().program.graphs
+        if not launches:
+            return ""
+        text = f"{graphs} CUDA graph{'s' * (graphs != 1)} of {launches} launches" if graphs else f"{launches} launches one by one"
+        if besides:
+            text += f", {besides} call{'s' * (besides != 1)} besides"
+        return f"{text} ({why})" if why else text
 
     def _explain(self, program):
         calls = []
@@ -280,10 +291,11 @@ class Program(Explanation):
 
     def __init__(self, calls, memory):
         super().__init__(calls)
-        self.memory = memory
+        self.memory, self.graphs = memory, ""
 
     def __str__(self):
-        return f"{super().__str__()}, {self.memory:,} bytes of results, gradients and intermediate values"
+        text = f"{super().__str__()}, {self.memory:,} bytes of results, gradients and intermediate values"
+        return f"{text}; {self.graphs}" if self.graphs else text
 
     __repr__ = __str__
 

@@ -67,7 +67,7 @@ def from_dlpack(ext_tensor):
             from .cuda import require
 
             require()
-            options["stream"] = _cpu.device_stream() or None
+            options["stream"] = _cpu.stream_handle(_cpu.stream_current())
         try:
             ext_tensor = ext_tensor.__dlpack__(max_version=(1, 0), **options)
         except TypeError:
@@ -152,7 +152,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
                 dtype = dtypes.bfloat16
             if dtype is not None:
                 t = t.to(as_dtype(dtype))
-    return _made(t, device, requires_grad)
+    return _made(t, device, requires_grad, pin_memory)
 
 
 def _bfloat16(data):
@@ -205,9 +205,11 @@ def _on(t, where):
     return _cpu.to_place(t, True) if is_cuda(where) and not t.is_cuda else t
 
 
-def _made(t, device, requires_grad):
+def _made(t, device, requires_grad, pin_memory=False):
     if device is not None or meta_blocks.count:
         t = _on(t, device)
+    if pin_memory:
+        t = t.pin_memory()
     if requires_grad:
         t.requires_grad = True
     return t
@@ -221,7 +223,7 @@ def empty(*sizes, size=None, dtype=None, device=None, requires_grad=False, layou
 
         return made(shape_from(sizes, size), d).requires_grad_(requires_grad)
     x = _cpu.empty(shape_from(sizes, size), d)
-    return _made(x if memory_format is None else x.contiguous(memory_format=memory_format), device, requires_grad)
+    return _made(x if memory_format is None else x.contiguous(memory_format=memory_format), device, requires_grad, pin_memory)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -239,7 +241,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layo
         raise TypeError(f"full: fill_value must be a number, not {type(fill_value).__name__}")
     t = _cpu.empty(shape_from((size,)), as_dtype(dtype))
     _fill(t, fill_value)
-    return _made(t, device, requires_grad)
+    return _made(t, device, requires_grad, pin_memory)
 
 
 def _fill(t, value):
@@ -252,12 +254,12 @@ def _fill(t, value):
 
 def zeros(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros."""
-    return full(shape_from(sizes, size), 0, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(shape_from(sizes, size), 0, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def ones(*sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones."""
-    return full(shape_from(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(shape_from(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def _alike(x, device):
@@ -268,22 +270,22 @@ def _alike(x, device):
 def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """A tensor of x's shape (and dtype, unless given) whose elements are not set."""
     y = _cpu.empty(input._shape, input.dtype if dtype is None else as_dtype(dtype), *_alike(input, device))
-    return _made(y, device, requires_grad)
+    return _made(y, device, requires_grad, pin_memory)
 
 
 def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """fill_value in x's shape (and dtype, unless given)."""
-    return full(input._shape, fill_value, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, fill_value, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def zeros_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Zeros in x's shape (and dtype, unless given)."""
-    return full(input._shape, 0, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, 0, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def ones_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """Ones in x's shape (and dtype, unless given)."""
-    return full(input._shape, 1, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad)
+    return full(input._shape, 1, dtype=dtype or input.dtype, device=input.device if device is None and input.is_cuda else device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 @functools.cache

@@ -24,6 +24,10 @@ class DTypeError(NotImplementedError, TypeError):
     """Element types that do not fit: PyTorch raises RuntimeError here, or NotImplementedError, which is one; NumPy TypeError."""
 
 
+class OutOfMemoryError(MemoryError, RuntimeError):
+    """No more memory on the GPU: PyTorch raises a RuntimeError of this name, Python MemoryError."""
+
+
 @functools.cache
 def named(f):
     """f as users call it: what goes wrong in it is an exception that names it. (f itself if it is no plain function.)

@@ -31,7 +31,7 @@ from .creation import (
 )
 from .device import CPU, CUDA, device
 from .dtypes import as_dtype, finfo, iinfo
-from .errors import BoundsError, DTypeError, ShapeError
+from .errors import BoundsError, DTypeError, OutOfMemoryError, ShapeError
 from .printing import set_printoptions
 from .promotion import can_cast, promote_types, result_type
 from .row_sparse import RowSparse
@@ -124,11 +124,28 @@ class Tensor(_cpu.Array, metaclass=TensorType):
         return 0 if self.is_cuda else -1
 
     def pin_memory(self, device=None):
-        """The tensor itself: copies to the GPU pass through page-locked memory anyway."""
-        return self
+        """The tensor in page-locked memory, from and to which copies need not be waited for (non_blocking=True): itself if it lies there.
+
+        RuntimeError without a GPU, and for a tensor there.
+        """
+        if _cpu.is_pinned(self):
+            return self
+        if not self.is_cuda:
+            from .cuda import require
+
+            require()
+        return _cpu.pinned(self)
 
     def is_pinned(self, device=None) -> bool:
-        return False
+        """Whether it lies in page-locked memory."""
+        return _cpu.is_pinned(self)
+
+    def record_stream(self, stream) -> None:
+        """Its memory is used by work of that stream (a `cuda.Stream`) which fastnn does not see: it stays as it is until that is done.
+
+        What fastnn runs on several streams is noted by itself.
+        """
+        _cpu.stream_note(self, stream.stream_id)
 
     def data_ptr(self) -> int:
         return self._pointer
@@ -278,8 +295,10 @@ class Tensor(_cpu.Array, metaclass=TensorType):
             raise BufferError("__dlpack__: stream must be None for memory of the CPU")
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
             raise BufferError(f"__dlpack__: this tensor is on {self.device}; .to() moves it")
+        if self.is_cuda and stream == 0:
+            raise BufferError("__dlpack__: stream 0 could be the legacy stream, 1, or the thread's, 2: pass that")
         if self.is_cuda and stream != -1:  # -1: the consumer sees to it
-            _cpu.device_synchronize()
+            _cpu.stream_lead(1 if stream is None else stream)
         return _cpu.to_dlpack(self.clone() if copy else self, max_version is not None and max_version[0] >= 1)
 
     def __dlpack_device__(self):
@@ -384,7 +403,7 @@ class Tensor(_cpu.Array, metaclass=TensorType):
 
     def cuda(self, device=None, non_blocking=False, memory_format=None):
         """The tensor in the GPU's memory: itself, or a copy; gradients flow through. RuntimeError where there is none."""
-        return self.to(device="cuda" if device is None else device)
+        return self.to(device="cuda" if device is None else device, non_blocking=non_blocking)
 
     def float(self, memory_format=dtypes.preserve_format):
         return self.to(dtypes.float32, memory_format=memory_format)
@@ -560,7 +579,7 @@ def typename(obj) -> str:
 
 
 _cpu.register(
-    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, BoundsError, TypeError, RuntimeError, NotImplementedError)
+    Tensor, dtypes.ALL, (ShapeError, DTypeError, ValueError, BoundsError, TypeError, RuntimeError, NotImplementedError, OutOfMemoryError)
 )  # the last tuple in the order of ErrorKind
 
 __all__ = (

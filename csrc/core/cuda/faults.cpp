@@ -1,6 +1,7 @@
 // core/cuda/faults.cpp: errors that kernels meet. A kernel cannot throw, and the host does not wait for it: it writes what it
 // met into four words of host memory, and goes on with harmless values. They are looked at before every launch, after every
-// wait, and with FASTNN_CUDA_SYNC=1 after every launch: then the error comes from the very call that caused it.
+// wait, and with FASTNN_CUDA_SYNC=1 after every launch (launch.cpp): then the error comes from the very call that caused it.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../error.h"
@@ -10,7 +11,7 @@ namespace fastnn::cuda::runtime {
 
 int64_t* fault_words = nullptr;
 
-static bool synchronous() {
+bool synchronous() {
   static const bool on = [] {
     const char* v = getenv("FASTNN_CUDA_SYNC");
     return v && v[0] && v[0] != '0';
@@ -36,13 +37,18 @@ static int64_t precision = 0;
 void set_matmul_precision(int64_t level) { precision = level; }
 int matmul_precision() { return precision > 0 && has_tensor_cores() ? int(precision) : 0; }
 
-void before_launch(const char*) { raise_faults(); }
-
-void after_launch(const char* name) {
-  launch_failed(name);
-  if (!synchronous()) return;
-  wait();
-  raise_faults();
+void explain_none(char* text, size_t size, int driver, int built_for, int devices, const char* error, int capability) {
+  constexpr int OLDEST = 75;  // what the library is built for
+  text[0] = 0;
+  if (driver == 0)
+    snprintf(text, size, "no NVIDIA driver is installed");
+  else if (driver / 1000 < built_for / 1000)  // within a major version, older drivers do
+    snprintf(text, size, "the NVIDIA driver is for CUDA %d.%d, too old for this build's CUDA %d.%d", driver / 1000, driver % 1000 / 10,
+             built_for / 1000, built_for % 1000 / 10);
+  else if (devices <= 0)
+    snprintf(text, size, "no GPU was found (%s)", error);
+  else if (capability < OLDEST)
+    snprintf(text, size, "the GPU is too old: compute capability %d.%d, and 7.5 or newer is needed", capability / 10, capability % 10);
 }
 
 }  // namespace fastnn::cuda::runtime

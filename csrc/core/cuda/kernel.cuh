@@ -3,7 +3,7 @@
 //    global<T>              a pointer to device memory (T*). Kernels reach memory only through it: the host shim
 //                           (csrc/testing/) checks every access there, and counts what the memory system would do
 //    SHARED(T, name, n)     __shared__ T name[n]
-//    launch(name, kernel, blocks, threads, arguments ...)      starts it on the current stream; raises if that fails
+//    launch(name, kernel, blocks, threads, arguments ...)      starts it on the current stream (launch.cpp); raises if that fails
 //    fault(kind, ...)       a kernel cannot throw: it notes what it met, and the next call from the host raises it
 //
 // The same text is compiled by nvcc, and by a C++ compiler with FN_SHIM defined, for machines without a GPU.
@@ -26,6 +26,9 @@ __device__ __forceinline__ unsigned shared_address(const void* p) { return unsig
 }  // namespace fastnn::cuda
 #endif
 
+#include <type_traits>
+#include <utility>
+
 #include "runtime.h"
 
 namespace fastnn::cuda {
@@ -44,9 +47,9 @@ template <class T> global<T> out(const View& v) { return global<T>(v.ptr<T>()); 
 
 // ---- faults ------------------------------------------------------------------------------------------------------------
 #if !defined(FN_SHIM)
-static __device__ int64_t* fault_words;  // one for each .cu file; set at its first launch
+static __device__ int64_t* fault_words;  // one for each .cu file; set at its first launch. The host's exist with its first stream
 inline void set_fault_words() {
-  static bool done = (cudaMemcpyToSymbol(fault_words, &runtime::fault_words, sizeof(int64_t*)), true);
+  static bool done = (runtime::stream_handle(0), cudaMemcpyToSymbol(fault_words, &runtime::fault_words, sizeof(int64_t*)), true);
   (void)done;
 }
 __device__ inline void fault(Fault kind, const char* kernel, int64_t value, int64_t size) {
@@ -62,17 +65,22 @@ __device__ inline void fault(Fault kind, const char* kernel, int64_t value, int6
 template <class T> struct Given { using type = T; };
 template <class... P>  // `memory`: bytes of shared memory beyond what the kernel declares (hopper.cuh's TILES)
 void launch_with(int memory, const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, typename Given<P>::type... args) {
+  static_assert((std::is_trivially_copyable_v<P> && ...));
   if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0) return;
-  runtime::before_launch(name);
+  static constexpr unsigned sizes[] = {sizeof(P)...};
+  void* const parameters[] = {const_cast<void*>(static_cast<const void*>(&args))...};
+  Launch l{name, reinterpret_cast<const void*>(kernel), {blocks.x, blocks.y, blocks.z}, {threads.x, threads.y, threads.z}, memory,
+           int(sizeof...(P)), parameters, sizes, nullptr};
 #if defined(FN_SHIM)
-  (void)memory;
-  shim::run(name, blocks, threads, [&] { kernel(args...); });
+  l.call = [](const void* k, void* const* p) {
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      reinterpret_cast<void (*)(P...)>(const_cast<void*>(k))(*static_cast<P*>(p[I])...);
+    }(std::index_sequence_for<P...>{});
+  };
 #else
   set_fault_words();
-  if (memory > 0) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, memory);
-  kernel<<<blocks, threads, size_t(memory), static_cast<cudaStream_t>(runtime::stream())>>>(args...);
 #endif
-  runtime::after_launch(name);
+  runtime::submit(l);
 }
 template <class... P> void launch(const char* name, void (*kernel)(P...), dim3 blocks, dim3 threads, typename Given<P>::type... args) {
   launch_with(0, name, kernel, blocks, threads, args...);
@@ -89,8 +97,8 @@ inline unsigned blocks_for(int64_t n, int64_t each, int64_t most = BUSY * 16) {
 template <class T> struct Scratch {
   void* data;
   size_t bytes;
-  explicit Scratch(int64_t n) : data(runtime::pool_alloc(size_t(n) * sizeof(T))), bytes(size_t(n) * sizeof(T)) {}
-  ~Scratch() { runtime::pool_free(data, bytes); }
+  explicit Scratch(int64_t n) : data(runtime::scratch_alloc(size_t(n) * sizeof(T))), bytes(size_t(n) * sizeof(T)) {}
+  ~Scratch() { runtime::scratch_free(data, bytes); }
   Scratch(const Scratch&) = delete;
   operator global<T>() const { return global<T>(static_cast<T*>(data)); }
   global<const T> read() const { return global<const T>(static_cast<const T*>(data)); }

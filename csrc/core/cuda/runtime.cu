@@ -1,78 +1,53 @@
-// core/cuda/runtime.cu: the CUDA runtime behind runtime.h. One stream of our own; nothing here is touched before a GPU is asked for.
+// core/cuda/runtime.cu: the CUDA runtime behind runtime.h: the device, memory, copies, launches. Nothing here is touched before a GPU is
+// asked for.
 #include "runtime.h"
 
-#include <cuda_runtime.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <mutex>
-#include <new>
 
-#include "../error.h"
+#include "call.h"
 
 namespace fastnn::cuda::runtime {
 namespace {
 
-constexpr int OLDEST = 75;  // compute capability: what the library is built for
 char reason[256];
 
-[[noreturn]] void raise(const char* what, cudaError_t e) {
-  cudaGetLastError();  // the next call starts afresh
-  if (e == cudaErrorMemoryAllocation) throw std::bad_alloc();
-  raise_error(ErrorKind::runtime, "cuda: %s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
-}
-void must(const char* what, cudaError_t e) {
-  if (e != cudaSuccess) raise(what, e);
-}
-
 int find() {
-  int driver = 0, n = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
-    snprintf(reason, sizeof reason, "no NVIDIA driver is installed");
-    return 0;
-  }
-  cudaError_t e = cudaGetDeviceCount(&n);
-  cudaGetLastError();
-  if (e == cudaErrorInsufficientDriver) {
-    snprintf(reason, sizeof reason, "the NVIDIA driver is for CUDA %d.%d, too old for this build's CUDA %d.%d", driver / 1000,
-             driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
-    return 0;
-  }
-  if (e != cudaSuccess || n == 0) {
-    snprintf(reason, sizeof reason, "no GPU was found (%s)", cudaGetErrorString(e));
-    return 0;
-  }
+  int driver = 0, n = -1;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+  const cudaError_t e = cudaGetDeviceCount(&n);
+  if (e != cudaSuccess) n = -1;
   cudaDeviceProp p;
-  if (cudaGetDeviceProperties(&p, 0) != cudaSuccess || p.major * 10 + p.minor < OLDEST) {
-    snprintf(reason, sizeof reason, "the GPU is too old: compute capability 7.5 or newer is needed");
-    cudaGetLastError();
-    return 0;
-  }
-  return 1;  // one is used: the first that CUDA_VISIBLE_DEVICES leaves
+  const bool known = n > 0 && cudaGetDeviceProperties(&p, 0) == cudaSuccess;
+  cudaGetLastError();
+  explain_none(reason, sizeof reason, driver, CUDART_VERSION, n, cudaGetErrorString(e), known ? p.major * 10 + p.minor : 0);
+  return reason[0] == 0;  // one is used: the first that CUDA_VISIBLE_DEVICES leaves
 }
 
-cudaStream_t the_stream = nullptr;
+const cudaDeviceProp& properties() {
+  static const cudaDeviceProp found = [] {
+    cudaDeviceProp p;
+    must("cudaGetDeviceProperties", cudaGetDeviceProperties(&p, 0));
+    return p;
+  }();
+  return found;
+}
 
-// Pinned memory that host copies pass through: a copy from pageable memory would wait for the GPU.
+cudaStream_t here() { return reinterpret_cast<cudaStream_t>(stream_handle(stream_current())); }
+
+// Page-locked memory that copies from the host pass through: one from pageable memory would wait for the GPU.
 struct Staging {
   static constexpr size_t SIZE = 1 << 20;
+  std::mutex mutex;
   char* data = nullptr;
   cudaEvent_t done = nullptr;  // what lies in it has been copied
+  Staging() {
+    must("cudaHostAlloc", cudaHostAlloc(reinterpret_cast<void**>(&data), SIZE, cudaHostAllocDefault));
+    must("cudaEventCreate", cudaEventCreateWithFlags(&done, cudaEventDisableTiming));
+  }
 };
-Staging staging;
-std::mutex staging_mutex;
-
-void start() {
-  static bool started = [] {
-    must("cudaStreamCreate", cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking));
-    must("cudaHostAlloc", cudaHostAlloc(reinterpret_cast<void**>(&fault_words), 64, cudaHostAllocMapped));
-    memset(fault_words, 0, 64);
-    must("cudaHostAlloc", cudaHostAlloc(reinterpret_cast<void**>(&staging.data), Staging::SIZE, cudaHostAllocDefault));
-    must("cudaEventCreate", cudaEventCreateWithFlags(&staging.done, cudaEventDisableTiming));
-    return true;
-  }();
-  (void)started;
-}
 
 }  // namespace
 
@@ -84,64 +59,54 @@ const char* why_none() {
   device_count();
   return reason;
 }
-void describe(char* text, size_t size) {
-  cudaDeviceProp p;
-  must("cudaGetDeviceProperties", cudaGetDeviceProperties(&p, 0));
-  snprintf(text, size, "%s", p.name);
-}
+void describe(char* text, size_t size) { snprintf(text, size, "%s", properties().name); }
+bool has_tensor_cores() { return properties().major >= 8; }
+bool is_hopper() { return properties().major == 9 && properties().minor == 0; }
+void memory_info(size_t* free, size_t* total) { must("cudaMemGetInfo", cudaMemGetInfo(free, total)); }
 
 void* raw_alloc(size_t bytes) {
-  start();
   void* p = nullptr;
-  cudaError_t e = cudaMalloc(&p, bytes);
+  const cudaError_t e = cudaMalloc(&p, bytes);
   if (e == cudaSuccess) return p;
+  if (e != cudaErrorMemoryAllocation) raise("cudaMalloc", e);
   cudaGetLastError();
-  if (e == cudaErrorMemoryAllocation) return nullptr;
-  raise("cudaMalloc", e);
+  return nullptr;
 }
 void raw_free(void* p) { cudaFree(p); }
+void* raw_host_alloc(size_t bytes) {
+  void* p = nullptr;
+  const cudaError_t e = cudaHostAlloc(&p, bytes, cudaHostAllocDefault);
+  if (e == cudaSuccess) return p;
+  if (e != cudaErrorMemoryAllocation) raise("cudaHostAlloc", e);
+  cudaGetLastError();
+  return nullptr;
+}
+void raw_host_free(void* p) { cudaFreeHost(p); }
+void given(void*, size_t) {}
+void taken(void*, size_t, int) {}
+void host_taken(void*, size_t) {}
 
-void to_device(void* to, const void* from, size_t bytes) {
-  start();
-  raise_faults();
-  std::lock_guard<std::mutex> lock(staging_mutex);
+void copy_to_device(void* to, const void* from, size_t bytes, bool direct) {
+  if (direct) return must("copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, here()));
+  static Staging& staging = *new Staging;
+  std::lock_guard<std::mutex> lock(staging.mutex);
   for (size_t i = 0; i < bytes; i += Staging::SIZE) {
-    size_t n = bytes - i < Staging::SIZE ? bytes - i : Staging::SIZE;
+    const size_t n = bytes - i < Staging::SIZE ? bytes - i : Staging::SIZE;
     must("copy", cudaEventSynchronize(staging.done));
     memcpy(staging.data, static_cast<const char*>(from) + i, n);
-    must("copy", cudaMemcpyAsync(static_cast<char*>(to) + i, staging.data, n, cudaMemcpyHostToDevice, the_stream));
-    must("copy", cudaEventRecord(staging.done, the_stream));
+    must("copy", cudaMemcpyAsync(static_cast<char*>(to) + i, staging.data, n, cudaMemcpyHostToDevice, here()));
+    must("copy", cudaEventRecord(staging.done, here()));
   }
 }
-void to_host(void* to, const void* from, size_t bytes) {
-  start();
-  must("copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream));
-  wait();
-  raise_faults();
+void copy_to_host(void* to, const void* from, size_t bytes, bool direct) {
+  must("copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, here()));
+  if (!direct) wait();
 }
-void* stream() {
-  start();
-  return the_stream;
+
+void launch_now(const Launch& l) {
+  if (l.memory > 0) cudaFuncSetAttribute(l.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, l.memory);
+  must(l.name, cudaLaunchKernel(l.kernel, dim3(l.blocks[0], l.blocks[1], l.blocks[2]), dim3(l.threads[0], l.threads[1], l.threads[2]),
+                                const_cast<void**>(l.parameters), size_t(l.memory), here()));
 }
-void wait() {
-  start();
-  must("synchronize", cudaStreamSynchronize(the_stream));
-}
-bool has_tensor_cores() {
-  static const bool yes = [] {
-    cudaDeviceProp p;
-    return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major >= 8;
-  }();
-  return yes;
-}
-bool is_hopper() {
-  static const bool yes = [] {
-    cudaDeviceProp p;
-    return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major == 9 && p.minor == 0;
-  }();
-  return yes;
-}
-void drain() { must("synchronize", cudaDeviceSynchronize()); }
-void launch_failed(const char* name) { must(name, cudaGetLastError()); }
 
 }  // namespace fastnn::cuda::runtime

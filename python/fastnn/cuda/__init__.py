@@ -13,9 +13,12 @@ from pathlib import Path
 
 from .. import _cpu
 from ..device import is_cuda
-from . import amp  # noqa: F401
+from ..errors import OutOfMemoryError  # noqa: F401
+from . import amp, graphs, memory, streams  # noqa: F401
+from .graphs import *  # noqa: F403
+from .memory import *  # noqa: F403
+from .streams import *  # noqa: F403
 
-OutOfMemoryError = MemoryError
 PRECISIONS = ("highest", "high", "medium")
 _precision = "highest"
 
@@ -73,33 +76,6 @@ def manual_seed(seed: int) -> None:
 manual_seed_all = manual_seed
 
 
-def empty_cache() -> None:
-    """Gives the pool's unused device memory back."""
-    if is_available():
-        _cpu.device_trim()
-
-
-def memory_stats() -> dict:
-    """The pool of device memory: live blocks and bytes, cached bytes, peak bytes."""
-    return _cpu.device_stats()
-
-
-def memory_allocated(device=None) -> int:
-    """Bytes of device memory that tensors hold."""
-    return _cpu.device_stats()["live_bytes"]
-
-
-def max_memory_allocated(device=None) -> int:
-    """The most bytes of device memory that tensors have held."""
-    return _cpu.device_stats()["peak_bytes"]
-
-
-def memory_reserved(device=None) -> int:
-    """Bytes of device memory that tensors hold or the pool keeps for them."""
-    stats = _cpu.device_stats()
-    return stats["live_bytes"] + stats["cached_bytes"]
-
-
 def is_initialized() -> bool:
     """Whether a GPU has been looked for and found."""
     return _why_not.cache_info().currsize > 0 and is_available()
@@ -125,21 +101,6 @@ def current_device() -> int:
     """The GPU in use; RuntimeError without one."""
     require()
     return 0
-
-
-class Stream:
-    """The stream that everything of fastnn runs on; `cuda_stream` is its address, for libraries that are to wait for it."""
-
-    cuda_stream = property(lambda self: _cpu.device_stream())
-
-    def synchronize(self) -> None:
-        synchronize()
-
-
-def current_stream(device=None) -> Stream:
-    """The stream; there is one. RuntimeError without a GPU."""
-    require()
-    return Stream()
 
 
 def get_device_name(device=None) -> str:

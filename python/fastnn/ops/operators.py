@@ -170,7 +170,18 @@ def _copy(input, src, non_blocking=False):
 
 def _inplace_forms():
     _fill.__name__, _zero.__name__, _copy.__name__ = "fill", "zero", "copy"
-    Tensor.fill_, Tensor.zero_, Tensor.copy_ = inplace(_fill), inplace(_zero, _write_zeros), inplace(_copy)
+    Tensor.fill_, Tensor.zero_, plain = inplace(_fill), inplace(_zero, _write_zeros), inplace(_copy)
+
+    def copy_(self, src, non_blocking=False):
+        """src's elements, in self's shape, dtype and device. non_blocking: as in `to`."""
+        if not non_blocking or not isinstance(src, Array) or src.is_cuda == self.is_cuda or (_cpu.grad_mode() and (self.requires_grad or src.requires_grad)):
+            return plain(self, src)
+        writable(self, "copy_")
+        _cpu.copy_async(self, src if src._shape == self._shape else src.expand(self._shape))
+        _cpu.mutate(self)
+        return self
+
+    Tensor.copy_ = copy_
     direct = (
         "add sub mul div floor_divide remainder fmod neg abs sqrt rsqrt reciprocal exp log sin cos floor ceil trunc square erf expm1 "
         "log1p"

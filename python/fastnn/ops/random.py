@@ -211,14 +211,14 @@ def rand(*sizes, size=None, generator=None, dtype=None, device=None, requires_gr
     """Uniform on [0, 1): 24 random bits in float32, 53 in float64."""
     y = empty(_sized(shape_from(sizes, size), "rand"), dtype=dtype, device=device)
     _draw_uniform(y, generator=generator, name="rand")
-    return _made(y, None, requires_grad)
+    return _made(y, None, requires_grad, pin_memory)
 
 
 def randn(*sizes, size=None, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Standard normal (Box-Muller)."""
     y = empty(_sized(shape_from(sizes, size), "randn"), dtype=dtype, device=device)
     _draw_normal(y, generator=generator, name="randn")
-    return _made(y, None, requires_grad)
+    return _made(y, None, requires_grad, pin_memory)
 
 
 def randint(low=0, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -229,7 +229,7 @@ def randint(low=0, high=None, size=None, *, generator=None, dtype=None, device=N
         raise TypeError(f"randint: size must be a tuple of ints, not {type(size).__name__}")
     y = empty(_sized((size,), "randint"), dtype=dtypes.int64 if dtype is None else dtype, device=device)
     _draw_integers(y, low, high, generator=generator)
-    return _made(y, None, requires_grad)
+    return _made(y, None, requires_grad, pin_memory)
 
 
 def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -241,7 +241,7 @@ def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False,
         raise ShapeError(f"n is too large for result tensor type: '{dtype.name}'")
     y = empty((n,), dtype=dtypes.int64, device=device)
     kernels(y).permutation(y, _state(generator))
-    return _made(y.to(dtype), None, requires_grad)
+    return _made(y.to(dtype), None, requires_grad, pin_memory)
 
 
 def rand_like(input, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
@@ -268,7 +268,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
             raise TypeError("normal: size is needed when mean and std are numbers")
         y = empty(_sized((size,), "normal"), dtype=dtype, device=device)
         _draw_normal(y, mean, std, generator=generator, name="normal")
-        return _made(y, None, requires_grad)
+        return _made(y, None, requires_grad, pin_memory)
     if size is not None:
         raise TypeError("normal: size is given by the tensors mean and std")
     parts = [p.detach() for p in (mean, std) if isinstance(p, _cpu.Array)]
@@ -282,7 +282,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
         raise ShapeError(f"normal expects std >= 0.0, but found std {std}")
     mean = mean.detach() if isinstance(mean, _cpu.Array) else mean
     like = parts[0] if len(parts) == 1 else parts[0] + parts[1]  # broadcast shape and common dtype
-    return _made(randn(like._shape, generator=generator, dtype=like.dtype) * std + mean, device, requires_grad)
+    return _made(randn(like._shape, generator=generator, dtype=like.dtype) * std + mean, device, requires_grad, pin_memory)
 
 
 def bernoulli(input, p=None, *, generator=None):

@@ -33,11 +33,11 @@ def _to(x, *, dtype):
 
 
 @op(saves="")
-def _move(x, *, cuda):
-    return _cpu.to_place(x, cuda)
+def _move(x, *, cuda, asynchronous=False):
+    return _cpu.to_place(x, cuda, asynchronous)
 
 
-_move.partials(lambda g, y, x, cuda: _move(g, cuda=not cuda)).linear()
+_move.partials(lambda g, y, x, cuda, asynchronous: _move(g, cuda=not cuda)).linear()
 
 _to.partials(lambda g, y, x, dtype: to(g, x.dtype)).linear()
 
@@ -66,7 +66,11 @@ def contiguous(input, memory_format=None):
 
 
 def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, memory_format=None):
-    """The tensor in another dtype and/or on another device: to(dtype), to(device), to(device, dtype), to(other)."""
+    """The tensor in another dtype and/or on another device: to(dtype), to(device), to(device, dtype), to(other).
+
+    non_blocking: from page-locked memory (`pin_memory`) to the GPU nobody waits for the copy, and what lies there must stay until it is made.
+    From the GPU it goes to page-locked memory, where it is only after `cuda.synchronize()`, or what else waits for the stream.
+    """
     for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a
@@ -75,7 +79,7 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
         elif isinstance(a, dtypes.memory_format):
             memory_format = a
         elif isinstance(a, bool):
-            pass  # non_blocking
+            non_blocking = a
         elif isinstance(a, (Device, str)):
             if isinstance(a, str) and a in {d.name for d in dtypes.ALL}:
                 dtype = a
@@ -88,12 +92,12 @@ def to(input, *args, dtype=None, device=None, copy=False, non_blocking=False, me
         return empty(input._shape, dtype=dtype, device=device)
     moves = device is not None and is_cuda(device) != input.is_cuda
     if memory_format is not None and (memory_format in _RANK or memory_format is dtypes.contiguous_format):
-        return (clone if copy else contiguous)(to(input, dtype, device), memory_format=memory_format)
+        return (clone if copy else contiguous)(to(input, dtype, device, non_blocking=non_blocking), memory_format=memory_format)
     if dtype is input.dtype and not moves:
         return _clone(input) if copy else input
     y = _to(input, dtype=dtype) if dtype is not input.dtype else input
     if moves:
-        y = _move(y, cuda=not input.is_cuda)
+        y = _move(y, cuda=not input.is_cuda, asynchronous=non_blocking)
     if input._steps is not None:  # argmax(x).float(): messages still name argmax
         y._steps = input._steps
     return y

@@ -15,13 +15,18 @@ from types import GenericAlias
 
 import numpy as np
 
-from ... import dtypes, ops
+from ... import cuda, dtypes, ops
 from ...errors import named
 from ...tensor import Tensor, from_numpy, tensor
+from .._pytree import tree_map
 from .dataset import IterableDataset, at_once
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
+
+
+def _pinned(x):
+    return x.pin_memory() if hasattr(x, "pin_memory") else x
 
 
 def default_collate(batch):
@@ -118,7 +123,8 @@ class DataLoader:
     shuffle draws a new order every epoch, from `generator` or from a generator of its own seeded with `seed`.
     num_workers threads prepare prefetch_factor batches each ahead, in order; 0 prepares each when it is asked for. The
     stream of an IterableDataset is read by one thread, however many there are. batch_size None gives single samples.
-    pin_memory, multiprocessing_context, persistent_workers, in_order and pin_memory_device are accepted and change nothing.
+    pin_memory: batches come in page-locked memory, from which `x.to("cuda", non_blocking=True)` need not be waited for; nothing changes without
+    a GPU. multiprocessing_context, persistent_workers, in_order and pin_memory_device are accepted and change nothing.
     """
 
     __class_getitem__ = classmethod(GenericAlias)  # DataLoader[int], for annotations
@@ -186,6 +192,8 @@ class DataLoader:
 
     def __iter__(self):
         jobs = self._stream() if self.streaming else self._jobs()
+        if self.pin_memory and cuda.is_available():
+            jobs = ((lambda job=job: tree_map(_pinned, job())) for job in jobs)
         return _Batches(self, (job() for job in jobs) if self.num_workers == 0 else self._ahead(jobs))
 
     def _jobs(self):
