@@ -105,13 +105,13 @@ void Program::run_there() {
 }
 
 void Program::enter() {
-  if (!there) return;
+  if (!on_gpu) return;
   const int stream = gpu->stream_current();
   streams |= uint64_t(1) << stream;
   if (done && done_on != stream) gpu->event_lead(done, stream);
 }
 void Program::leave() {
-  if (!there) return;
+  if (!on_gpu) return;
   if (!done) done = gpu->event_new(false, false);
   done_on = gpu->stream_current();
   gpu->event_record(done, done_on);

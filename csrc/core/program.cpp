@@ -120,7 +120,7 @@ void Program::prepare_undo() {
     });
   };
   last_part = steps.size();
-  const bool on_gpu = std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; });
+  on_gpu = std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; });
   while (last_part > 0 && !on_gpu) {
     bool only_held = true, refuses = false;
     steps[last_part - 1]->views([&](View& v, bool written) {
@@ -150,7 +150,7 @@ void Program::run() const {
 
 void Program::replay() {
   copy_out(before, undo.data());
-  if (std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; })) {
+  if (on_gpu) {
     try {
       run_there();
     } catch (...) {
@@ -186,7 +186,7 @@ void Sharing::took(double seconds) {
 
 std::vector<double> Program::seconds(int repeats) {
   std::vector<Span> spans;
-  if (std::any_of(steps.begin(), steps.end(), [](const auto& s) { return s->there; })) return std::vector<double>(steps.size());  // launches end before the work does
+  if (on_gpu) return std::vector<double>(steps.size());  // launches end before the work does
   for (auto& s : steps)
     s->views([&](View& v, bool written) {
       if (written && v.numel()) spans.push_back(Span(v));

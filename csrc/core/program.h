@@ -190,6 +190,7 @@ class Program {
   };
   std::vector<std::unique_ptr<Number>> constants;  // Python numbers among the arguments
   std::unordered_map<Buffer*, std::pair<Array, bool>> held;
+  bool on_gpu = false;         // some of its calls are made there
   size_t last_part = 0;        // from this call on nothing can fail: it only writes what it holds
   std::vector<Span> before;    // what the calls before that change outside the arena
   std::vector<char> undo;
