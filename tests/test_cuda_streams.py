@@ -258,6 +258,13 @@ def test_backward_waits_for_the_streams_of_forward(order):
     assert len(junk) == 8
 
 
+def test_second_derivatives_cross_devices():
+    x = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = fastnn.autograd.grad((x.to("cuda", non_blocking=True) ** 3).cpu().sum(), x, create_graph=True)
+    g.sum().backward()
+    assert g.tolist() == [3, 12] and x.grad.tolist() == [6, 12]
+
+
 def test_dlpack_streams(order):
     s = cuda.Stream()
     with cuda.stream(s):

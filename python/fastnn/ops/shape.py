@@ -37,7 +37,7 @@ def _move(x, *, cuda, asynchronous=False):
     return _cpu.to_place(x, cuda, asynchronous)
 
 
-_move.partials(lambda g, y, x, cuda, asynchronous: _move(g, cuda=not cuda)).linear()
+_move.partials(lambda g, y, x, cuda, asynchronous=False: _move(g, cuda=not cuda)).linear()
 
 _to.partials(lambda g, y, x, dtype: to(g, x.dtype)).linear()
 
