@@ -232,16 +232,26 @@ def test_layers_use_it(rng):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_padded_keys_equal_none_bit_for_bit(rng, dtype):
-    """Whether the queries are cut, too, or not, unless 8 or less are left: those read keys in place and sum in another order."""
-    for width, longest in ((4, 12), (20, 40), (64, 300)):
-        lengths = np.array([longest, longest - 1, longest // 2 + 3, 9])
+    """Whether the queries are cut, too, or not: also the few that read keys and values where they lie."""
+    for width, longest in ((4, 12), (20, 40), (64, 300), (100, 33)):
+        lengths = np.array([longest, 1, longest // 2 + 3, 7])
         q, k, v = (fastnn.from_numpy(a) for a in arrays(rng, dtype, *[(4, 2, longest, width)] * 3))
         y = F.scaled_dot_product_attention(q, k, v, fastnn.from_numpy(np.arange(longest) < lengths[:, None, None, None]))
         for b, n in enumerate(lengths.tolist()):
-            for m in (n, longest):
+            for m in (n, longest, 1, 3):
                 assert fastnn.equal(y[b, :, :m], F.scaled_dot_product_attention(q[b, :, :m], k[b, :, :n], v[b, :, :n]))
         few, seen = q[:, :, :3], fastnn.from_numpy(np.arange(longest) < 5)
         assert fastnn.equal(F.scaled_dot_product_attention(few, k, v, seen), F.scaled_dot_product_attention(few, k[:, :, :5], v[:, :, :5]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cached_decoding_equals_the_whole_bit_for_bit(rng, dtype):
+    for width, length in ((16, 20), (64, 270), (100, 9)):
+        q, k, v = (fastnn.from_numpy(a) for a in arrays(rng, dtype, *[(2, 2, length, width)] * 3))
+        whole = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        for i in (0, 1, 7, length // 2, length - 1):
+            step = F.scaled_dot_product_attention(q[:, :, i : i + 1], k[:, :, : i + 1], v[:, :, : i + 1])
+            assert fastnn.equal(whole[:, :, i : i + 1], step)
 
 
 def test_bad_input(rng):

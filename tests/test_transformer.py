@@ -94,16 +94,30 @@ def test_who_sees_nothing_gets_the_bias_and_gives_no_gradient(need_weights):
     assert not x.grad[0].numpy().any() and np.isfinite(x.grad.numpy()).all()
 
 
-def test_padding_changes_nothing():
-    """Each sentence of a padded batch, as it comes out alone."""
-    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, dtype=fastnn.float64).eval()
-    (x,) = sequences((3, 6, 8))
-    lengths = [6, 2, 4]
-    hidden = fastnn.from_numpy(np.arange(6) >= np.array(lengths)[:, None])
-    y = layer(fastnn.from_numpy(x), src_key_padding_mask=hidden).detach().numpy()
-    for b, n in enumerate(lengths):
-        alone = layer(fastnn.from_numpy(x[b : b + 1, :n])).detach().numpy()[0]
-        np.testing.assert_allclose(y[b, :n], alone, rtol=1e-14, atol=1e-14)
+@pytest.mark.parametrize("dtype", [fastnn.float32, fastnn.float64])
+@pytest.mark.parametrize("kind", ["attention", "encoder", "encoder, time first", "across"])
+def test_padding_changes_no_bit(kind, dtype):
+    """Each sequence of a padded batch, as it comes out alone: from one step to more than a block of keys, widths of no whole vector."""
+    for width, heads, lengths in ((8, 2, [6, 2, 4, 1]), (40, 5, [9, 3, 17, 8]), (64, 1, [1, 70]), (96, 3, [300, 257, 7]), (520, 4, [33, 2])):
+        if kind.startswith("encoder"):
+            layer = nn.TransformerEncoderLayer(width, heads, 2 * width, 0.0, batch_first=kind == "encoder", dtype=dtype)
+        else:
+            layer = nn.MultiheadAttention(width, heads, batch_first=True, dtype=dtype)
+
+        def run(x, hidden, layer=layer):
+            if kind == "encoder":
+                return layer(x, src_key_padding_mask=hidden)
+            if kind == "encoder, time first":
+                return layer(x.transpose(0, 1), src_key_padding_mask=hidden).transpose(0, 1)
+            memory = x * 2 if kind == "across" else x
+            return layer(x, memory, memory, hidden, need_weights=False)[0]
+
+        batch = fastnn.from_numpy(sequences((len(lengths), max(lengths), width))[0]).to(dtype)
+        hidden = fastnn.from_numpy(np.arange(max(lengths)) >= np.array(lengths)[:, None])
+        with fastnn.no_grad():
+            y = run(batch, hidden)
+            for b, n in enumerate(lengths):
+                assert fastnn.equal(y[b, :n], run(batch[b : b + 1, :n], None)[0]), (width, lengths, n)
 
 
 @pytest.mark.parametrize("make, shapes", [LAYERS["encoder layer, norm first, gelu, no bias"], LAYERS["decoder layer"], LAYERS["attention across"]], ids=["encoder", "decoder", "across"])

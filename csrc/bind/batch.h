@@ -43,7 +43,7 @@ constexpr bool one_of(const char* name, const char* names) {  // names separated
 }
 constexpr Merge merge_of(const char* name) {
   if (one_of(name, "copy")) return Merge::leading;
-  if (one_of(name, "matmul matmul_bias")) return Merge::product;
+  if (one_of(name, "matmul matmul_bias matmul_rows")) return Merge::product;
   if (one_of(name, "sum mean prod max min any all count_nonzero logsumexp var std norm argmax argmin cumsum cumprod prod_dx "
                    "linear_scan sort topk kthvalue softmax log_softmax softmax_dx log_softmax_dx gather scatter"))
     return Merge::axis;

@@ -2,6 +2,7 @@
 // elementwise functions. A 16 x 16 product is 0.2 us of arithmetic; the same steps in Python cost 1.2 us, here 0.3.
 //
 //    product(a, b, d=None, transposed=0)    a.b (+ d); 1: a.b'; 2: a'.b. Any batch axes, vectors as matmul has them.
+//                                           + 4: no row depends on how many there are (matmul_rows)
 //                                           None where shapes or dtypes do not fit: Python finds the words (ops/matmul.py)
 #include "cast.h"
 
@@ -56,14 +57,15 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n < 2 || n > 4) raise_error(ErrorKind::type, "product: expected 2 to 4 arguments, got %lld", (long long)n);
     View a = view_from(args[0], {"product", 1}, false, false), b = view_from(args[1], {"product", 2}, false, false);
-    bool add = n > 2 && args[2] != Py_None;
-    View d = add ? view_from(args[2], {"product", 3}, false, false) : View{}, y{};
+    bool add = n > 2 && args[2] != Py_None, alike = false;
+    View d = add ? view_from(args[2], {"product", 3}, false, false) : View{nullptr, {}, {}, -1, DType::f32}, y{};
     if (a.ndim < 0 || b.ndim < 0) raise_error(ErrorKind::type, "product: expected Tensors");
     if (n > 3) {
       long which = PyLong_AsLong(args[3]);
       if (which == -1 && PyErr_Occurred()) throw py::error_already_set();
-      if (which == 1) transpose(b);
-      if (which == 2) transpose(a);
+      if ((which & 3) == 1) transpose(b);
+      if ((which & 3) == 2) transpose(a);
+      alike = which & 4;
     }
     const Place place = Place(int(a.place) | int(b.place));
     const bool halves = place == Place::cuda && is_stored(a.dtype) && is_float(a.dtype) && gpu->halves();  // as they are
@@ -73,8 +75,10 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       return made == Py_None ? made : in_stored(made, a.dtype);
     }
     y.dtype = a.dtype;
+    alike = alike && place != Place::cuda;  // there is no such way on a GPU
+    const auto with_bias = alike ? &Table::matmul_rows : &Table::matmul_bias;
     const auto product = halves ? kernel_of_halves(&Table::matmul) : kernel_at(place, &Table::matmul, "matmul");
-    const auto product_bias = halves ? kernel_of_halves(&Table::matmul_bias) : kernel_at(place, &Table::matmul_bias, "matmul");
+    const auto product_bias = halves ? kernel_of_halves(with_bias) : kernel_at(place, with_bias, "matmul");
     if (a.place != b.place) raise_mixed("matmul", a, b);
     if (add && d.place != a.place) raise_mixed("matmul", a, d);
     if (place != Place::cpu) [[unlikely]]
@@ -82,23 +86,24 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
     if (!product_shape(a, b, y) || (add && !expands(d, y))) Py_RETURN_NONE;
     Array made = empty(y.shape, y.ndim, y.dtype, place);
     int64_t inner = a.shape[a.ndim - 1], elements = made.view.numel();
-    Listening listening(add ? "matmul_bias" : "matmul", args, add ? 3 : 2);
+    Listening listening(alike ? "matmul_rows" : add ? "matmul_bias" : "matmul", args, add ? 3 : 2);
+    auto multiply = [&](const View& c, const View& a, const View& b, const View& d) {
+      const auto count = alike ? Count::matmul_rows : Count::matmul_bias;
+      if (add || alike) launch<Out, In, In, In>(launches[int(count)], product_bias, Out{c}, In{a}, In{b}, In{d});
+      else launch<Out, In, In>(launches[int(Count::matmul)], product, Out{c}, In{a}, In{b});
+    };
     Array *of_a = &array_of(args[0]), *of_b = &array_of(args[1]), *of_d = add ? &array_of(args[2]) : nullptr;
     if (of_a->batch || of_b->batch || (add && of_d->batch)) {  // inside vmap
       View c = made.view;
       Slot slots[] = {{&c, &made, Slot::out, false}, {&a, of_a, Slot::in, false}, {&b, of_b, Slot::in, false}, {&d, of_d, Slot::in, false}};
       Examples examples("matmul", Merge::product, slots, add ? 4 : 3, nullptr, 0);
-      while (examples.next()) {
-        if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], product_bias, Out{c}, In{a}, In{b}, In{d});
-        else launch<Out, In, In>(launches[int(Count::matmul)], product, Out{c}, In{a}, In{b});
-      }
+      while (examples.next()) multiply(c, a, b, d);
       return wrap(std::move(made));
     }
     made.buffer->fresh = false;
     {
       ReleaseGil gil(elements * (inner + 1) >= RELEASE_FROM);
-      if (add) launch<Out, In, In, In>(launches[int(Count::matmul_bias)], product_bias, Out{made.view}, In{a}, In{b}, In{d});
-      else launch<Out, In, In>(launches[int(Count::matmul)], product, Out{made.view}, In{a}, In{b});
+      multiply(made.view, a, b, d);
     }
     return listening.result = wrap(std::move(made));
   });

@@ -57,7 +57,7 @@ class Explanation(list):
 
 def flops_of(name, shapes):
     """Multiplications and additions of the products; other kernels are bound by memory, and counted in bytes only."""
-    if name in ("matmul", "matmul_bias"):
+    if name in ("matmul", "matmul_bias", "matmul_rows"):
         return 2.0 * math.prod(shapes[0]) * shapes[1][-1]
     if name in ("conv2d", "conv2d_dx", "conv2d_dw"):  # outputs first: y x w, dx g w, dw g x
         g, w = {"conv2d": (0, 2), "conv2d_dx": (1, 2), "conv2d_dw": (1, 0)}[name]

@@ -15,6 +15,7 @@
 // Cost: 2 L S (E + F) flops a head, half of it where causal; 16 exponentials beside 2 (E + F) multiply-adds of vectors.
 // read on  rows.h (groups of heads, masks, dropout)  ->  tiles.h (products)  ->  derivative.h  ->  rungs/ (from three loops to here)
 #include "derivative.h"
+#include "few.h"
 
 namespace fastnn::FN_ISA {
 namespace {
@@ -39,7 +40,7 @@ template <class T> struct Forward {
     copy_rows(q.data, e, rows, c.width, queries.column, c.scale, [&](int64_t i) { return queries.at(from + i); });
     for (int64_t i = 0; i < rows; ++i) top[i] = MINUS_INF<T>, sum[i] = 0;
     k = c.keys_of(head), v = c.values_of(head), mask = c.mask_of(head);
-    in_place = rows <= SKINNY && k.cs == 1 && v.cs == 1 && c.values >= lanes<T>;
+    in_place = rows <= FEW && k.cs == 1 && v.cs == 1 && c.values >= lanes<T>;
     RowBlocks blocks(rows);
     int64_t seen = c.most_seen(from, from + rows);
     for (int64_t j = 0; j < seen; j += KEYS<T>) {
@@ -60,14 +61,11 @@ template <class T> struct Forward {
 
   // rows i .. i + height meet keys j .. j + n
   void step(int64_t head, int64_t from, int64_t i, int64_t height, int64_t j, int64_t n) {
-    if (in_place) dots<T>(height, n, c.width, {q + i * e, e, 1}, {k.data + j * k.rs, 1, k.rs}, Store<T>{scores, SCORES<T>, 1});
+    if (in_place) few_scores<T>(height, {q + i * e, e, 1}, {k.data + j * k.rs, k.rs, 1}, n, c.width, c.far(), scores);
     else tiles<T>(height, {q + i * e, e, 1}, packed_panels<T>(keys, c.width), c.width, padded(n, lanes<T>), scores, SCORES<T>, false);
     weigh(head, from, i, height, j, n);
     if (!in_place) return tiles<T>(height, {scores, SCORES<T>, 1}, rows_as_panels<T>(values, f), n, f, o + i * f, f, j > 0);
-    with_constant<MR>(height, [&](auto rows) __attribute__((always_inline)) {
-      row_direct<decltype(rows)::value, T>(StridedRows<T>(scores, SCORES<T>, 1), v.data + j * v.rs, v.rs, n, 0, 0, c.values, j == 0,
-                                           Store<T>{o + i * f, f, 1});
-    });
+    few_outputs<T>(height, scores, v.data + j * v.rs, v.rs, n, c.values, j > 0, o + i * f, f);
   }
 
   // scores -> exp(s - m); what these rows have summed is brought to the new m

@@ -217,6 +217,7 @@ template <class T> struct Call {
     else m.added = rows_of<T>(mask, n);
     return m;
   }
+  FN bool far() const { return count * keys * (width + values) * int64_t(sizeof(T)) > 8 << 20; }  // keys and values come from memory
   FN int64_t flops() const { return 2 * rows() * keys * (width + values) / (causal ? 2 : 1); }  // of one head of keys, forward
 };
 

@@ -22,6 +22,11 @@ struct Batch {
   int64_t ndim = 0, size[MAX_DIMS], a[MAX_DIMS], b[MAX_DIMS], c[MAX_DIMS], d[MAX_DIMS];
 };
 
+FN void swap(int64_t& x, int64_t& y) {
+  int64_t z = x;
+  x = y, y = z;
+}
+
 // Stride of axis `axis` of c (counted from the last) in v, 0 where v repeats.
 FN int64_t stride_from_last(const View& v, int64_t axis) {
   int64_t i = v.ndim - 1 - axis;
@@ -55,6 +60,10 @@ template <class T, class One> static void each_product(const View& c, const View
     if (size == 1) continue;
     int64_t sa = stride_from_last(a, at + 2), sb = stride_from_last(b, at + 2), sc = stride_from_last(c, axis);
     int64_t sd = d ? stride_from_last(*d, axis) : 0;
+    if (row && n == 0 && sb == 0 && p.m < size && (p.m == 1 || sa != p.m * p.a.rs)) {  // rows are the longer axis of one B's two: few products
+      swap(p.m, size), swap(p.a.rs, sa), swap(p.c.rs, sc), swap(p.c.d_rs, sd);
+      if (size == 1) continue;
+    }
     count *= size;
     // One B for all: rows of A and C that go on evenly make one taller product.
     if (n == 0 && sb == 0 && (p.m == 1 || (sa == p.m * p.a.rs && sc == p.m * p.c.rs && (!d || sd == p.m * p.c.d_rs)))) {

@@ -45,6 +45,9 @@ FN int64_t grain(int64_t items, int64_t flops) {
   return chunks < items ? items / chunks : 1;
 }
 
+// k in blocks of equal length, at most KC: a sum over k is that of its blocks
+template <class T> FN int64_t block_depth(int64_t k) { return k == 0 ? 1 : k <= KC<T> ? k : ceil_div(k, ceil_div(k, KC<T>)); }
+
 // m rows as blocks of nearly equal height, at most MR: an even number of them from 3 on, a multiple of 4 from 16 on, so
 // that threads get as many each (512 rows: 40 blocks of 12 or 13 instead of 37 of 13 or 14).
 struct RowBlocks {
@@ -138,7 +141,7 @@ static void gemm(int64_t m, int64_t n, int64_t k, const Left& left, const Right&
   constexpr int64_t W = lanes<T>;
   RowBlocks blocks(m);
   Pieces<T> pieces(m, n, k, blocks.count, Left::packs, Right::packs);
-  int64_t depth = k == 0 ? 1 : k <= KC<T> ? k : ceil_div(k, ceil_div(k, KC<T>)), panels = ceil_div(n, NR<T>);
+  int64_t depth = block_depth<T>(k), panels = ceil_div(n, NR<T>);
   FN_NOTE("tiles of %d x %d; A %s, B %s; C in %d x %d pieces, k by %d", MR, int(NR<T>), Left::packs ? "packed" : "in place",
           Right::packs ? "packed" : "in place", int(pieces.rows), int(pieces.columns), int(depth));
   auto edge = [&](int64_t x) __attribute__((always_inline)) {  // where piece x of a row of pieces begins

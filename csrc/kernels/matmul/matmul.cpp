@@ -6,6 +6,7 @@
 //    gemm.h     operands in place where their strides allow it and B fits into L2, else packed
 //    split      a small C with a very long k: pieces of k in parallel, added in order
 //    batch.h    many products: one thread each; few large ones: one after the other, all threads on each
+//    few.h      matmul_rows: sums in one order for any number of rows
 //
 // Cost: 2mnk flops; compulsory traffic (mk + kn + mn) elements. Every decision depends on shapes and strides only, never
 // on the number of threads, so results are bit-identical for any number. float32 products are summed in blocks of KC.
@@ -13,6 +14,7 @@
 #include "../../core/error.h"
 #include "../declare.h"
 #include "batch.h"
+#include "few.h"
 #include "skinny.h"
 
 namespace fastnn::FN_ISA {
@@ -119,13 +121,19 @@ template <class T> void multiply_one(const Problem<T>& p) {
   }
 }
 
-// One way for any number of rows: each sums its products over k in the same order, so a row comes out the same, bit for bit, alone
-// or among others.
+// One way for any number of rows: each sums its products over k one after the other, in gemm's blocks of k, so a row comes out the
+// same, bit for bit, alone or among others. For few rows this costs shuffles (few.h), where multiply_floats takes dot products.
 template <class T> void multiply_rows(Problem<T> p) {
   tidy(p);
-  PackColumns<T> columns{p.b, p.m <= MR ? NR<T> : NC<T>};  // a panel that is used once does not leave L1: 64 -> 512, a row: 1.3 us
-  if (RowsInPlace<T>::suits(p.a, p.m, p.n, p.k)) gemm<T>(p.m, p.n, p.k, RowsInPlace<T>{p.a}, columns, p.c);
-  else gemm<T>(p.m, p.n, p.k, PackRows<T>{p.a}, columns, p.c);
+  const int64_t m = p.m, n = p.n, k = p.k;
+  if (m <= FEW && p.b.rs == 1) return few<T>(m, n, k, p.a, p.b, p.c);
+  if (m <= SKINNY && p.b.cs == 1) return stream<T>(m, n, k, p.a, p.b, p.c, block_depth<T>(k));
+  bool in_place = RowsInPlace<T>::suits(p.a, m, n, k);
+  if (in_place && p.b.cs == 1 && n >= lanes<T> && k * n * int64_t(sizeof(T)) <= l2_bytes)
+    return gemm<T>(m, n, k, RowsInPlace<T>{p.a}, ColumnsInPlace<T>{p.b}, p.c);
+  PackColumns<T> columns{p.b, m <= MR ? NR<T> : NC<T>};  // a panel that is used once does not leave L1: 64 -> 512, a row: 1.3 us
+  if (in_place) gemm<T>(m, n, k, RowsInPlace<T>{p.a}, columns, p.c);
+  else gemm<T>(m, n, k, PackRows<T>{p.a}, columns, p.c);
 }
 
 void multiply_any(const View& c, const View& a, const View& b, const View* d) {

@@ -71,5 +71,6 @@ void multiply_any(const View& c, const View& a, const View& b, const View* d) {
 
 void matmul(Out c, In a, In b) { multiply_any(c, a, b, nullptr); }
 void matmul_bias(Out c, In a, In b, In bias) { multiply_any(c, a, b, bias.ndim < 0 ? nullptr : &bias); }
+void matmul_rows(Out c, In a, In b, In bias) { matmul_bias(c, a, b, bias); }
 
 }  // namespace fastnn::cuda

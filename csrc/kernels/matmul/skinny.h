@@ -50,8 +50,7 @@ __attribute__((noinline)) static void add_rows(T* y, const T* a, int64_t rs, int
 // Tried and lost: tiles of m x 4 vectors that go down B, as in gemm; each row of B is on another page then, and neither
 // the prefetcher nor the TLB follows (1x1024x1024: 250 us, Cascade Lake).
 template <class T>
-static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store<T>& store) {
-  constexpr int64_t DEPTH = KC<T> / 2;
+static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, const Store<T>& store, int64_t depth = KC<T> / 2) {
   // Zen 3, one core, B from memory: 8x4096 . 4096x1024 takes 0.62 to 0.83 of the time, 4 rows 0.58 to 0.74; from a cache 1.04 to 1.1.
   const int64_t far = k * n * int64_t(sizeof(T)) > 8 << 20 ? 8 * b.rs : 0;
   int64_t strips = ceil_div(n, STRIP), width = ceil_div(ceil_div(n, strips), lanes<T>) * lanes<T>;
@@ -59,8 +58,8 @@ static void stream(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, co
     alignas(64) T y[4 * STRIP];
     for (int64_t strip = begin; strip < stop; ++strip) {
       int64_t j = strip * width, cols = n - j < width ? n - j : width;
-      for (int64_t from = 0; from == 0 || from < k; from += DEPTH) {  // sums of half the length of gemm's: as exact as BLAS's
-        int64_t end = from + DEPTH < k ? from + DEPTH : k;
+      for (int64_t from = 0; from == 0 || from < k; from += depth) {  // by default sums of half the length of gemm's: as exact as BLAS's
+        int64_t end = from + depth < k ? from + depth : k;
         for (int64_t i = 0; i < m; i += 4) {
           int64_t rows = m - i < 4 ? m - i : 4;
           for (int64_t q = 0; q < rows * STRIP; q += lanes<T>) FN_ISA::store(y + q, vec<T>{});

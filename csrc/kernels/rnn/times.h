@@ -15,7 +15,7 @@ namespace fastnn::FN_ISA {
 
 void matmul(Out c, In a, In b);
 void matmul_bias(Out c, In a, In b, In bias);
-void matmul_rows(Out c, In a, In b, In bias);  // the same; no row depends on how many there are
+void matmul_rows(Out c, In a, In b, In bias);
 void sum(Out y, In x, Ints axes);
 
 constexpr View ABSENT{nullptr, {}, {}, -1, DType::f32};  // an argument that is None

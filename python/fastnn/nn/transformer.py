@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 
+from ..ops.matmul import linear_of_sequences
 from ..tensor import empty, full
 from . import functional as F
 from . import init
@@ -81,6 +82,16 @@ class MultiheadAttention(Module):
         return (out.transpose(0, 1) if turned else out), weights
 
 
+class _StepLinear(Linear):
+    """Linear of the steps of sequences: none depends on how many there are, so padding changes no bit of the others."""
+
+    def _get_name(self):
+        return "Linear"
+
+    def forward(self, input):
+        return linear_of_sequences(input, self.weight, self.bias)
+
+
 def _get_activation_fn(function):
     if callable(function):
         return function
@@ -94,9 +105,9 @@ class _Layer(Module):
 
     def __init__(self, blocks, d_model, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias, options):
         super().__init__()
-        self.linear1 = Linear(d_model, dim_feedforward, bias, **options)
+        self.linear1 = _StepLinear(d_model, dim_feedforward, bias, **options)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, **options)
+        self.linear2 = _StepLinear(dim_feedforward, d_model, bias, **options)
         self.norm_first = norm_first
         for i in range(1, blocks + 1):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **options))

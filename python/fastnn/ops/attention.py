@@ -12,7 +12,7 @@ from ..errors import DTypeError, ShapeError, rounded_once
 from ..fused import fused
 from ..tensor import empty, ones, zeros
 from .elementwise import where
-from .matmul import linear, matmul
+from .matmul import linear_of_sequences, matmul
 from .random import claim, dropout, dropout_claimed
 from .shape import broadcast_shapes, contiguous, expand, transpose
 from .softmax import softmax
@@ -191,6 +191,19 @@ def _together(masks, dtype):
     )
 
 
+def _by_sequence(x):
+    """Do x (L, N, E)'s sequences lie one after the other in memory?"""
+    steps, sequences = x.stride()[:2]
+    return steps < sequences
+
+
+def _projected(x, w, b):
+    """x (L, N, E) w' + b, row by row of memory."""
+    if _by_sequence(x):
+        return linear_of_sequences(x.transpose(0, 1), w, b).transpose(0, 1)
+    return linear_of_sequences(x, w, b)
+
+
 def multi_head_attention_forward(
     query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
     out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
@@ -226,12 +239,12 @@ def multi_head_attention_forward(
     if use_separate_proj_weight:
         weights = (q_proj_weight, k_proj_weight, v_proj_weight)
         biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
+        q, k, v = (_projected(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
     elif query is key and key is value:
-        q, k, v = linear(query, in_proj_weight, in_proj_bias).chunk(3, -1)
+        q, k, v = _projected(query, in_proj_weight, in_proj_bias).chunk(3, -1)
     else:
         biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), in_proj_weight.chunk(3), biases, strict=True))
+        q, k, v = (_projected(x, w, b) for x, w, b in zip((query, key, value), in_proj_weight.chunk(3), biases, strict=True))
 
     mask, padding = attn_mask, key_padding_mask
     for what, m in (("attn_mask", mask), ("key_padding_mask", padding)):
@@ -273,7 +286,10 @@ def multi_head_attention_forward(
         out = matmul(weights, v)
     else:
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p if training else 0.0)
-    out = linear(out.permute(2, 0, 1, 3).reshape((length, batch, width)), out_proj_weight, out_proj_bias)
+    if _by_sequence(query):
+        out = linear_of_sequences(out.transpose(1, 2).reshape((batch, length, width)), out_proj_weight, out_proj_bias).transpose(0, 1)
+    else:
+        out = linear_of_sequences(out.permute(2, 0, 1, 3).reshape((length, batch, width)), out_proj_weight, out_proj_bias)
     if not batched:
         out = out.squeeze(1)
     if not need_weights:

@@ -11,6 +11,10 @@ def matmul_bias(a, b, bias):
     return matmul(a, b) + bias
 
 
+def matmul_rows(a, b, bias=None):
+    return matmul(a, b) if bias is None else matmul_bias(a, b, bias)
+
+
 def addmm(d, a, b, *, beta=1, alpha=1):
     return (beta * np.asarray(d) if beta else 0) + alpha * matmul(a, b)
 
