@@ -53,6 +53,8 @@ def fingerprint(x):
 def test_fingerprint_sees_every_change(dtype, rng):
     a = rng.integers(0, 100, (7, 11, 33)).astype(dtype)
     views = [a, a.T, a.transpose(1, 0, 2), a[:, ::2], a[::-1], a[1:, 3:, 2], a[:0], np.broadcast_to(a[:1], (3, 11, 33))]
+    wide = rng.integers(0, 100, (6, 5, 600)).astype(dtype)
+    views += [wide[:, 1:4, 7:590], wide[::-2, ::2], wide.transpose(1, 0, 2)[1:]]
     for v in views:
         t = fastnn.from_numpy(v) if v.flags.writeable else fastnn.from_numpy(a)[:1].expand(v.shape)
         before = [fingerprint(t)]
@@ -75,3 +77,7 @@ def test_fingerprint_sees_every_change(dtype, rng):
     assert len(same) == 1
     fastnn.from_numpy(long.numpy()).neg_()
     assert fingerprint(long) not in same
+    rows = fastnn.from_numpy(rng.standard_normal((900, 400)).astype(dtype))[1:, 3:390]
+    same = {fingerprint(rows)}
+    with fastnn.threads(1):
+        assert same == {fingerprint(rows)}
