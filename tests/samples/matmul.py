@@ -58,6 +58,11 @@ def samples(rng):
     yield Sample(ops.linear, (x(3, 4), x(4)), ref=lambda a, w: a @ w)
     yield Sample(ops.linear, (x(33, 65), x(40, 65), x(40)), ref=reference.linear, grad=False)
     yield Sample(ops.linear, (x(4, 65), x(40, 65), x(40)), ref=reference.linear, grad=False)
+    for s, weight in [((3, 4), (5, 4)), ((2, 3, 4), (5, 4)), ((1, 1, 9), (17, 9)), ((2, 5, 3), (20, 3)), ((4,), (3, 4)), ((0, 4), (3, 4))]:
+        yield Sample(ops.linear_of_sequences, (x(*s), x(*weight), x(weight[0])), ref=reference.linear)
+        yield Sample(ops.linear_of_sequences, (x(*s), x(*weight)), ref=reference.linear)
+    for m in (1, 4, 8, 9, 40):
+        yield Sample(ops.linear_of_sequences, (x(m, 500), x(37, 500), x(37)), ref=reference.linear, grad=False, rtol=2e-5)
     yield Sample(ops.bilinear, (x(4, 2), x(4, 3), x(5, 2, 3), x(5)), ref=reference.bilinear)
     yield Sample(ops.bilinear, (x(2, 3, 2), x(2, 3, 3), x(5, 2, 3)), ref=reference.bilinear)
 
