@@ -17,7 +17,7 @@ from .tensor import Tensor
 _LOWER = frozenset(
     "__matmul__ addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear lstm matmul mm prelu "
     "rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell scaled_dot_product_attention vecdot "
-    "chain_matmul einsum inner linear_cross_entropy multi_dot multi_head_attention_forward tensordot".split()  # made of those in PyTorch
+    "chain_matmul einsum inner linear_cross_entropy linear_of_sequences multi_dot multi_head_attention_forward tensordot".split()  # made of those in PyTorch
 )
 _FLOAT32 = frozenset(
     "adaptive_avg_pool3d adaptive_max_pool3d adaptive_max_pool3d_with_indices avg_pool3d binary_cross_entropy "

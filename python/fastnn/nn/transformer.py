@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 
-from ..ops.matmul import linear_of_sequences
 from ..tensor import empty, full
 from . import functional as F
 from . import init
@@ -89,7 +88,7 @@ class _StepLinear(Linear):
         return "Linear"
 
     def forward(self, input):
-        return linear_of_sequences(input, self.weight, self.bias)
+        return F.linear_of_sequences(input, self.weight, self.bias)
 
 
 def _get_activation_fn(function):

@@ -399,4 +399,4 @@ __all__ = (
 METHODS = (
     "__matmul__ __rmatmul__ addmm addmv baddbmm bmm dot ger matmul mm mv outer vdot"
 ).split()
-FUNCTIONAL = ("linear", "bilinear")
+FUNCTIONAL = ("linear", "linear_of_sequences", "bilinear")
