@@ -28,6 +28,8 @@ class Linear(Module):
     Both start uniform in ±1/√in_features.
     """
 
+    _of_sequences = False  # set by the Transformer's layers: a step's numbers do not depend on how many steps there are
+
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
@@ -42,7 +44,7 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input):
-        return F.linear(input, self.weight, self.bias)
+        return (F.linear_of_sequences if self._of_sequences else F.linear)(input, self.weight, self.bias)
 
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

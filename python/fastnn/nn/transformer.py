@@ -81,14 +81,10 @@ class MultiheadAttention(Module):
         return (out.transpose(0, 1) if turned else out), weights
 
 
-class _StepLinear(Linear):
-    """Linear of the steps of sequences: none depends on how many there are, so padding changes no bit of the others."""
-
-    def _get_name(self):
-        return "Linear"
-
-    def forward(self, input):
-        return F.linear_of_sequences(input, self.weight, self.bias)
+def _step_linear(*args, **options):
+    layer = Linear(*args, **options)  # no subclass: `type(m) is nn.Linear` chooses layers in many scripts
+    layer._of_sequences = True
+    return layer
 
 
 def _get_activation_fn(function):
@@ -104,9 +100,9 @@ class _Layer(Module):
 
     def __init__(self, blocks, d_model, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias, options):
         super().__init__()
-        self.linear1 = _StepLinear(d_model, dim_feedforward, bias, **options)
+        self.linear1 = _step_linear(d_model, dim_feedforward, bias, **options)
         self.dropout = Dropout(dropout)
-        self.linear2 = _StepLinear(dim_feedforward, d_model, bias, **options)
+        self.linear2 = _step_linear(dim_feedforward, d_model, bias, **options)
         self.norm_first = norm_first
         for i in range(1, blocks + 1):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **options))
