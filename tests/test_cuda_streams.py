@@ -142,6 +142,9 @@ def test_streams():
         cuda.Stream("cuda:1")
     cuda.synchronize()
     assert s.query()
+    for call in (fastnn.ones(1).record_stream, cuda.stream, cuda.set_stream, cuda.Event().record, cuda.Event().wait):
+        with pytest.raises(TypeError, match="expected a cuda.Stream, not int"):
+            call(3)
 
 
 def test_events(order):

@@ -145,7 +145,9 @@ class Tensor(_cpu.Array, metaclass=TensorType):
 
         What fastnn runs on several streams is noted by itself.
         """
-        _cpu.stream_note(self, stream.stream_id)
+        from .cuda.streams import number
+
+        _cpu.stream_note(self, number(stream, "record_stream"))
 
     def data_ptr(self) -> int:
         return self._pointer

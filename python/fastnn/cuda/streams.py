@@ -96,6 +96,15 @@ class ExternalStream(Stream):
         self._take(_cpu.stream_external(int(stream_ptr)), 0)
 
 
+def number(stream, name):
+    """The stream's number, of the current one for None; TypeError for what is no stream."""
+    if stream is None:
+        stream = current_stream()
+    if not isinstance(stream, Stream):
+        raise TypeError(f"{name}: expected a cuda.Stream, not {type(stream).__name__}")
+    return stream.stream_id
+
+
 def _numbered(number):
     return Stream.__new__(Stream)._take(number, -(16 < number <= 32))
 
@@ -115,13 +124,15 @@ def default_stream(device=None) -> Stream:
 def set_stream(stream) -> None:
     """This thread's work goes to that stream from now on; nothing for None."""
     if stream is not None:
-        _cpu.stream_use(stream.stream_id)
+        _cpu.stream_use(number(stream, "set_stream"))
 
 
 class StreamContext:
     """``with stream(s):`` this thread's work goes to s within the block; None changes nothing."""
 
     def __init__(self, stream):
+        if stream is not None:
+            number(stream, "stream")
         self.stream = stream
 
     def __enter__(self):
@@ -161,16 +172,16 @@ class Event:
 
     def record(self, stream=None) -> None:
         """Marks what the stream (the current one) has been told so far, instead of what it marked before."""
-        stream = current_stream() if stream is None else stream
+        at = number(stream, "Event.record")
         if self._event is None:
             self._event = _cpu.DeviceEvent(self._timed, self._blocking)
-        self._event.record(stream.stream_id)
+        self._event.record(at)
 
     def wait(self, stream=None) -> None:
         """What is said to the stream (the current one) from now on waits for the mark."""
-        stream = current_stream() if stream is None else stream
+        at = number(stream, "Event.wait")
         if self._event is not None:
-            self._event.lead(stream.stream_id)
+            self._event.lead(at)
 
     def query(self) -> bool:
         """Whether the work that it marks is done; True before it is recorded."""
