@@ -188,7 +188,7 @@ def bincount(input, weights=None, minlength=0):
 
 def histc(input, bins=100, min=0, max=0):
     """How many elements fall in each of `bins` equal intervals from min to max (both 0: of the data). Others do not count."""
-    bins = operator.index(bins)
+    bins, min, max = operator.index(bins), float(min), float(max)
     if bins <= 0:
         raise ShapeError("histc: bins must be > 0")
     if not input.dtype.is_floating_point:
