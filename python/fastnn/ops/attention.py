@@ -62,7 +62,7 @@ def _like(x, width):
     """Memory for x's shape with `width` columns; the heads of a row side by side where x has them so."""
     shape = (*x._shape[:-1], width)
     strides = x.stride()
-    if x.ndim > 2 and strides[-3] < strides[-2]:
+    if not x.is_cuda and x.ndim > 2 and strides[-3] < strides[-2]:  # the GPU's kernels write packed rows
         return transpose(empty((*shape[:-3], shape[-2], shape[-3], width), dtype=x.dtype), -3, -2)
     return empty(shape, dtype=x.dtype)
 
