@@ -340,3 +340,9 @@ def test_flex_attention(rng):
         flex.flex_attention(q, k[:, :1], v[:, :1])
     with pytest.raises(ValueError, match="q_len"):
         flex.flex_attention(q, k, v, block_mask=flex.create_block_mask(near, 1, 1, L + 1, S))
+
+
+def test_a_result_in_the_order_of_its_heads_is_no_view():
+    q = fastnn.randn(2, 5, 3, 4).transpose(1, 2)
+    y = fastnn.nn.functional.scaled_dot_product_attention(q, q, q)
+    assert y.stride() == q.stride() and y._base is None
