@@ -14,6 +14,7 @@ from samples import families, samples
 
 pytestmark = pytest.mark.skipif(not fastnn.cuda.is_available(), reason="no GPU, and no host shim (tools/shim.sh)")
 SHIM = fastnn.cuda.is_available() and fastnn.cuda.get_device_name() == "host shim"
+shim_only = pytest.mark.skipif(not SHIM, reason="of the host shim")
 SCHEDULES = ["first", "last", "turn", "random"] if SHIM else ["gpu"]
 
 
@@ -560,8 +561,7 @@ def test_every_kernel_has_been_launched():
             g.sum().backward()
         for draw in DRAWS.values():
             draw("cuda")
-    # matmul_rows is matmul_bias by another name here: that no row depends on their number is the CPU's concern.
-    assert [k for k in fastnn.cuda.kernels() if k not in LAUNCHED | {"matmul_rows"}] == []
+    assert [k for k in fastnn.cuda.kernels() if k not in LAUNCHED] == []
 
 
 # ---- the shim itself --------------------------------------------------------------------------------------------------------
@@ -583,7 +583,7 @@ def broken(which):
     return library.fastnn_shim_broken(which, message, 512), message.value.decode()
 
 
-@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@shim_only
 @pytest.mark.parametrize("which, what, schedules", BROKEN)
 def test_shim_shows_missing_barriers(which, what, schedules, monkeypatch):
     for schedule in schedules:
@@ -592,14 +592,14 @@ def test_shim_shows_missing_barriers(which, what, schedules, monkeypatch):
         assert wrong > 0, (what, schedule, message)
 
 
-@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@shim_only
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_shim_copies_what_is_waited_for(schedule, monkeypatch):
     monkeypatch.setenv("FASTNN_SHIM_SCHEDULE", schedule)
     assert broken(13) == (0, "")
 
 
-@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@shim_only
 @pytest.mark.parametrize("which, words", REFUSED)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_shim_refuses(which, words, schedule, monkeypatch):
@@ -610,7 +610,7 @@ def test_shim_refuses(which, words, schedule, monkeypatch):
     assert wrong == -1 and re.search(words, message), message
 
 
-@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@shim_only
 def test_shim_counts():
     a = fastnn.ones(64, 64).cuda()
     fastnn._cpu.device_counts()
@@ -620,7 +620,7 @@ def test_shim_counts():
     assert counts["copy"][2] == 4096 + 4096 // 8 and counts["copy"][3] == 2 * 4096 // 8  # a sector for each number read
 
 
-@pytest.mark.skipif(not SHIM, reason="of the host shim")
+@shim_only
 @pytest.mark.parametrize("derivative", [False, True])
 @pytest.mark.parametrize("family", fastnn.rungs(device="cuda"))
 def test_rungs_count_what_their_texts_say(family, derivative):

@@ -75,7 +75,6 @@ PyObject* py_product(PyObject*, PyObject* const* args, Py_ssize_t n) {
       return made == Py_None ? made : in_stored(made, a.dtype);
     }
     y.dtype = a.dtype;
-    alike = alike && place != Place::cuda;  // there is no such way on a GPU
     const auto with_bias = alike ? &Table::matmul_rows : &Table::matmul_bias;
     const auto product = halves ? kernel_of_halves(&Table::matmul) : kernel_at(place, &Table::matmul, "matmul");
     const auto product_bias = halves ? kernel_of_halves(with_bias) : kernel_at(place, with_bias, "matmul");
