@@ -66,13 +66,8 @@ void scatter_typed(const View& y, const View& index, const View& x, int64_t axis
   const int64_t n = index.shape[axis], step_i = index.strides[axis], step_x = x.strides[axis], stride = y.strides[axis];
   const int64_t sy = lines.inner(0), si = lines.inner(1), sx = lines.inner(2);
   const bool along = si > step_i || lines.ndim == 0;  // the line itself is the short way through index
-  constexpr int64_t STRIPE = 64 / sizeof(T);
   const bool plain = along ? step_i == 1 && step_x == 1 : si == 1 && sx == 1 && sy == 1;
-  int64_t grain = ceil_div(8192, n + 1);
-  if (!along) {  // stripes of whole cache lines; wide, or each line of index and x is fetched for a part of it: 4000x512 (Zen 4) 9.7 -> 6 ms
-    const int64_t share = ceil_div(lines.count(), 2 * num_threads());
-    grain = ceil_div(grain > share ? grain : share, STRIPE) * STRIPE;
-  }
+  const int64_t grain = along ? ceil_div(8192, n + 1) : stripe<T>(lines.count(), n + 1, 8192);
   parallel_for(lines.count(), grain, [&](int64_t begin, int64_t end) {
     for_runs(lines, begin, end, [&](const int64_t* at, int64_t count) __attribute__((always_inline)) {
       T* const py = y.ptr<T>() + at[0];

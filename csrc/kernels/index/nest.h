@@ -135,4 +135,13 @@ template <class T> FN void copy_row(T* to, const T* from, int64_t count, bool la
   copy_run(to, from, count);
 }
 
+// Columns for a task, where each task walks all rows of them: stripes of whole pairs of cache lines, or threads write the same ones, and
+// wide, or each row is fetched for a part of it. 1,000 rows of 256 into 100 (Zen 5): 44 us in 8 stripes of 33 columns, 31 in 4 of 64;
+// scatter_add 4000x512 along its columns (Zen 4): 9.7 ms in stripes of 16, 6 in 4 of 128. `work`: elements a task has at least.
+template <class T> FN int64_t stripe(int64_t columns, int64_t rows, int64_t work) {
+  constexpr int64_t LINES = 128 / sizeof(T);
+  const int64_t least = ceil_div(work, rows), share = ceil_div(columns, 2 * num_threads());
+  return ceil_div(least > share ? least : share, LINES) * LINES;
+}
+
 }  // namespace fastnn::FN_ISA

@@ -60,13 +60,7 @@ template <class Op, class T> void put(const View& y, const View& x, const Parts&
   if (tables * columns == 0) return;
   const bool few_columns = columns * int64_t(sizeof(T)) < 256;
   if (!few_columns && tables * columns > 32768) {
-    // Stripes of whole pairs of cache lines, or threads write the same ones; wide, because each walks all rows again:
-    // 1,000 rows of 256 into 100 took 44 us in 8 stripes of 33 columns, 31 in 4 of 64.
-    constexpr int64_t LINES = 128 / sizeof(T);
-    int64_t grain = ceil_div(32768, tables);
-    if (grain < ceil_div(columns, 2 * num_threads())) grain = ceil_div(columns, 2 * num_threads());
-    grain = ceil_div(grain, LINES) * LINES;
-    return parallel_for(columns, grain, [&](int64_t c0, int64_t c1) {
+    return parallel_for(columns, stripe<T>(columns, tables, 32768), [&](int64_t c0, int64_t c1) {
       put_block<Op>(py, px, p, to, skips, place, nullptr, 0, tables, c0, c1);
     });
   }

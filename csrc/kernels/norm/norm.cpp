@@ -2,7 +2,7 @@
 //
 // cost     layer norm reads a row from memory once and three times from the first-level cache; its derivative reads x and
 //          g once, writes dx, and sums dw and db on the way. Bound by memory for rows up to 4096.
-// read on  moments.h (mean and spread)  →  rows.h (the row algorithms)  →  batch_norm.cpp
+// read on  moments.h (mean and spread)  →  rows.h (the row algorithms)  →  short.h (few numbers)  →  batch_norm.cpp
 #include "../declare.h"
 #include "rows.h"
 
