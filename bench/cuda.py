@@ -100,17 +100,28 @@ def seconds(call, wait):
     return statistics.median(samples)
 
 
-def main():
+def started():
+    """The command line's options, and PyTorch where it has a GPU, or None."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--json")
     options = parser.parse_args()
     fastnn.cuda.require()
     try:
         import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 products, as ours
     except ImportError:
-        torch = None
+        return options, None
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 products, as ours
+    return options, torch if torch.cuda.is_available() else None
+
+
+def written(options, rows):
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"gpu": fastnn.cuda.get_device_name(), "rows": rows}, file, indent=1)
+
+
+def main():
+    options, torch = started()
     rows = []
     print(f"{fastnn.cuda.get_device_name()}\n{'':44}{'us':>10}{'GB/s':>9}{'TFLOP/s':>9}{'torch us':>10}{'ratio':>7}")
     for name, f, shapes, moved, flops, dtype in all_cases():
@@ -124,9 +135,7 @@ def main():
         rows.append({"case": name, "seconds": ours, "torch": theirs, "bytes": moved, "flops": flops})
         other = f"{theirs * 1e6:10.1f}{theirs / ours:7.2f}" if theirs else ""
         print(f"{name:44}{ours * 1e6:10.1f}{moved / ours / 1e9:9.0f}{flops / ours / 1e12:9.2f}{other}", flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": fastnn.cuda.get_device_name(), "rows": rows}, file, indent=1)
+    written(options, rows)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,11 @@ with the GPU waited for at both ends; all on one card in one run (bench/gpu.sh).
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import numpy as np
 
 import fastnn
 
-from .cuda import seconds
+from .cuda import seconds, started, written
 
 BATCHES = 4
 
@@ -41,19 +38,22 @@ CASES = [  # name, network, shape of a batch, classes
 ]
 
 
-def ours(build, weights, batches, graphed):
-    net = build(fastnn)
-    net.load_state_dict({k: fastnn.from_numpy(v) for k, v in weights.items()})
-    net = net.cuda()
-    optimizer = fastnn.optim.Adam(net.parameters(), lr=1e-3)
-
+def step_of(f, net, optimizer):
     def step(x, t):
         optimizer.zero_grad()
-        loss = fastnn.nn.functional.cross_entropy(net(x), t)
+        loss = f.nn.functional.cross_entropy(net(x), t)
         loss.backward()
         optimizer.step()
         return loss
 
+    return step
+
+
+def ours(build, weights, batches, graphed):
+    net = build(fastnn)
+    net.load_state_dict({k: fastnn.from_numpy(v) for k, v in weights.items()})
+    net = net.cuda()
+    step = step_of(fastnn, net, fastnn.optim.Adam(net.parameters(), lr=1e-3))
     data = [tuple(fastnn.from_numpy(v).cuda() for v in b) for b in batches]
     run = fastnn.capture(step) if graphed else step
     return lambda i: run(*data[i % BATCHES])
@@ -66,14 +66,7 @@ def theirs(torch, build, weights, batches, graphed):
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=graphed)
     data = [tuple(torch.from_numpy(v).cuda() for v in b) for b in batches]
     x, t = (v.clone() for v in data[0])
-
-    def step(x, t):
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(net(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = step_of(torch, net, optimizer)
     if not graphed:
         return lambda i: step(*data[i % BATCHES])
     state = {k: v.clone() for k, v in net.state_dict().items()}
@@ -100,17 +93,7 @@ def theirs(torch, build, weights, batches, graphed):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    fastnn.cuda.require()
-    try:
-        import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 products, as ours
-        rivals = torch.cuda.is_available()
-    except ImportError:
-        rivals = False
+    options, torch = started()
     rows = []
     print(f"{fastnn.cuda.get_device_name()}\n{'us a step':28}{'graph':>10}{'eager':>10}{'torch':>10}{'torch graph':>13}{'losses':>10}")
     for name, build, shape, classes in CASES:
@@ -119,7 +102,7 @@ def main():
         fastnn.manual_seed(0)
         weights = {k: v.numpy().copy() for k, v in build(fastnn).state_dict().items()}
         steps = {"graph": (ours(build, weights, batches, True), fastnn), "eager": (ours(build, weights, batches, False), fastnn)}
-        if rivals:
+        if torch is not None:
             steps["torch"] = theirs(torch, build, weights, batches, False), torch
             steps["torch graph"] = theirs(torch, build, weights, batches, True), torch
         row, losses = {"case": name}, []
@@ -130,9 +113,7 @@ def main():
         rows.append(row)
         times = "".join(f"{row[k] * 1e6:{w}.1f}" if k in row else f"{'-':>{w}}" for k, w in (("graph", 10), ("eager", 10), ("torch", 10), ("torch graph", 13)))
         print(f"{name:28}{times}{max(losses) - min(losses):10.1e}", flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": fastnn.cuda.get_device_name(), "rows": rows}, file, indent=1)
+    written(options, rows)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,10 @@ import pytest
 import fastnn
 from fastnn import cuda
 from fastnn.nn import functional as F
+from test_cuda import pytestmark, shim_only  # noqa: F401
+from test_cuda_streams import in_orders
 
-pytestmark = pytest.mark.skipif(not cuda.is_available(), reason="no GPU, and no host shim (tools/shim.sh)")
-SHIM = cuda.is_available() and cuda.get_device_name() == "host shim"
-shim_only = pytest.mark.skipif(not SHIM, reason="of the host shim")
-
-
-@pytest.fixture(params=["latest", "lazy"] if SHIM else ["gpu"])
-def order(request, monkeypatch):
-    cuda.synchronize()
-    monkeypatch.setenv("FASTNN_SHIM_STREAMS", request.param)
-    yield request.param
-    cuda.synchronize()
+order = in_orders("latest", "lazy")
 
 
 def network():

@@ -12,19 +12,25 @@ import pytest
 
 import fastnn
 from fastnn import cuda
+from test_cuda import SHIM, pytestmark, shim_only  # noqa: F401
 
-pytestmark = pytest.mark.skipif(not cuda.is_available(), reason="no GPU, and no host shim (tools/shim.sh)")
-SHIM = cuda.is_available() and cuda.get_device_name() == "host shim"
-shim_only = pytest.mark.skipif(not SHIM, reason="of the host shim")
 N = 3000
 
 
-@pytest.fixture(params=["latest", "lazy", "random"] if SHIM else ["gpu"])
-def order(request, monkeypatch):
-    cuda.synchronize()
-    monkeypatch.setenv("FASTNN_SHIM_STREAMS", request.param)
-    yield request.param
-    cuda.synchronize()
+def in_orders(*orders):
+    """A fixture: the test once for each order in which the shim may run what lies on several streams."""
+
+    @pytest.fixture(params=orders if SHIM else ["gpu"])
+    def order(request, monkeypatch):
+        cuda.synchronize()
+        monkeypatch.setenv("FASTNN_SHIM_STREAMS", request.param)
+        yield request.param
+        cuda.synchronize()
+
+    return order
+
+
+order = in_orders("latest", "lazy", "random")
 
 
 def shim():
