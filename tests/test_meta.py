@@ -84,3 +84,12 @@ def test_what_a_block_makes():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not fastnn.zeros(1).is_meta and nn.Linear(2, 2)(fastnn.ones(1, 2)).shape == (1, 2)
+
+
+def test_what_is_larger_than_memory():
+    for _ in range(2):  # the second time fastnn.meta is loaded
+        for make in (fastnn.empty, fastnn.zeros, fastnn.ones):
+            assert make(10**14, device="meta", requires_grad=True).requires_grad
+        assert fastnn.full((10**7, 10**7), 2, device="meta").dtype is fastnn.int64
+        with fastnn.device("meta"):
+            assert fastnn.nn.Linear(1 << 24, 1 << 22).weight.is_meta

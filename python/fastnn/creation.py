@@ -205,6 +205,12 @@ def _on(t, where):
     return _cpu.to_place(t, True) if is_cuda(where) and not t.is_cuda else t
 
 
+def _without_memory(shape, dtype, requires_grad):
+    from .meta import made
+
+    return made(shape, dtype).requires_grad_(requires_grad)
+
+
 def _made(t, device, requires_grad, pin_memory=False):
     if device is not None or meta_blocks.count:
         t = _on(t, device)
@@ -219,9 +225,7 @@ def empty(*sizes, size=None, dtype=None, device=None, requires_grad=False, layou
     """An uninitialised tensor of this shape. MemoryError where it does not fit, RuntimeError for a negative size."""
     d = dtypes._default if dtype is None else dtype if type(dtype) is dtypes.dtype else as_dtype(dtype)
     if (device is not None or meta_blocks.count) and is_meta(device):
-        from .meta import made
-
-        return made(shape_from(sizes, size), d).requires_grad_(requires_grad)
+        return _without_memory(shape_from(sizes, size), d, requires_grad)
     x = _cpu.empty(shape_from(sizes, size), d)
     return _made(x if memory_format is None else x.contiguous(memory_format=memory_format), device, requires_grad, pin_memory)
 
@@ -239,6 +243,8 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layo
             dtype = dtypes.get_default_dtype()
     if not isinstance(fill_value, (numbers.Real, _cpu.Array, np.generic)) or isinstance(fill_value, np.complexfloating):
         raise TypeError(f"full: fill_value must be a number, not {type(fill_value).__name__}")
+    if (device is not None or meta_blocks.count) and is_meta(device):
+        return _without_memory(shape_from((size,)), as_dtype(dtype), requires_grad)
     t = _cpu.empty(shape_from((size,)), as_dtype(dtype))
     _fill(t, fill_value)
     return _made(t, device, requires_grad, pin_memory)

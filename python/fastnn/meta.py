@@ -19,12 +19,13 @@ from .creation import number
 from .device import META, TYPES, is_meta, meta_blocks
 from .device import device as _Device
 from .nn.parameter import Parameter
-from .overrides import mapped_results, plainly, tensors_in, watch_calls
+from .overrides import _OPERATORS, mapped_results, plainly, tensors_in, watch_calls
 from .tensor import Tensor
 
 _NO_DATA = "Cannot copy out of meta tensor; no data!"
 _READ = frozenset("item tolist numpy cpu cuda __float__ __int__ __bool__ __index__ __complex__ __array__ equal allclose nonzero".split())
 _OF_MEMORY = frozenset("from_numpy frombuffer from_dlpack as_tensor asarray".split())
+_WITHOUT_MEMORY = frozenset("empty full ones zeros".split())  # they ask for the device themselves, before there is any memory (creation.py)
 _SETITEM = Tensor.__setitem__
 _CHANGES = frozenset("requires_grad_ detach_ squeeze_ unsqueeze_ t_ transpose_ swapaxes_ swapdims_".split())  # themselves, not their values
 
@@ -85,7 +86,7 @@ class MetaTensor(Tensor):
     _kind = "tensor"
 
 
-for _name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+for _name in _OPERATORS:
     setattr(MetaTensor, f"__i{_name}__", lambda self, other: self)
 
 
@@ -128,7 +129,7 @@ def answer(func, args, kwargs):
     NotImplemented for other calls."""
     where = kwargs.get("device")
     named = where is not None and is_meta(where)
-    if not named and not meta_blocks.count:
+    if (not named and not meta_blocks.count) or func.__name__ in _WITHOUT_MEMORY:
         return NotImplemented
     makes = named or (where is None and func.__name__ not in _OF_MEMORY and next(tensors_in((*args, *kwargs.values())), None) is None)
     with _suspended():
