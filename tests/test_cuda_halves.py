@@ -138,6 +138,7 @@ def test_autocast():
             (lambda: F.scaled_dot_product_attention(a, a, a), "float16"), (lambda: a.double() @ a.double(), "float64"), (lambda: a.cpu() @ a.cpu(), "float32"),
             (lambda: F.conv2d(a.reshape(1, 1, 4, 4), a[:2, :2].reshape(1, 1, 2, 2)), "float16"), (lambda: low.softmax(0, dtype=fastnn.float16), "float16"),
             (lambda: fastnn.nn.LSTM(4, 4).cuda()(a)[0], "float16"), (lambda: fastnn.nn.GRU(4, 4).cuda()(a)[0], "float16"),
+            (lambda: fastnn.nn.LSTM(4, 4).cuda()(low)[0], "float16"), (lambda: fastnn.nn.GRU(4, 4).cuda()(low)[0], "float16"),
         ]:  # fmt: skip
             assert f().dtype.name == dtype
         with fastnn.autocast("cuda", enabled=False):

@@ -190,7 +190,7 @@ def custom_fwd(fwd=None, *, device_type="cpu", cast_inputs=None):
 
     @functools.wraps(fwd)
     def forward(*args, **kwargs):
-        dtype = casting.current(device_type) if device_type in casting.LISTS else None
+        dtype = casting.current(device_type)
         args[0]._autocast = dtype if cast_inputs is None else None
         if dtype is None or cast_inputs is None:
             return fwd(*args, **kwargs)

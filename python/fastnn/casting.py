@@ -11,7 +11,7 @@ import threading
 
 from . import dtypes
 from .autodiff import Array
-from .overrides import watch_calls
+from .overrides import tensors_in, watch_calls
 from .tensor import Tensor
 
 _LOWER = frozenset(
@@ -62,8 +62,8 @@ _state = _State()
 
 
 def current(device="cpu"):
-    """The dtype of the autocast of this device that is open in this thread, or None."""
-    return getattr(_state, device)
+    """The dtype of the autocast of this device that is open in this thread, or None; None of a device that has none."""
+    return getattr(_state, device, None) if isinstance(device, str) else None
 
 
 def enter(dtype, device="cpu"):
@@ -96,9 +96,7 @@ def _asking(name, operator):
 
 def _device(x):
     """Where the tensors in a nest of arguments are: "cuda" if any is there."""
-    if isinstance(x, (tuple, list)):
-        return "cuda" if any(_device(v) == "cuda" for v in x) else "cpu"
-    return "cuda" if isinstance(x, Tensor) and x.is_cuda else "cpu"
+    return "cuda" if any(t.is_cuda for t in tensors_in(x)) else "cpu"
 
 
 def _eligible(x, device):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import _cpu, dtypes
 from .casting import mapped
+from .overrides import tensors_in
 from .promotion import promote_types
 from .tensor import Tensor
 
@@ -13,7 +14,7 @@ ONE_KERNEL = {"scaled_dot_product_attention"}  # on a GPU whose tensor cores mul
 
 def in_float32(f, args, kwargs):
     """f(*args, **kwargs), computed in float32 and rounded to the dtype that its floating arguments have together."""
-    if f.__name__ in ONE_KERNEL and _cpu.device_halves() and any(isinstance(x, Tensor) and x.is_cuda for x in (*args, *kwargs.values())):
+    if f.__name__ in ONE_KERNEL and _cpu.device_halves() and any(t.is_cuda for t in tensors_in((*args, *kwargs.values()))):
         return f(*args, **kwargs)
     dtype = None
 

@@ -192,12 +192,12 @@ def set_default_tensor_type(t):
 
 def is_autocast_enabled(device_type="cpu"):
     """Whether an `autocast` of this device is open in this thread."""
-    return device_type in casting.LISTS and casting.current(device_type) is not None
+    return casting.current(device_type) is not None
 
 
 def get_autocast_dtype(device_type):
     """What the autocast that is open casts to; outside of one, what it would by default: bfloat16 on the CPU, float16 on a GPU."""
-    return (casting.current(device_type) if device_type in casting.LISTS else None) or (bfloat16 if device_type == "cpu" else float16)
+    return casting.current(device_type) or (bfloat16 if device_type == "cpu" else float16)
 
 
 def is_anomaly_enabled():

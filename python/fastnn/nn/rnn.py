@@ -133,7 +133,7 @@ class RNNBase(Module):
 
     def _check_input(self, input, ndim):
         weight = getattr(self, self._names[0][0])
-        if input.dtype is not weight.dtype and casting.current() is None:
+        if input.dtype is not weight.dtype and casting.current(input.device.type) is None:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
