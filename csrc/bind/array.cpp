@@ -135,7 +135,7 @@ GETTER(packed, PyBool_FromLong(a.view.packed()))
 GETTER(pointer, PyLong_FromVoidPtr(a.view.data))
 GETTER(floating, PyBool_FromLong(is_float(a.view.dtype)))
 GETTER(base, Py_NewRef(reinterpret_cast<PyArray*>(o)->base ? reinterpret_cast<PyArray*>(o)->base : Py_None))
-GETTER(follows, PyBool_FromLong(follows(reinterpret_cast<PyArray*>(o))))
+GETTER(outdated, PyBool_FromLong(is_outdated(o)))
 GETTER(is_view, PyBool_FromLong(reinterpret_cast<PyArray*>(o)->view))
 GETTER(readonly, PyBool_FromLong(a.buffer->readonly))
 static PyObject* get_steps(PyObject* o, void*) {
@@ -154,7 +154,6 @@ static int set_steps(PyObject* o, PyObject* name, void*) {
 }
 GETTER(references, PyLong_FromLongLong(a.buffer->references.load()))
 GETTER(version, PyLong_FromLongLong(a.buffer->stamp))
-GETTER(rebased, PyLong_FromLongLong(a.buffer->rebased))
 GETTER(buffer, PyLong_FromVoidPtr(a.buffer))
 GETTER(memory, Py_BuildValue("(Kn)", (unsigned long long)(uintptr_t)a.buffer->data, (Py_ssize_t)a.buffer->bytes))
 GETTER(requires_grad, PyBool_FromLong(needs_grad(o)))
@@ -238,11 +237,10 @@ static PyGetSetDef getset[] = {
     ATTRIBUTE("_readonly", readonly, nullptr),
     ATTRIBUTE("_is_view", is_view, nullptr),
     ATTRIBUTE("_base", base, "of a view made when nothing had a history: what it is a view of; else None"),
-    ATTRIBUTE("_follows", follows, nullptr),
+    ATTRIBUTE("_outdated", outdated, nullptr),
     {"_steps", get_steps, set_steps, "the function without a derivative that made this, or None", nullptr},
     ATTRIBUTE("_references", references, "how many arrays share the buffer"),
     ATTRIBUTE("_version", version, "grows whenever the memory is changed in place"),
-    ATTRIBUTE("_rebased", rebased, nullptr),
     ATTRIBUTE("_buffer", buffer, "identity of the memory"),
     ATTRIBUTE("_memory", memory, "address and bytes of the memory that the array looks at a part of"),
     ATTRIBUTE("_levels", levels, "the vmaps whose axes are hidden, or None"),

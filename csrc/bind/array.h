@@ -41,6 +41,7 @@ inline bool needs_grad(PyObject* o) {
   auto* a = reinterpret_cast<PyArray*>(o);
   return a->requires_grad || a->node != Py_None || follows(a);
 }
+bool is_outdated(PyObject* x);  // a view whose base has since been changed in place, with history: it does not hold what its node says
 constexpr Py_ssize_t FRESH = -2;
 Py_ssize_t stale(PyObject* y);  // the position of a saved argument (-1: y itself) changed since y was computed, or FRESH
 PyObject* wrap(Array&& a, PyTypeObject* type = nullptr);  // new reference

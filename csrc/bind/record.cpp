@@ -44,14 +44,18 @@ template <class F> void each_saved(PyObject* op, PyObject* args, PyObject* y, co
 
 PyObject* refresh = nullptr;  // refresh(view) -> whether the view has its base's history now (inplace.py)
 
-// A view whose base has since been changed in place, with history: what the view holds is not what its own node says.
+}  // namespace
+
 bool is_outdated(PyObject* x) {
-  if (!is_array(x) || array_of(x).buffer->rebased == 0) return false;
+  if (!is_array(x)) return false;
   PyObject* node = reinterpret_cast<PyArray*>(x)->node;
   if (node == Py_None) return follows(reinterpret_cast<PyArray*>(x));
+  if (array_of(x).buffer->rebased == 0) return false;
   if (PyTuple_GET_SIZE(node) > 6 && PyTuple_GET_ITEM(node, 6) != Py_None) return false;
   return array_of(x).buffer->rebased > PyLong_AsLongLong(PyTuple_GET_ITEM(node, 3));
 }
+
+namespace {
 
 // Will a rule that is wanted read saved value i? op.readers says whose rules do, where not all do (autodiff.py).
 bool is_read(PyObject* op, Py_ssize_t i, PyObject* args) {

@@ -198,8 +198,8 @@ def _first_grad(t):
 
 
 def outdated(x):
-    """Whether x is a view whose base has been changed since, with history; record.cpp asks the same."""
-    return x._follows if x._node is None else x._rebased > x._node[3] and (len(x._node) == 6 or x._node[6] is None)
+    """Whether x is a view whose base has been changed since, with history."""
+    return x._outdated
 
 
 def _refresh(t):
