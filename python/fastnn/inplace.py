@@ -262,14 +262,19 @@ def _window(base, *, size, stride, start):
     return (base if base._packed else base.contiguous())._view(size, stride, start)
 
 
+def element_numbers(size, stride, start):
+    """Where the elements of such a view lie in what it is a view of: an array of that size."""
+    places = np.full(tuple(size), start)
+    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
+    return places
+
+
 @op(saves="")
 def _put_back(g, *, shape, size, stride, start):
     """Zeros of this shape with g added up where that window shows them: the derivative of `_window`."""
     y = g.new_zeros(shape)
-    places = np.full(size, start)
-    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
-        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
-    y.view(-1).index_add_(0, _cpu.from_numpy(places.reshape(-1)), g.detach().reshape(-1))
+    y.view(-1).index_add_(0, _cpu.from_numpy(element_numbers(size, stride, start).reshape(-1)), g.detach().reshape(-1))
     return y
 
 

@@ -13,11 +13,9 @@ import math
 from . import dtypes, linalg
 from .errors import named
 from .nn import functional as F
-from .ops import exported
 from .tensor import Tensor, iinfo, normalize_dim
 
-_WIDE = (dtypes.uint8, dtypes.bool, dtypes.int8, dtypes.int16, dtypes.int32)  # sums and products of these are int64
-_logaddexp, _where = (exported("__all__")[name] for name in ("logaddexp", "where"))
+_WIDE = (dtypes.uint8, dtypes.bool, dtypes.int8, dtypes.int16, dtypes.int32)  # products of these are int64
 
 
 def _dims(dim, ndim):
@@ -39,7 +37,7 @@ def _mask(input, mask):
 
 def _kept(input, mask, rest):
     """input with `rest` where the mask is False."""
-    return input if mask is None else _where(_mask(input, mask), input, input.new_full((), rest))
+    return input if mask is None else input.where(_mask(input, mask), input.new_full((), rest))
 
 
 def _extreme(dtype, sign):
@@ -49,20 +47,16 @@ def _extreme(dtype, sign):
     return iinfo(dtype).min if sign > 0 else iinfo(dtype).max
 
 
-def _whole(input, dtype):
-    return dtype or (dtypes.int64 if input.dtype in _WIDE else input.dtype)
-
-
 @named
 def sum(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """The sum; 0 of nothing. Of integers and bool int64."""
-    return _kept(input, mask, 0).sum(_dims(dim, input.ndim), keepdim, dtype=_whole(input, dtype))
+    return _kept(input, mask, 0).sum(_dims(dim, input.ndim), keepdim, dtype=dtype)
 
 
 @named
 def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """The product; 1 of nothing. Of integers and bool int64."""
-    dtype = _whole(input, dtype)
+    dtype = dtype or (dtypes.int64 if input.dtype in _WIDE else input.dtype)
     y = _kept(input, mask, 1).to(dtype)
     for d in reversed(_dims(dim, input.ndim)):
         y = y.prod(d, keepdim, dtype=dtype)
@@ -127,7 +121,7 @@ def logsumexp(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 def logaddexp(input, other, *, dtype=None, input_mask=None, other_mask=None):
     """log(exp(input) + exp(other)), each of them with a mask."""
     x, y = (_kept(t, mask, _extreme(t.dtype, 1)) for t, mask in ((input, input_mask), (other, other_mask)))
-    return _logaddexp(x, y).to(dtype or input.dtype)
+    return x.logaddexp(y).to(dtype or input.dtype)
 
 
 @named

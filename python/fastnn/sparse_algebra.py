@@ -56,16 +56,19 @@ def mul(a, b):
         _, i, k = np.intersect1d(_places(a), _places(b), assume_unique=True, return_indices=True)
         i, k = _indices(i), _indices(k)
         return a._made(a._rows[i], a._columns[i], a._values_[i] * b._values_[k], a._shape, True)
-    if isinstance(b, Tensor) and b.ndim:
-        b = b.expand(a._shape)[a._rows, a._columns]
-    return a._with(a._values_ * b)
+    return a._with(a._values_ * _at_entries(a, b))
+
+
+def _at_entries(a, b):
+    """A number as it is; of a dense tensor that broadcasts to a's shape, what stands where a has entries."""
+    return b.expand(a._shape)[a._rows, a._columns] if isinstance(b, Tensor) and b.ndim else b
 
 
 def div(a, b):
     """a / b, a sparse: by a number, or by a dense tensor that broadcasts to a."""
     if not is_sparse(a) or is_sparse(b):
         raise NotImplementedError("div: only a sparse matrix divided by a number or a dense tensor is implemented; use to_dense()")
-    return a._with(a._values_ / (b.expand(a._shape)[a._rows, a._columns] if isinstance(b, Tensor) and b.ndim else b))
+    return a._with(a._values_ / _at_entries(a, b))
 
 
 def _followed(a, b):

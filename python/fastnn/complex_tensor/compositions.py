@@ -16,7 +16,7 @@ from ..ops.join import cat as real_cat
 from ..tensor import normalize_dim, zeros, zeros_like
 from . import creation, partwise, reductions  # noqa: F401
 from .arithmetic import abs, add, div, is_zero, mul, sub
-from .factorizations import cholesky, svd, svdvals
+from .factorizations import _eye, cholesky, svd, svdvals
 from .forms import FORMS, NoComplexForm, form
 from .functions import exp, log, log1p, pow, tanh
 from .linalg import inv, pinv, solve
@@ -157,10 +157,6 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     if unitriangular:
         triangle = triangle + as_complex(_eye(A))
     return solve(triangle, B, left=left)
-
-
-def _eye(A):
-    return calculus.from_numpy(np.eye(A.shape[-1], dtype=A.real.dtype.numpy))
 
 
 @form()

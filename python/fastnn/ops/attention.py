@@ -6,7 +6,6 @@ import functools
 import math
 import operator
 
-from .. import _cpu
 from ..autodiff import Array
 from ..device import beside, kernels
 from ..errors import DTypeError, ShapeError, rounded_once
@@ -63,11 +62,9 @@ def _like(x, width):
     """Memory for x's shape with `width` columns; the heads of a row side by side where x has them so."""
     shape = (*x._shape[:-1], width)
     strides = x.stride()
-    if x.ndim <= 2 or strides[-3] >= strides[-2]:
-        return empty(shape, dtype=x.dtype)
-    y = empty((0,), dtype=x.dtype)  # a result, no view of what it lies in
-    _cpu.set_data(y, transpose(empty((*shape[:-3], shape[-2], shape[-3], width), dtype=x.dtype), -3, -2))
-    return y
+    if x.ndim > 2 and strides[-3] < strides[-2]:  # detached: a result, no view of what it lies in
+        return transpose(empty((*shape[:-3], shape[-2], shape[-3], width), dtype=x.dtype), -3, -2).detach()
+    return empty(shape, dtype=x.dtype)
 
 
 @fused(_composed)

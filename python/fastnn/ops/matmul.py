@@ -3,6 +3,8 @@ order of derivative exists. The kernel takes any strides: transposes here are vi
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from .. import _cpu, dtypes
@@ -294,20 +296,21 @@ def _linear_dw(g, y, x, w, b):
     return _matmul(_mt(_rows(g)), _rows(x))
 
 
-def _linear_joint(g, y, x, w, b, needs):
+def _linear_joint(g, y, x, w, b, needs, rows=0):
     """The same partials without recording, nor views for the transposes."""
-    dx = _product(g, w) if needs[0] else None
+    dx = _product(g, w, None, rows) if needs[0] else None
     dw = None
     if needs[1]:
         dw = _product(g, x, None, 2) if x.ndim == 2 else _linear_dw(g, y, x, w, b)
     return dx, dw, g
 
 
-_linear.partials(
+_LINEAR = (
     lambda g, y, x, w, b: _matmul(g, w),
     _linear_dw,
     lambda g, y, x, w, b: g,  # summed over rows by grad
-).joint(_linear_joint).multilinear(0, 1, plus=2)
+)
+_linear.partials(*_LINEAR).joint(_linear_joint).multilinear(0, 1, plus=2)
 
 
 @op(saves="xw")
@@ -315,15 +318,7 @@ def _linear_rows(x, w, b):
     return _product(x, w, b, 5)
 
 
-def _linear_rows_joint(g, y, x, w, b, needs):
-    return _product(g, w, None, 4) if needs[0] else None, _linear_dw(g, y, x, w, b) if needs[1] else None, g
-
-
-_linear_rows.partials(
-    lambda g, y, x, w, b: _matmul(g, w),
-    _linear_dw,
-    lambda g, y, x, w, b: g,
-).joint(_linear_rows_joint).multilinear(0, 1, plus=2)
+_linear_rows.partials(*_LINEAR).joint(functools.partial(_linear_joint, rows=4)).multilinear(0, 1, plus=2)
 
 
 def linear_of_sequences(input, weight, bias=None):

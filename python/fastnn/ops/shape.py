@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import _cpu, dtypes
 from ..autodiff import Array, op
 from ..creation import zero
 from ..device import device as Device
 from ..device import is_cuda, is_meta
 from ..errors import ShapeError
+from ..inplace import element_numbers
 from ..tensor import Size, Tensor, empty, from_numpy, normalize_dim, shape_from
 
 # -- copies -----------------------------------------------------------------------------------------------------------------
@@ -434,9 +433,7 @@ def _places(name, input, size, stride, start):
     """Where in a contiguous input, counted from its first element, the elements of that view lie."""
     if not input._packed:
         raise RuntimeError(f"{name}: a tensor that requires grad must be contiguous")
-    places = np.full(tuple(size), start)
-    for d, (n, s) in enumerate(zip(size, stride, strict=True)):
-        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(size))])
+    places = element_numbers(size, stride, start)
     if places.size and not 0 <= places.min() <= places.max() < input._size:
         raise RuntimeError(f"{name}: size {list(size)}, stride {list(stride)} reach outside a tensor of {input._size} elements")
     return from_numpy(places)

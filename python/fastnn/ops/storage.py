@@ -141,7 +141,7 @@ def set_(input, source=None):
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """An uninitialised tensor with these strides."""
     extent = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if all(size) else 0
-    y = empty(extent, dtype=dtype, device=device)._view(tuple(size), tuple(stride), 0)
+    y = empty(extent, dtype=dtype, device=device)._view(tuple(size), tuple(stride), 0).detach()
     return y.requires_grad_(requires_grad)
 
 
@@ -149,7 +149,7 @@ def empty_permuted(size, physical_layout, *, dtype=None, device=None, requires_g
     """An uninitialised tensor whose axes lie in memory in the order of physical_layout, the outermost first."""
     if sorted(physical_layout) != list(range(len(size))):
         raise ShapeError(f"empty_permuted: physical_layout {list(physical_layout)} is no order of {len(size)} axes")
-    y = empty([size[d] for d in physical_layout], dtype=dtype, device=device).permute(*np.argsort(physical_layout).tolist())
+    y = empty([size[d] for d in physical_layout], dtype=dtype, device=device).permute(*np.argsort(physical_layout).tolist()).detach()
     return y.requires_grad_(requires_grad)
 
 
