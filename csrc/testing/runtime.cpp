@@ -79,10 +79,18 @@ bool shim::occupy(int64_t blocks) {
 
 namespace runtime {
 
+// FASTNN_SHIM_CAPABILITY=75, 80, ...: kernels for older GPUs run, too.
+static int capability() {
+  const char* s = getenv("FASTNN_SHIM_CAPABILITY");
+  return s ? atoi(s) : 90;
+}
+bool has_tensor_cores() { return capability() >= 80; }
+bool is_hopper() { return capability() == 90; }
+
 // FASTNN_SHIM_DRIVER=DRIVER,DEVICES,CAPABILITY plays a machine: "0,0,0" without a driver, "12040,1,70" with an old GPU.
 static const char* reason() {
   static char text[256];
-  int driver = 13000, devices = 1, capability = 90;
+  int driver = 13000, devices = 1, capability = runtime::capability();
   if (const char* machine = getenv("FASTNN_SHIM_DRIVER")) sscanf(machine, "%d,%d,%d", &driver, &devices, &capability);
   explain_none(text, sizeof text, driver, 12080, devices, "no CUDA-capable device is detected", capability);
   return text;
@@ -90,8 +98,6 @@ static const char* reason() {
 int device_count() { return reason()[0] == 0; }
 const char* why_none() { return reason(); }
 void describe(char* text, size_t size) { snprintf(text, size, "host shim"); }
-bool has_tensor_cores() { return true; }
-bool is_hopper() { return true; }
 
 void memory_info(size_t* free, size_t* total) {
   std::lock_guard<std::mutex> lock(mutex);
