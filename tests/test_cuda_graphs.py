@@ -244,6 +244,21 @@ def test_graph(order):
     assert cuda.graph_pool_handle() == g.pool()
 
 
+def test_a_result_that_another_stream_still_reads(order):
+    x, g, other = fastnn.ones(3000).cuda(), cuda.CUDAGraph(), cuda.Stream()
+    with cuda.graph(g):
+        y = x * 3 + 1
+    g.replay()
+    cuda.synchronize()
+    with cuda.stream(other):
+        z = y * 2
+    del y, g
+    gc.collect()
+    filled = [fastnn.full((3000,), 7.0).cuda() * 1 for _ in range(8)]  # noqa: F841
+    cuda.synchronize()
+    assert set(z.tolist()) == {8.0}
+
+
 def test_graph_that_reads_a_value():
     x = fastnn.ones(3).cuda()
     for read in (lambda y: y.sum().item(), lambda y: y.cpu(), lambda y: y.tolist()):

@@ -234,8 +234,7 @@ py::object to_dlpack(py::object x, bool versioned) {
 
 template <class M> void release_dlpack(Buffer* b) {
   auto* m = static_cast<M*>(b->owner);
-  for (int s = 0; b->used >> s; ++s)
-    if (b->used >> s & 1) let_finish(s);  // its owner does not know of our streams
+  each_stream(b->used, [](int s) { let_finish(s); });  // its owner does not know of our streams
   if (m->deleter) {
     py::gil_scoped_acquire gil;
     m->deleter(m);

@@ -29,6 +29,10 @@ struct Arena {
 namespace {
 std::mutex mutex;
 
+template <class V> void make_room(V& v) {  // for one more, so that nothing throws once a block is taken
+  if (v.size() == v.capacity()) v.reserve(2 * v.size() + 8);
+}
+
 void let_go(Arena* a) {
   if (--a->live > 0) return;
   for (const Arena::Block& b : a->blocks) a->source.free(b.data, b.bytes, a->source.home, a->used);
@@ -48,8 +52,8 @@ void* arena_alloc(Arena* a, size_t bytes, const void* owner) {
   pool_may_fail();
   const size_t size = pool_size(bytes);
   std::lock_guard<std::mutex> lock(mutex);
-  a->blocks.reserve(a->blocks.size() + 1);
-  a->log.reserve(a->log.size() + 1);
+  make_room(a->blocks);
+  make_room(a->log);
   auto& list = a->unused[size];
   void* p;
   if (!list.empty()) {
@@ -67,8 +71,9 @@ void* arena_alloc(Arena* a, size_t bytes, const void* owner) {
   return p;
 }
 
-void arena_free(Arena* a, void* p, size_t bytes) {
+void arena_free(Arena* a, void* p, size_t bytes, uint64_t used) {
   std::lock_guard<std::mutex> lock(mutex);
+  a->used |= used;
   if (!a->settled) {
     a->unused[pool_size(bytes)].push_back(p);
     a->log[a->entry[p]].to = a->ticks;
@@ -76,17 +81,14 @@ void arena_free(Arena* a, void* p, size_t bytes) {
   }
   let_go(a);
 }
-void arena_release(Arena* a) {
+void arena_release(Arena* a, uint64_t used) {
   std::lock_guard<std::mutex> lock(mutex);
+  a->used |= used;
   let_go(a);
 }
 void arena_tick(Arena* a) {
   std::lock_guard<std::mutex> lock(mutex);
   a->ticks += 1;
-}
-void arena_note_use(Arena* a, uint64_t streams) {
-  std::lock_guard<std::mutex> lock(mutex);
-  a->used |= streams;
 }
 int64_t arena_log(const Arena* a, const Lived** log) {
   *log = a->log.data();

@@ -19,10 +19,9 @@ struct Lived {
 };
 Arena* arena_new(const ArenaSource& source, int64_t ticks = 0);
 void* arena_alloc(Arena*, size_t bytes, const void* owner = nullptr);  // null: the Buffer begins the block
-void arena_free(Arena*, void* p, size_t bytes);
-void arena_release(Arena*);                 // by the owner
+void arena_free(Arena*, void* p, size_t bytes, uint64_t used = 0);  // used: of a GPU, the streams whose work uses it, a bit each
+void arena_release(Arena*, uint64_t used = 0);                      // by the owner
 void arena_tick(Arena*);
-void arena_note_use(Arena*, uint64_t streams);  // of a GPU, whose work uses it: a bit each
 int64_t arena_log(const Arena*, const Lived** log);
 char* arena_settle(Arena*, size_t bytes);   // frees what is not in use and gives one block of so many bytes
 int64_t arena_bytes(const Arena*);          // from the source

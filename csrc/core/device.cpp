@@ -28,7 +28,7 @@ void device_open(const char* path) {
 }
 
 static void release_device(Buffer* b) {
-  if (b->arena) arena_free(b->arena, b->data, size_t(b->bytes));
+  if (b->arena) arena_free(b->arena, b->data, size_t(b->bytes), b->used);
   else gpu->free(b->data, size_t(b->bytes), b->home, b->used);
   delete b;
 }
@@ -75,11 +75,10 @@ void wait_for_streams(uint64_t streams) {
   const int current = gpu->stream_current();
   static thread_local void* const event = gpu->event_new(false, false);
   streams &= ~(uint64_t(1) << current);
-  for (int s = 0; streams >> s; ++s)
-    if (streams >> s & 1) {
-      gpu->event_record(event, s);
-      gpu->event_lead(event, current);
-    }
+  each_stream(streams, [&](int s) {
+    gpu->event_record(event, s);
+    gpu->event_lead(event, current);
+  });
 }
 void note_use(Buffer* b) {
   const int stream = gpu->stream_current();

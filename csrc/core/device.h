@@ -80,6 +80,9 @@ Buffer* pinned_buffer(int64_t bytes);   // of the host, page-locked: copies from
 bool is_pinned(const Buffer* b);
 void device_transfer(const View& to, const View& from, bool direct = false);  // contiguous, of one dtype, in different places
 // That the current stream uses this memory, so that nobody else gets it before the stream has come by.
+template <class F> void each_stream(uint64_t streams, const F& f) {  // f(s) for every bit set
+  for (; streams; streams &= streams - 1) f(__builtin_ctzll(streams));
+}
 void note_use(Buffer* b, int stream);
 void note_use(Buffer* b);
 void wait_for_streams(uint64_t streams);  // the current one does, for those whose bits are set

@@ -68,15 +68,12 @@ Program::Program() : arena(arena_new({host_block, free_host_block, 0})) {}
 Program::~Program() {
   forget_parts();
   for (auto& [buffer, entry] : held)
-    for (int s = 0; streams >> s; ++s)
-      if (streams >> s & 1) note_use(buffer, s);
+    each_stream(streams, [&](int s) { note_use(buffer, s); });
   if (done) gpu->event_free(done);
   steps.clear();
   held.clear();
   arena_release(arena);
-  if (!there) return;
-  arena_note_use(there, streams);
-  arena_release(there);
+  if (there) arena_release(there, streams);
 }
 
 void Program::kept() {

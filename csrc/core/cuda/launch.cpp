@@ -48,6 +48,7 @@ int stream_new(int priority) {
 }
 bool is_high(int stream) { return stream > EACH && stream < FOREIGN; }
 int stream_external(int64_t handle) {
+  if (handle == 0) handle = 1;  // the legacy stream, by the name that is not null (cudaStreamLegacy)
   static int64_t known[STREAMS];
   std::lock_guard<std::mutex> lock(mutex);
   for (int s = 0; s < FOREIGN; ++s)

@@ -72,11 +72,10 @@ class Pool {
     stats.cached_bytes += size;
     if (home != HOST) used &= ~(uint64_t(1) << home);
     Waiting w{{p, bytes, home}, {}};
-    for (int s = 0; used; ++s, used >>= 1)
-      if (used & 1) {
-        w.events.push_back(event());
-        event_record(w.events.back(), s);
-      }
+    each_stream(used, [&](int s) {
+      w.events.push_back(event());
+      event_record(w.events.back(), s);
+    });
     if (w.events.empty()) keep(w.block);
     else waiting.push_back(std::move(w));
   }
