@@ -329,12 +329,14 @@ PyObject* py_propagate(PyObject*, PyObject* const* a, Py_ssize_t n) {
         }
       }
 
-    uint64_t streams = 0;  // that the forward pass ran on
-    for (int p : graph.order) {
-      const Array& made = array_of(places[size_t(p)].tensor.ptr());
-      if (made.view.place != fastnn::Place::cpu) streams |= uint64_t(1) << made.buffer->home;
+    if (gpu) {
+      uint64_t streams = 0;  // that the forward pass ran on
+      for (int p : graph.order) {
+        const Array& made = array_of(places[size_t(p)].tensor.ptr());
+        if (made.view.place != fastnn::Place::cpu) streams |= uint64_t(1) << made.buffer->home;
+      }
+      if (streams > 1) wait_for_streams(streams);
     }
-    if (streams > 1) [[unlikely]] wait_for_streams(streams);
     GradMode mode(create);
     WalkBack walk;
     for (; !graph.order.empty(); graph.order.pop_back()) {

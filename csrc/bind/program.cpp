@@ -155,6 +155,11 @@ void note_place() {
   }
 }
 
+void date_written(const Program& p) {
+  const int64_t now = ++epoch;
+  for (Buffer* b : p.written) b->stamp = now;
+}
+
 void bind_program(py::module_& m) {
   py::class_<Program>(m, "Program", "A recorded step.")
       .def("plan", [](Program& p) { p.plan(pointwise, kernel_name); }, "joins calls into chains and gives every array its place; once")
@@ -167,14 +172,15 @@ void bind_program(py::module_& m) {
         return py::make_tuple(g.graphs, g.launches, g.alone, g.why);
       }, "on a GPU, of the last replay: CUDA graphs, launches in them, calls besides, and why")
       .def("replay", [](Program& p) {
-        std::unique_lock<std::mutex> lock(p.running, std::try_to_lock);
-        ReleaseGil gil(true);
-        if (!lock.owns_lock()) lock.lock();
-        p.enter();
-        p.replay();
-        p.leave();
-        const int64_t now = ++epoch;  // what it wrote has changed in place
-        for (Buffer* b : p.written) b->stamp = now;
+        std::unique_lock<std::mutex> lock(p.running, std::defer_lock);
+        {
+          ReleaseGil gil(true);
+          lock.lock();
+          p.enter();
+          p.replay();
+          p.leave();
+        }
+        date_written(p);
       })
       .def_property_readonly("arena_bytes", [](const Program& p) { return arena_bytes(p.arena) + (p.there ? arena_bytes(p.there) : 0); }, "memory of its results, gradients and intermediate values")
       .def_property_readonly("planned_bytes", [](const Program& p) { return p.planned; }, "memory of its intermediate values");

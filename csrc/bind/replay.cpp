@@ -172,8 +172,7 @@ struct State {
       program->replay();
     }
     ++replays;
-    int64_t now = ++epoch;  // what it wrote has changed in place
-    for (Buffer* b : program->written) b->stamp = now;
+    date_written(*program);
     for (const Gradient& g : gradients) {
       PyObject*& grad = reinterpret_cast<PyArray*>(g.leaf.ptr())->grad;
       if (grad != g.after.ptr()) Py_SETREF(grad, Py_NewRef(g.after.ptr()));

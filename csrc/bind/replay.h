@@ -14,6 +14,9 @@ inline void touch_gradient(PyObject* leaf) {  // before its `grad` is read or wr
   if (__builtin_expect(leaves != nullptr, 0)) touch_gradient_of(leaf);
 }
 
+class Program;
+void date_written(const Program& p);  // after a replay, with the GIL held: what it wrote has changed in place
+
 void note_place();  // the line of Python, outside fastnn, that asks for the next kernel
 
 void bind_replay(pybind11::module_& m);

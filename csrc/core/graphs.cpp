@@ -27,10 +27,8 @@ bool Program::is_constant(const void* at) const {
 }
 
 void Program::find_place(Step& s) {
-  s.views([&](View& v, bool) {
-    if (v.place == Place::cuda) s.there = true;
-    else if (v.numel() && !is_constant(v.data)) s.live = true;
-  });
+  s.views([&](View& v, bool) { s.there |= v.place == Place::cuda; });
+  if (s.there) s.views([&](View& v, bool) { s.live |= v.place != Place::cuda && v.numel() && !is_constant(v.data); });
 }
 
 void Program::tell(void* graph, size_t step) {
